@@ -1,0 +1,1 @@
+//! Network namespaces and probes for tests and benchmarks.

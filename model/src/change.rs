@@ -1,0 +1,22 @@
+use std::sync::Arc;
+
+use crate::{Namespace, NamespacedName, Pod, Policy};
+
+/// One event: an object as it is now, or the fact that it is gone.
+///
+/// Changes are idempotent and may repeat; an object that came with its namespace may come before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A namespace was added or relabelled.
+    Namespace(Namespace),
+    /// A namespace is gone. Its pods and policies go by changes of their own.
+    NamespaceGone(Arc<str>),
+    /// A pod was added or modified.
+    Pod(Pod),
+    /// A pod is gone.
+    PodGone(NamespacedName),
+    /// A policy was added or modified.
+    Policy(Policy),
+    /// A policy is gone.
+    PolicyGone(NamespacedName),
+}

@@ -1,0 +1,75 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::{Labels, NamespacedName, Protocol};
+
+/// A namespace, as far as policy sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its labels, `kubernetes.io/metadata.name` included.
+    pub labels: Labels,
+}
+
+/// A pod, as far as policy sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Its namespace and name.
+    pub id: NamespacedName,
+    /// Its labels.
+    pub labels: Labels,
+    /// The node it is bound to.
+    pub node: Option<Arc<str>>,
+    /// Its addresses (`status.podIPs`), of both families.
+    pub ips: Vec<IpAddr>,
+    /// Its node's addresses (`status.hostIPs`), where known: traffic with them is never policed.
+    pub host_ips: Vec<IpAddr>,
+    /// Whether it shares its node's network, and so is neither subject nor peer.
+    pub host_network: bool,
+    /// Its phase.
+    pub phase: Phase,
+    /// Whether its deletion has been asked for. It keeps its addresses until it is gone.
+    pub terminating: bool,
+    /// Decides which of two pods with one address is the newer.
+    pub age: Age,
+    /// The ports that its containers declare, in any order.
+    pub ports: Vec<ContainerPort>,
+}
+
+/// `status.phase`, as far as addresses depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Pending, Running or Unknown: it has, or will have, its addresses.
+    Active,
+    /// Succeeded or Failed: its addresses are free for others.
+    Finished,
+}
+
+/// When a pod came: the greater is the newer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age {
+    /// `metadata.creationTimestamp` in seconds since 1970; 0 where unknown.
+    pub created: i64,
+    /// `metadata.resourceVersion`, which tells pods of one second apart: of two pods that claim one address, the one
+    /// that was written last is the one whose kubelet lives. 0 where unknown.
+    pub revision: u64,
+}
+
+/// A port that a container declares.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContainerPort {
+    /// The name that policies may use.
+    pub name: Arc<str>,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The number.
+    pub port: u16,
+}
+
+impl Pod {
+    /// The addresses at which policy sees this pod: none for host network, Succeeded and Failed pods.
+    pub fn addresses(&self) -> &[IpAddr] {
+        if self.host_network || self.phase == Phase::Finished { &[] } else { &self.ips }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the index puts out: decision tables, the sets they look up, and the pods they judge.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::{Direction, IpBlock, NamespacedName, PodGroup, PortRange, Protocol};
+
+/// What a clause says of the packets that match it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The packet may pass.
+    Accept,
+    /// The packet is dropped.
+    Drop,
+}
+
+/// Names a decision table by what defines it: pods that share a key share the table.
+///
+/// The key does not change when one of its policies is edited, unless the edit changes which port names must be
+/// resolved. All policies of a table are of one namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableKey {
+    /// The direction it judges.
+    pub direction: Direction,
+    /// The policies that isolate the pod in that direction: never empty, ascending.
+    pub policies: Vec<NamespacedName>,
+    /// For ingress, what the port names in those policies mean on the pod itself: ascending, names that the pod does not
+    /// declare left out. Empty for egress.
+    pub named_ports: Vec<PortResolution>,
+}
+
+/// What a port name means on one pod: a name may be declared for several numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortResolution {
+    /// The name.
+    pub name: Arc<str>,
+    /// The protocol it is declared for.
+    pub protocol: Protocol,
+    /// The numbers: never empty, ascending.
+    pub ports: Vec<u16>,
+}
+
+/// The function (peer, protocol, port) -> verdict of all policies of one pod in one direction.
+///
+/// A packet of a protocol with ports is judged by the clauses of the segment that holds its destination port, if any,
+/// then by `always`; a packet of another protocol by `always` alone. The first clause that matches decides; a packet
+/// that none matches is dropped. A pure function of the policies: it holds no addresses of pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Per protocol the segments of its port space: disjoint, ascending, without those that allow nothing.
+    pub segments: BTreeMap<Protocol, Vec<Segment>>,
+    /// The rules without ports, and named ports (whose sets hold protocol and port themselves).
+    pub always: Vec<Clause>,
+}
+
+/// A range of ports in which the same rules apply.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Segment {
+    /// The ports.
+    pub ports: PortRange,
+    /// What applies there, in order: never empty. Equal segments have equal clauses.
+    pub clauses: Arc<[Clause]>,
+}
+
+/// Peers and what is said of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Clause {
+    /// Whom it matches.
+    pub peers: PeerMatch,
+    /// What it says.
+    pub verdict: Verdict,
+}
+
+/// Whom a [`Clause`] matches.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PeerMatch {
+    /// Everyone.
+    All,
+    /// The members of a set.
+    Set(Arc<SetKey>),
+}
+
+/// Names a set by the definitions whose union it is, never by its members: churn renames nothing.
+///
+/// Each list is ascending, holds each definition once, and is never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SetKey {
+    /// The addresses of all pods of these groups.
+    Pods(Vec<PodGroup>),
+    /// The addresses of these blocks. Its members never change: they follow from the definition.
+    Blocks(Vec<IpBlock>),
+    /// Address, protocol and port of all pods of these groups that declare the named port.
+    Endpoints(Vec<EndpointGroup>),
+}
+
+/// A named port on the pods of a group: what an egress rule with that port name allows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointGroup {
+    /// Which pods; `None` for all pods.
+    pub peers: Option<crate::Peer>,
+    /// The port's name.
+    pub name: Arc<str>,
+    /// The port's protocol.
+    pub protocol: Protocol,
+}
+
+/// A member of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Member {
+    /// Of [`SetKey::Pods`].
+    Address(IpAddr),
+    /// Of [`SetKey::Endpoints`].
+    Endpoint(IpAddr, Protocol, u16),
+}
+
+/// How a local pod is judged. At least one direction is isolated, and there is at least one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodEnforcement {
+    /// The addresses that the pod owns: ascending.
+    pub addresses: Vec<IpAddr>,
+    /// The table for connections it opens; `None` where it is not isolated for egress.
+    pub egress: Option<Arc<TableKey>>,
+    /// The table for connections opened to it; `None` where it is not isolated for ingress.
+    pub ingress: Option<Arc<TableKey>>,
+}
+
+impl PodEnforcement {
+    /// The table for one direction.
+    pub fn table(&self, direction: Direction) -> Option<&Arc<TableKey>> {
+        match direction {
+            Direction::Egress => self.egress.as_ref(),
+            Direction::Ingress => self.ingress.as_ref(),
+        }
+    }
+}
+
+/// What changed in the index's output since it was last asked. An object that came and went in between is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Local pods that are judged differently; `None`: no longer judged.
+    pub pods: BTreeMap<NamespacedName, Option<PodEnforcement>>,
+    /// Tables that are new or were edited; `None`: no longer used by any pod.
+    pub tables: BTreeMap<Arc<TableKey>, Option<Arc<Table>>>,
+    /// Sets that are new, gone, or have other members.
+    pub sets: BTreeMap<Arc<SetKey>, SetDelta>,
+}
+
+/// What became of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetDelta {
+    /// It is new, with these members: ascending, empty for [`SetKey::Blocks`].
+    New(Vec<Member>),
+    /// Its membership changed: both ascending and disjoint, not both empty.
+    Changed {
+        /// Came in.
+        added: Vec<Member>,
+        /// Went out.
+        removed: Vec<Member>,
+    },
+    /// No table uses it any more.
+    Gone,
+}
+
+impl Delta {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.pods.is_empty() && self.tables.is_empty() && self.sets.is_empty()
+    }
+}

@@ -1,0 +1,193 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::{Comment, Elements, ElementsKind, Name};
+
+/// The content of one table of family `inet`.
+///
+/// Every chain and set that a rule or verdict names is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruleset {
+    /// The table's name.
+    pub table: Name,
+    /// The table's comment.
+    pub comment: Option<Comment>,
+    /// The chains, base chains included.
+    pub chains: BTreeMap<Name, Chain>,
+    /// The sets and verdict maps.
+    pub sets: BTreeMap<Name, Set>,
+}
+
+/// A chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Where it hooks in; `None` for a chain that is only jumped to.
+    pub base: Option<BaseChain>,
+    /// The rules, in order.
+    pub rules: Vec<Rule>,
+    /// The comment.
+    pub comment: Option<Comment>,
+}
+
+/// `type filter hook forward priority P; policy accept;`: the one kind of base chain that we need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BaseChain {
+    /// The priority: dstnat is -100, srcnat 100.
+    pub priority: i32,
+}
+
+/// A set, or a verdict map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Its elements, which also say its type.
+    pub elements: Elements,
+    /// The comment.
+    pub comment: Option<Comment>,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A rule of ours.
+    Own(Statement),
+    /// A rule that another hand put into our table, read from the kernel. It is only ever deleted.
+    Foreign,
+}
+
+/// `MATCHES [counter] ACTION [comment]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Statement {
+    /// All must hold.
+    pub matches: Vec<Match>,
+    /// Whether matching packets are counted. Counts are no part of the value: rules that differ in them are equal.
+    pub counter: bool,
+    /// What happens to matching packets.
+    pub action: Action,
+    /// The comment.
+    pub comment: Option<Comment>,
+}
+
+/// What a rule asks of a packet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Match {
+    /// `ct state established`.
+    CtState(CtState),
+    /// `meta l4proto 1`, by IP protocol number.
+    L4Proto(u8),
+    /// `icmpv6 type 133-137`, which implies IPv6.
+    Icmpv6Types {
+        /// The lowest type.
+        first: u8,
+        /// The highest type, above `first`.
+        last: u8,
+    },
+    /// `ip saddr 10.0.0.1`; the address says the family.
+    Address(AddressField, IpAddr),
+    /// `ip saddr @set`: the key is in a set.
+    In(Key, Name),
+}
+
+/// A state of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CtState {
+    /// `established`: packets have been seen in both directions.
+    Established,
+    /// `related`: an ICMP error of, or a helper's expectation from, another connection.
+    Related,
+}
+
+/// Source or destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AddressField {
+    /// The source address.
+    Saddr,
+    /// The destination address.
+    Daddr,
+}
+
+/// An address family, `meta nfproto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// `ip`.
+    Ipv4,
+    /// `ip6`.
+    Ipv6,
+}
+
+/// What of the packet is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// `ip saddr`, `ip6 daddr`: implies the family.
+    Address(Family, AddressField),
+    /// `tcp dport`, `udp dport`, `sctp dport`, by IP protocol number (6, 17 or 132): implies the protocol.
+    Port(u8),
+    /// `ip daddr . meta l4proto . th dport`: implies the family.
+    Endpoint(Family),
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A fixed verdict.
+    Verdict(Verdict),
+    /// `ip saddr vmap @map`: the verdict that the map holds for the key; the rule does nothing where it holds none.
+    Vmap(Key, Name),
+}
+
+/// A verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// `accept`: ends this base chain.
+    Accept,
+    /// `drop`.
+    Drop,
+    /// `jump chain`: comes back at that chain's end.
+    Jump(Name),
+    /// `goto chain`: at that chain's end the calling chain ends too.
+    Goto(Name),
+}
+
+/// A replacement of some objects of a [`Ruleset`], by name. What it does not name stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// Chains as they shall be; `None`: gone.
+    pub chains: BTreeMap<Name, Option<Chain>>,
+    /// Sets.
+    pub sets: BTreeMap<Name, SetEdit>,
+}
+
+/// What becomes of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetEdit {
+    /// It shall be this, whatever it was.
+    Put(Set),
+    /// Some of its elements go, then others come: both of the set's own type. An element to add that is there already
+    /// (in a map: with the same verdict), or one to remove that is not, is not an error and changes nothing. In a map,
+    /// adding a key that is there gives it the new verdict.
+    Elements {
+        /// What comes.
+        add: Elements,
+        /// What goes (in a map the verdicts do not matter).
+        remove: Elements,
+    },
+    /// It shall be gone.
+    Remove,
+}
+
+impl Elements {
+    /// The type.
+    pub fn kind(&self) -> ElementsKind {
+        match self {
+            Self::Ipv4(_) => ElementsKind::Ipv4,
+            Self::Ipv6(_) => ElementsKind::Ipv6,
+            Self::Ipv4Ranges(_) => ElementsKind::Ipv4Ranges,
+            Self::Ipv6Ranges(_) => ElementsKind::Ipv6Ranges,
+            Self::Ipv4Endpoints(_) => ElementsKind::Ipv4Endpoints,
+            Self::Ipv6Endpoints(_) => ElementsKind::Ipv6Endpoints,
+            Self::Ipv4Verdicts(_) => ElementsKind::Ipv4Verdicts,
+            Self::Ipv6Verdicts(_) => ElementsKind::Ipv6Verdicts,
+            Self::PortVerdicts(_) => ElementsKind::PortVerdicts,
+            Self::PortRangeVerdicts(_) => ElementsKind::PortRangeVerdicts,
+        }
+    }
+}
