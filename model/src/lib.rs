@@ -2,7 +2,7 @@
 //!
 //! The way of the data: a [`Change`] goes into the [`Index`], which says what this node must enforce from now on as a
 //! [`Delta`]: the local pods that are isolated, the decision [`Table`]s that judge their packets, and the members of
-//! the sets that those tables look up. [`reference`] answers the same question naively, for one flow at a time, and
+//! the sets that those tables look up. [`mod@reference`] answers the same question naively, for one flow at a time, and
 //! shares no code with the index or the compiler: the two are held against each other in tests.
 //!
 //! Invariants:
@@ -15,16 +15,23 @@
 
 mod change;
 mod cidr;
+mod compile;
+mod index;
 mod labels;
 mod name;
 mod pod;
 mod policy;
 mod port;
+pub mod reference;
 mod selector;
 mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use change::Change;
 pub use cidr::{IpBlock, IpBlockError};
+pub use compile::compile;
+pub use index::{Index, IndexSize};
 pub use labels::Labels;
 pub use name::NamespacedName;
 pub use pod::{Age, ContainerPort, Namespace, Phase, Pod};

@@ -23,10 +23,10 @@ pub struct Requirement {
 /// What a [`Requirement`] asks of its label.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operator {
-    /// The label is there, with one of the values (never none).
-    In(BTreeSet<Arc<str>>),
-    /// The label is absent, or has none of the values (never none).
-    NotIn(BTreeSet<Arc<str>>),
+    /// The label is there, with one of the values: ascending, each once, never none.
+    In(Box<[Arc<str>]>),
+    /// The label is absent, or has none of the values: ascending, each once, never none.
+    NotIn(Box<[Arc<str>]>),
     /// The label is there.
     Exists,
     /// The label is absent.
@@ -76,8 +76,8 @@ impl Requirement {
             return Err(SelectorError::Value(value.to_string()));
         }
         let operator = match (operator, values.is_empty()) {
-            ("In", false) => Operator::In(values),
-            ("NotIn", false) => Operator::NotIn(values),
+            ("In", false) => Operator::In(values.into_iter().collect()),
+            ("NotIn", false) => Operator::NotIn(values.into_iter().collect()),
             ("Exists", true) => Operator::Exists,
             ("DoesNotExist", true) => Operator::DoesNotExist,
             ("In", true) => return Err(SelectorError::NoValues("In")),
@@ -103,8 +103,8 @@ impl Requirement {
     pub fn matches(&self, labels: &Labels) -> bool {
         let value = labels.get(&self.key);
         match &self.operator {
-            Operator::In(values) => value.is_some_and(|value| values.contains(value)),
-            Operator::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
+            Operator::In(values) => value.is_some_and(|value| holds(values, value)),
+            Operator::NotIn(values) => value.is_none_or(|value| !holds(values, value)),
             Operator::Exists => value.is_some(),
             Operator::DoesNotExist => value.is_none(),
         }
@@ -146,7 +146,7 @@ impl fmt::Display for Selector {
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = &self.key;
-        let join = |values: &BTreeSet<Arc<str>>| values.iter().map(|v| &**v).collect::<Vec<_>>().join(",");
+        let join = |values: &[Arc<str>]| values.iter().map(|v| &**v).collect::<Vec<_>>().join(",");
         match &self.operator {
             Operator::In(values) if values.len() == 1 => write!(f, "{key}={}", join(values)),
             Operator::In(values) => write!(f, "{key} in ({})", join(values)),
@@ -156,6 +156,11 @@ impl fmt::Display for Requirement {
             Operator::DoesNotExist => write!(f, "!{key}"),
         }
     }
+}
+
+/// Whether `value` is one of `values`, which are ascending.
+fn holds(values: &[Arc<str>], value: &str) -> bool {
+    values.binary_search_by(|other| (**other).cmp(value)).is_ok()
 }
 
 /// `[prefix/]name`, as `validation.IsQualifiedName` of apimachinery has it.

@@ -1,10 +1,11 @@
 //! What the index puts out: decision tables, the sets they look up, and the pods they judge.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{Direction, IpBlock, NamespacedName, PodGroup, PortRange, Protocol};
+use crate::{Direction, IpBlock, NamespacedName, Peer, PodGroup, PortRange, Protocol};
 
 /// What a clause says of the packets that match it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,7 +99,7 @@ pub enum SetKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointGroup {
     /// Which pods; `None` for all pods.
-    pub peers: Option<crate::Peer>,
+    pub peers: Option<Peer>,
     /// The port's name.
     pub name: Arc<str>,
     /// The port's protocol.
@@ -166,5 +167,17 @@ impl Delta {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.pods.is_empty() && self.tables.is_empty() && self.sets.is_empty()
+    }
+}
+
+/// `http/TCP of pods app=web in shop`, `dns/UDP of pods in 10.0.0.0/8` or `http/TCP of all pods`.
+impl fmt::Display for EndpointGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} of ", self.name, self.protocol)?;
+        match &self.peers {
+            None => f.write_str("all pods"),
+            Some(Peer::Pods(group)) => write!(f, "{group}"),
+            Some(Peer::Block(block)) => write!(f, "pods in {block}"),
+        }
     }
 }

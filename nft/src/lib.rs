@@ -9,13 +9,34 @@
 //!   [`Rule::Foreign`], which is never written.
 //! - Unsafe code lives in `netlink/` alone.
 
+mod backend;
+mod collection;
+mod depth;
+mod diff;
+mod edit;
 mod elements;
+mod fake;
+mod interpreter;
 mod name;
+mod netlink;
+mod references;
 mod ruleset;
+mod text;
+mod transaction;
 
+pub use backend::{Backend, BackendError, CommitError, Committed, Errno, Owner};
+pub use diff::{ChainChange, Diff, SetChange, Summary, TableChange, diff};
+pub use edit::EditError;
 pub use elements::{Elements, ElementsKind, Endpoint, Range};
+pub use fake::{Fake, Fault};
+pub use interpreter::{Outcome, Packet, PacketState, Step, Transport, Walk, WalkError, walk};
 pub use name::{Comment, Name, NameError};
+pub use netlink::{Counter, Event, Kernel, Monitor, OpenError, Ownership};
 pub use ruleset::{
     Action, AddressField, BaseChain, Chain, CtState, Edit, Family, Key, Match, Rule, Ruleset, Set, SetEdit, Statement,
     Verdict,
 };
+pub use transaction::{Operation, Transaction};
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::{Comment, Elements, ElementsKind, Name};
@@ -16,6 +16,10 @@ pub struct Ruleset {
     pub chains: BTreeMap<Name, Chain>,
     /// The sets and verdict maps.
     pub sets: BTreeMap<Name, Set>,
+    /// What else another hand put into our table, read from the kernel, as `flowtable f`, `set Odd`: objects that we
+    /// never make and cannot write. They are told apart by these words alone. While there are any, rules and verdicts
+    /// may name some of them, and only replacing the whole table (delete, then create) is sure to be rid of them.
+    pub foreign: BTreeSet<String>,
 }
 
 /// A chain.

@@ -1,0 +1,138 @@
+//! What this node must enforce, kept up to date change by change.
+//!
+//! Pods that policy cannot tell apart form a class, and the definitions of live sets are matched with classes, not with
+//! pods: a pod of a known class evaluates no selector, and writes only to the sets that its class is in.
+//!
+//! Invariants:
+//! - After any sequence of changes the output is that of a new index fed with the final objects
+//!   (`tests/incremental.rs`).
+//! - Only what local pods need is live: a set without a table that looks it up, a table without a pod that it judges,
+//!   and a group without a set are gone.
+//! - Members of sets are not stored: they follow from classes and the ownership of addresses.
+//! - Tables and sets are settled when a delta is taken, so that a thousand policies that arrive one by one are compiled
+//!   once.
+
+mod addresses;
+mod changes;
+mod cluster;
+mod definition;
+mod groups;
+mod labelled;
+mod postings;
+mod sets;
+mod settle;
+mod slots;
+mod strings;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use self::cluster::Cluster;
+use self::groups::Groups;
+use self::sets::Sets;
+use crate::{Change, Delta, NamespacedName, PodEnforcement, Table, TableKey};
+
+/// The objects of a cluster, and what one node must enforce of them.
+#[derive(Debug)]
+pub struct Index {
+    node: Arc<str>,
+    cluster: Cluster,
+    groups: Groups,
+    sets: Sets,
+    tables: HashMap<Arc<TableKey>, LiveTable>,
+    pods: BTreeMap<NamespacedName, PodEnforcement>,
+    /// Pods that may have to be judged differently since the last delta.
+    dirty_pods: BTreeSet<NamespacedName>,
+    /// Policies whose tables may have changed since the last delta.
+    dirty_policies: BTreeSet<NamespacedName>,
+}
+
+#[derive(Debug, Default)]
+struct LiveTable {
+    /// How many pods it judges.
+    users: usize,
+    /// `None` until it is compiled for the first time.
+    table: Option<Arc<Table>>,
+}
+
+/// How much an [`Index`] holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexSize {
+    /// Pods.
+    pub pods: usize,
+    /// Pods of the index's node that claim an address.
+    pub local_pods: usize,
+    /// Groups of pods with the same namespace, labels and named ports.
+    pub classes: usize,
+    /// Known namespaces.
+    pub namespaces: usize,
+    /// Policies.
+    pub policies: usize,
+    /// Local pods that are isolated in some direction.
+    pub isolated_pods: usize,
+    /// Tables in use.
+    pub tables: usize,
+    /// Sets in use.
+    pub sets: usize,
+    /// Distinct definitions in those sets, blocks aside.
+    pub groups: usize,
+}
+
+impl Index {
+    /// An empty index for the node whose pods are local.
+    pub fn new(node: impl Into<Arc<str>>) -> Self {
+        Self {
+            node: node.into(),
+            cluster: Cluster::default(),
+            groups: Groups::default(),
+            sets: Sets::default(),
+            tables: HashMap::new(),
+            pods: BTreeMap::new(),
+            dirty_pods: BTreeSet::new(),
+            dirty_policies: BTreeSet::new(),
+        }
+    }
+
+    /// Takes in a change. A change that says nothing new has no effect; objects may come in any order.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Namespace(namespace) => self.set_namespace(&namespace.name, Some(namespace.labels)),
+            Change::NamespaceGone(name) => self.set_namespace(&name, None),
+            Change::Pod(pod) => self.set_pod(&pod.id, Some(&pod)),
+            Change::PodGone(id) => self.set_pod(&id, None),
+            Change::Policy(policy) => self.set_policy(&policy.id.clone(), Some(policy)),
+            Change::PolicyGone(id) => self.set_policy(&id, None),
+        }
+    }
+
+    /// What changed in the output since the last call, or since the index was new.
+    pub fn take_delta(&mut self) -> Delta {
+        self.settle()
+    }
+
+    /// The whole output as the difference from nothing. What [`Index::take_delta`] would have given counts as taken.
+    pub fn take_full(&mut self) -> Delta {
+        self.settle();
+        Delta {
+            pods: self.pods.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
+            tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table.clone())).collect(),
+            sets: self.sets.all(&self.groups, &self.cluster),
+        }
+    }
+
+    /// How much the index holds. Tables and sets are those of the last delta.
+    pub fn size(&self) -> IndexSize {
+        let spaces = || self.cluster.spaces.iter().map(|(_, space)| space);
+        IndexSize {
+            pods: self.cluster.pods.len(),
+            local_pods: spaces().map(|space| space.local.len()).sum(),
+            classes: self.cluster.classes.len(),
+            namespaces: spaces().filter(|space| space.labels.is_some()).count(),
+            policies: spaces().map(|space| space.policies.len()).sum(),
+            isolated_pods: self.pods.len(),
+            tables: self.tables.len(),
+            sets: self.sets.len(),
+            groups: self.groups.len(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Taking in changes: what each one makes of classes, addresses, members and of what has to be settled.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::Index;
+use super::cluster::{Claim, ClassKey};
+use super::slots::{ClassId, PodId, SetId};
+use crate::{Labels, Member, NamespacedName, Pod, Policy};
+
+type Memberships = Vec<(SetId, Member)>;
+
+impl Index {
+    pub(super) fn set_pod(&mut self, id: &NamespacedName, pod: Option<&Pod>) {
+        let old = self.cluster.pod(id);
+        let new = pod.map(|pod| (ClassKey::new(&pod.labels, &pod.ports), Claim::new(pod, &self.node)));
+        if self.is_known(old, new.as_ref()) {
+            return;
+        }
+        let old_claim = old.map(|pod| &self.cluster.pods[pod].claim);
+        let claims = || old_claim.into_iter().chain(new.as_ref().map(|(_, claim)| claim));
+        let addresses: BTreeSet<IpAddr> = claims().flat_map(|claim| claim.addresses.iter().copied()).collect();
+        if claims().any(|claim| claim.local) {
+            self.dirty_pods.insert(id.clone());
+        }
+
+        let before = self.standing(&addresses);
+        self.replace_pod(id, old, new);
+        let after = self.standing(&addresses);
+        for (before, after) in before.iter().zip(&after) {
+            self.note_moves(before, after);
+        }
+    }
+
+    pub(super) fn set_namespace(&mut self, name: &Arc<str>, labels: Option<Labels>) {
+        let space = match (self.cluster.space(name), &labels) {
+            (None, None) => return,
+            (Some(space), _) => space,
+            (None, Some(_)) => self.cluster.space_or_new(name),
+        };
+        if self.cluster.relabel(space, labels) {
+            let classes: Vec<ClassId> = self.cluster.spaces[space].classes.values().copied().collect();
+            for class in classes {
+                self.regroup(class);
+            }
+        }
+        self.cluster.retire_space(space);
+    }
+
+    pub(super) fn set_policy(&mut self, id: &NamespacedName, policy: Option<Policy>) {
+        let space = match (self.cluster.space(&id.namespace), &policy) {
+            (None, None) => return,
+            (Some(space), _) => space,
+            (None, Some(_)) => self.cluster.space_or_new(&id.namespace),
+        };
+        let old = self.cluster.spaces[space].policies.get(&id.name);
+        if old.map(|old| &**old) == policy.as_ref() {
+            return;
+        }
+        let selectors: Vec<_> =
+            old.map(|old| &**old).into_iter().chain(&policy).map(|policy| policy.selector.clone()).collect();
+        let selects = |name: &Arc<str>| {
+            let pod = self.cluster.spaces[space].pods[name];
+            let labels = &self.cluster.classes[self.cluster.pods[pod].class].key.labels;
+            selectors.iter().any(|selector| selector.matches(labels))
+        };
+        let selected = self.cluster.spaces[space].local.iter().filter(|name| selects(name));
+        self.dirty_pods.extend(selected.map(|name| NamespacedName::new(id.namespace.clone(), name.clone())));
+        self.dirty_policies.insert(id.clone());
+
+        self.cluster.replace_policy(space, &id.name, policy);
+        self.cluster.retire_space(space);
+    }
+
+    /// Whether a pod is already in the index as it is now.
+    fn is_known(&self, old: Option<PodId>, new: Option<&(ClassKey, Claim)>) -> bool {
+        match (old, new) {
+            (None, None) => true,
+            (Some(old), Some((key, claim))) => {
+                let old = &self.cluster.pods[old];
+                old.claim == *claim && self.cluster.classes[old.class].key == *key
+            }
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// The memberships of each address, as things stand. Local owners may have to be judged differently.
+    fn standing(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Memberships> {
+        for address in addresses {
+            if let Some(owner) = self.cluster.owner(*address).filter(|pod| self.cluster.pods[*pod].claim.local) {
+                self.dirty_pods.insert(self.cluster.pod_name(owner));
+            }
+        }
+        addresses.iter().map(|address| self.memberships(*address)).collect()
+    }
+
+    fn memberships(&self, address: IpAddr) -> Memberships {
+        let Some(owner) = self.cluster.owner(address) else { return Vec::new() };
+        let class = &self.cluster.classes[self.cluster.pods[owner].class];
+        self.groups.memberships(&class.groups, &class.key, address)
+    }
+
+    fn replace_pod(&mut self, id: &NamespacedName, old: Option<PodId>, new: Option<(ClassKey, Claim)>) {
+        let new = new.map(|(key, claim)| (self.class_or_new(&id.namespace, &key), claim));
+        let old_class = old.map(|pod| self.cluster.detach(pod).class);
+        if let Some((class, claim)) = new {
+            self.cluster.attach(class, &id.name, claim);
+        }
+        if let Some(class) = old_class.filter(|class| self.cluster.classes[*class].pods.is_empty()) {
+            self.retire_class(class);
+        }
+    }
+
+    fn class_or_new(&mut self, namespace: &Arc<str>, key: &ClassKey) -> ClassId {
+        let space = self.cluster.space_or_new(namespace);
+        if let Some(class) = self.cluster.spaces[space].classes.get(key) {
+            return *class;
+        }
+        let class = self.cluster.insert_class(space, key);
+        self.regroup(class);
+        class
+    }
+
+    fn retire_class(&mut self, class: ClassId) {
+        let space = self.cluster.classes[class].space;
+        for group in self.cluster.remove_class(class) {
+            self.groups.withdraw(group, class);
+        }
+        self.cluster.retire_space(space);
+    }
+
+    /// Matches a class anew, and moves its pods' addresses accordingly.
+    fn regroup(&mut self, id: ClassId) {
+        let groups = self.groups.matching(&self.cluster, &self.cluster.classes[id]);
+        let old = std::mem::replace(&mut self.cluster.classes[id].groups, groups);
+        let class = &self.cluster.classes[id];
+        if old == class.groups {
+            return;
+        }
+        for group in &old {
+            self.groups.withdraw(*group, id);
+        }
+        for group in &class.groups {
+            self.groups.enter(*group, id);
+        }
+        let addresses: Vec<IpAddr> = class.pods.iter().flat_map(|pod| self.cluster.owned(*pod)).collect();
+        for address in addresses {
+            let class = &self.cluster.classes[id];
+            let before = self.groups.memberships(&old, &class.key, address);
+            let after = self.groups.memberships(&class.groups, &class.key, address);
+            self.note_moves(&before, &after);
+        }
+    }
+
+    /// Notes the difference between an address's memberships before and after; both are ascending.
+    fn note_moves(&mut self, before: &Memberships, after: &Memberships) {
+        for (set, member) in before.iter().filter(|membership| after.binary_search(membership).is_err()) {
+            self.sets.note(*set, *member, false);
+        }
+        for (set, member) in after.iter().filter(|membership| before.binary_search(membership).is_err()) {
+            self.sets.note(*set, *member, true);
+        }
+    }
+}

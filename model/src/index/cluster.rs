@@ -1,0 +1,273 @@
+//! The objects that the index has been told of, and what follows from them alone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::addresses::Addresses;
+use super::labelled::Labelled;
+use super::postings::Postings;
+use super::slots::{ClassId, GroupId, PodId, Slots, SpaceId};
+use super::strings::Strings;
+use crate::{Age, ContainerPort, Labels, NamespacedName, Pod, Policy, Protocol, Selector};
+
+/// Namespaces, pods, their classes and addresses, and policies.
+#[derive(Debug, Default)]
+pub(super) struct Cluster {
+    pub(super) spaces: Slots<SpaceId, Space>,
+    pub(super) classes: Slots<ClassId, Class>,
+    pub(super) pods: Slots<PodId, PodRecord>,
+    names: HashMap<Arc<str>, SpaceId>,
+    /// The known namespaces.
+    known: Labelled<SpaceId>,
+    addresses: Addresses,
+    strings: Strings,
+}
+
+/// A namespace. It lives as long as it is known, or there are pods or policies in it.
+#[derive(Debug)]
+pub(super) struct Space {
+    pub(super) name: Arc<str>,
+    /// `None` while the namespace itself is not known.
+    pub(super) labels: Option<Labels>,
+    pub(super) pods: BTreeMap<Arc<str>, PodId>,
+    /// The pods of this node that claim addresses.
+    pub(super) local: BTreeSet<Arc<str>>,
+    pub(super) classes: BTreeMap<ClassKey, ClassId>,
+    pub(super) policies: BTreeMap<Arc<str>, Box<Policy>>,
+    /// The policies by their podSelector.
+    pub(super) selecting: Postings<Arc<str>>,
+}
+
+/// What pods of one class have in common, beside the namespace: what policy can select them by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClassKey {
+    pub(super) labels: Labels,
+    /// Ascending, each once.
+    pub(super) ports: Arc<[ContainerPort]>,
+}
+
+/// Pods of one namespace that no policy can tell apart but by their addresses. It lives as long as it has pods.
+#[derive(Debug)]
+pub(super) struct Class {
+    pub(super) space: SpaceId,
+    pub(super) key: ClassKey,
+    pub(super) pods: Vec<PodId>,
+    /// The groups that match it: ascending.
+    pub(super) groups: Vec<GroupId>,
+}
+
+/// A pod, as far as the index needs it.
+#[derive(Debug)]
+pub(super) struct PodRecord {
+    pub(super) class: ClassId,
+    /// Its place in the pods of its class.
+    place: u32,
+    pub(super) name: Arc<str>,
+    pub(super) claim: Claim,
+}
+
+/// The addresses that a pod claims, and with what right.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// Ascending, each once.
+    pub(super) addresses: Box<[IpAddr]>,
+    pub(super) terminating: bool,
+    pub(super) age: Age,
+    /// Whether the pod is to be enforced on this node.
+    pub(super) local: bool,
+}
+
+impl Cluster {
+    pub(super) fn space(&self, name: &str) -> Option<SpaceId> {
+        self.names.get(name).copied()
+    }
+
+    pub(super) fn space_or_new(&mut self, name: &Arc<str>) -> SpaceId {
+        if let Some(space) = self.space(name) {
+            return space;
+        }
+        let space = self.spaces.insert(Space::new(name.clone()));
+        self.names.insert(name.clone(), space);
+        space
+    }
+
+    /// Labels a namespace, or makes it unknown. Gives whether that is new.
+    pub(super) fn relabel(&mut self, id: SpaceId, labels: Option<Labels>) -> bool {
+        let space = &mut self.spaces[id];
+        if space.labels == labels {
+            return false;
+        }
+        if let Some(old) = &space.labels {
+            self.known.remove(old, id);
+        }
+        if let Some(new) = &labels {
+            self.known.insert(new, id);
+        }
+        space.labels = labels;
+        true
+    }
+
+    /// The known namespaces that may match.
+    pub(super) fn candidates(&self, selector: &Selector) -> impl Iterator<Item = SpaceId> {
+        self.known.candidates(selector)
+    }
+
+    /// Forgets the namespace if nothing is left of it.
+    pub(super) fn retire_space(&mut self, id: SpaceId) {
+        let space = &self.spaces[id];
+        if space.labels.is_none() && space.pods.is_empty() && space.policies.is_empty() {
+            let space = self.spaces.remove(id);
+            self.names.remove(&space.name);
+        }
+    }
+
+    pub(super) fn pod(&self, id: &NamespacedName) -> Option<PodId> {
+        self.spaces[self.space(&id.namespace)?].pods.get(&id.name).copied()
+    }
+
+    pub(super) fn pod_name(&self, pod: PodId) -> NamespacedName {
+        let pod = &self.pods[pod];
+        NamespacedName { namespace: self.spaces[self.classes[pod.class].space].name.clone(), name: pod.name.clone() }
+    }
+
+    /// A new class without pods and groups, its strings shared with the others.
+    pub(super) fn insert_class(&mut self, space: SpaceId, key: &ClassKey) -> ClassId {
+        let strings = &mut self.strings;
+        let ports = key.ports.iter().map(|port| ContainerPort { name: strings.share(&port.name), ..*port }).collect();
+        let labels = key.labels.iter().map(|(k, v)| (strings.share(k), strings.share(v))).collect();
+        let key = ClassKey { labels, ports };
+        let class = self.classes.insert(Class { space, key: key.clone(), pods: Vec::new(), groups: Vec::new() });
+        self.spaces[space].classes.insert(key, class);
+        class
+    }
+
+    /// Takes out a class without pods. Gives the groups that it was of.
+    pub(super) fn remove_class(&mut self, id: ClassId) -> Vec<GroupId> {
+        let Class { space, key, groups, .. } = self.classes.remove(id);
+        self.spaces[space].classes.remove(&key);
+        let strings: Vec<Arc<str>> = key.strings().cloned().collect();
+        drop(key);
+        for string in strings {
+            self.strings.give_back(string);
+        }
+        groups
+    }
+
+    /// Enters a pod into its class and its claims on addresses.
+    pub(super) fn attach(&mut self, class: ClassId, name: &Arc<str>, claim: Claim) {
+        let place = u32::try_from(self.classes[class].pods.len()).expect("there are fewer pods than pod slots");
+        let space = self.classes[class].space;
+        if claim.local {
+            self.spaces[space].local.insert(name.clone());
+        }
+        let pod = self.pods.insert(PodRecord { class, place, name: name.clone(), claim });
+        self.spaces[space].pods.insert(name.clone(), pod);
+        self.classes[class].pods.push(pod);
+        let Self { pods, classes, spaces, addresses, .. } = self;
+        for address in &pods[pod].claim.addresses {
+            addresses.claim(*address, pod, |pod| rank(pods, classes, spaces, pod));
+        }
+    }
+
+    /// Takes out a pod and its claims. Its class stays, even without pods.
+    pub(super) fn detach(&mut self, pod: PodId) -> PodRecord {
+        let Self { pods, classes, spaces, addresses, .. } = self;
+        for address in &pods[pod].claim.addresses {
+            addresses.release(*address, pod, |pod| rank(pods, classes, spaces, pod));
+        }
+        let record = pods.remove(pod);
+        let class = &mut classes[record.class];
+        class.pods.swap_remove(record.place as usize);
+        if let Some(moved) = class.pods.get(record.place as usize) {
+            pods[*moved].place = record.place;
+        }
+        let space = &mut spaces[class.space];
+        space.pods.remove(&record.name);
+        space.local.remove(&record.name);
+        record
+    }
+
+    /// Replaces, adds or removes a policy.
+    pub(super) fn replace_policy(&mut self, space: SpaceId, name: &Arc<str>, policy: Option<Policy>) {
+        let Space { policies, selecting, .. } = &mut self.spaces[space];
+        if let Some(old) = policies.remove(name) {
+            selecting.remove(&old.selector, name);
+        }
+        if let Some(policy) = policy {
+            selecting.insert(&policy.selector, name.clone());
+            policies.insert(name.clone(), Box::new(policy));
+        }
+    }
+
+    pub(super) fn owner(&self, address: IpAddr) -> Option<PodId> {
+        self.addresses.owner(address)
+    }
+
+    /// The addresses that the pod owns: ascending.
+    pub(super) fn owned(&self, pod: PodId) -> impl Iterator<Item = IpAddr> {
+        self.pods[pod].claim.addresses.iter().copied().filter(move |address| self.addresses.owns(pod, *address))
+    }
+}
+
+impl ClassKey {
+    pub(super) fn new(labels: &Labels, ports: &[ContainerPort]) -> Self {
+        let ports: BTreeSet<&ContainerPort> = ports.iter().collect();
+        Self { labels: labels.clone(), ports: ports.into_iter().cloned().collect() }
+    }
+
+    /// The numbers that are declared under a name.
+    pub(super) fn numbers(&self, name: &str, protocol: Protocol) -> impl Iterator<Item = u16> {
+        self.ports.iter().filter(move |port| *port.name == *name && port.protocol == protocol).map(|port| port.port)
+    }
+
+    fn strings(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.labels.iter().flat_map(|(key, value)| [key, value]).chain(self.ports.iter().map(|port| &port.name))
+    }
+}
+
+impl Claim {
+    /// What `pod` claims, seen from `node`.
+    pub(super) fn new(pod: &Pod, node: &str) -> Self {
+        let addresses: BTreeSet<IpAddr> = pod.addresses().iter().copied().collect();
+        Self {
+            local: pod.node.as_deref() == Some(node) && !addresses.is_empty(),
+            addresses: addresses.into_iter().collect(),
+            terminating: pod.terminating,
+            age: pod.age,
+        }
+    }
+}
+
+impl Space {
+    fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            labels: None,
+            pods: BTreeMap::new(),
+            local: BTreeSet::new(),
+            classes: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            selecting: Postings::default(),
+        }
+    }
+
+    /// The policies that select pods with these labels: ascending.
+    pub(super) fn selecting(&self, labels: &Labels) -> Vec<&Policy> {
+        let candidates: BTreeSet<&Arc<str>> = self.selecting.candidates(labels).collect();
+        let policies = candidates.into_iter().map(|name| &*self.policies[name]);
+        policies.filter(|policy| policy.selector.matches(labels)).collect()
+    }
+}
+
+/// Of several pods that claim an address the one of the highest rank owns it: the live before the terminating, then the
+/// newer, then, so that the order is total, the greater name.
+fn rank<'a>(
+    pods: &'a Slots<PodId, PodRecord>,
+    classes: &Slots<ClassId, Class>,
+    spaces: &'a Slots<SpaceId, Space>,
+    pod: PodId,
+) -> (bool, Age, &'a str, &'a str) {
+    let pod = &pods[pod];
+    (!pod.claim.terminating, pod.claim.age, &spaces[classes[pod.class].space].name, &pod.name)
+}

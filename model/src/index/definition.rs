@@ -1,0 +1,120 @@
+//! What a set is the union of, and whom it matches.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::cluster::{ClassKey, Cluster, Space};
+use super::postings::filed_under;
+use super::slots::{ClassId, SpaceId};
+use crate::{EndpointGroup, IpBlock, Member, NamespaceScope, Peer, PodGroup, Protocol, Selector, SetKey};
+
+/// One definition of a [`SetKey`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Definition {
+    Pods(PodGroup),
+    Endpoints(EndpointGroup),
+}
+
+/// By what a definition is found from a class that it may match.
+pub(super) enum File<'a> {
+    /// The name of its namespace, then its podSelector.
+    Named(&'a Arc<str>, &'a Selector),
+    /// Its podSelector, which asks for a label.
+    Pod(&'a Selector),
+    /// Its namespaceSelector.
+    Namespace(&'a Selector),
+    /// The port that its pods declare.
+    Port(&'a Arc<str>, Protocol),
+}
+
+impl Definition {
+    /// The definitions that a set is the union of. Blocks have none: their members follow from the key.
+    pub(super) fn of(set: &SetKey) -> Vec<Self> {
+        match set {
+            SetKey::Pods(groups) => groups.iter().cloned().map(Self::Pods).collect(),
+            SetKey::Endpoints(groups) => groups.iter().cloned().map(Self::Endpoints).collect(),
+            SetKey::Blocks(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn file(&self) -> File<'_> {
+        match (self.pods(), self) {
+            (None, Self::Endpoints(group)) => File::Port(&group.name, group.protocol),
+            (Some(pods), _) | (None, Self::Pods(pods)) => match &pods.namespaces {
+                NamespaceScope::Named(name) => File::Named(name, &pods.pods),
+                NamespaceScope::Matching(_) if filed_under(&pods.pods).is_some() => File::Pod(&pods.pods),
+                NamespaceScope::Matching(namespaces) => File::Namespace(namespaces),
+            },
+        }
+    }
+
+    pub(super) fn matches(&self, space: &Space, class: &ClassKey) -> bool {
+        self.covers(space) && self.selects(class)
+    }
+
+    /// All classes that match.
+    pub(super) fn find_classes(&self, cluster: &Cluster) -> BTreeSet<ClassId> {
+        let spaces: Vec<SpaceId> = match self.pods().map(|pods| &pods.namespaces) {
+            Some(NamespaceScope::Named(name)) => cluster.space(name).into_iter().collect(),
+            Some(NamespaceScope::Matching(selector)) => cluster.candidates(selector).collect(),
+            None => cluster.spaces.iter().map(|(space, _)| space).collect(),
+        };
+        let spaces = spaces.into_iter().map(|space| &cluster.spaces[space]).filter(|space| self.covers(space));
+        let classes = spaces.flat_map(|space| &space.classes).filter(|(key, _)| self.selects(key));
+        classes.map(|(_, class)| *class).collect()
+    }
+
+    /// What the address of a pod of a matching class is as a member.
+    pub(super) fn members(&self, class: &ClassKey, address: IpAddr) -> impl Iterator<Item = Member> {
+        let (address_itself, endpoints) = match self {
+            Self::Pods(_) => (Some(Member::Address(address)), None),
+            Self::Endpoints(group) => (None, group.reaches(address).then_some(group)),
+        };
+        let endpoints = endpoints.into_iter().flat_map(move |group| {
+            let numbers = class.numbers(&group.name, group.protocol);
+            numbers.map(move |port| Member::Endpoint(address, group.protocol, port))
+        });
+        address_itself.into_iter().chain(endpoints)
+    }
+
+    /// Whether pods of the namespace may match.
+    fn covers(&self, space: &Space) -> bool {
+        match self.pods().map(|pods| &pods.namespaces) {
+            Some(NamespaceScope::Named(name)) => *name == space.name,
+            Some(NamespaceScope::Matching(selector)) => space.labels.as_ref().is_some_and(|l| selector.matches(l)),
+            None => true,
+        }
+    }
+
+    /// Whether the class matches, the namespace aside.
+    fn selects(&self, class: &ClassKey) -> bool {
+        let declares = match self {
+            Self::Pods(_) => true,
+            Self::Endpoints(group) => class.numbers(&group.name, group.protocol).next().is_some(),
+        };
+        declares && self.pods().is_none_or(|pods| pods.pods.matches(&class.labels))
+    }
+
+    /// The pods that it is restricted to; `None` for all pods.
+    fn pods(&self) -> Option<&PodGroup> {
+        match self {
+            Self::Pods(pods) | Self::Endpoints(EndpointGroup { peers: Some(Peer::Pods(pods)), .. }) => Some(pods),
+            Self::Endpoints(EndpointGroup { peers: Some(Peer::Block(_)) | None, .. }) => None,
+        }
+    }
+}
+
+impl EndpointGroup {
+    /// Whether the group's block, if it has one, holds the address.
+    fn reaches(&self, address: IpAddr) -> bool {
+        match &self.peers {
+            Some(Peer::Block(block)) => holds(block, address),
+            Some(Peer::Pods(_)) | None => true,
+        }
+    }
+}
+
+fn holds(block: &IpBlock, address: IpAddr) -> bool {
+    block.cidr().contains(&address) && !block.except().iter().any(|net| net.contains(&address))
+}

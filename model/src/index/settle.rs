@@ -1,0 +1,140 @@
+//! Taking a delta: which pods are judged by which tables, which tables look up which sets, and what of it is new.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Index;
+use super::cluster::ClassKey;
+use crate::{
+    Delta, Direction, NamespacedName, PeerMatch, PodEnforcement, Policy, PortMatch, PortResolution, Ports, Protocol,
+    SetKey, Table, TableKey, compile,
+};
+
+impl Index {
+    pub(super) fn settle(&mut self) -> Delta {
+        Delta {
+            pods: self.settle_pods(),
+            tables: self.settle_tables(),
+            sets: self.sets.take(&mut self.groups, &mut self.cluster),
+        }
+    }
+
+    fn settle_pods(&mut self) -> BTreeMap<NamespacedName, Option<PodEnforcement>> {
+        let mut changed = BTreeMap::new();
+        for id in std::mem::take(&mut self.dirty_pods) {
+            let pod = self.enforcement(&id);
+            if self.pods.get(&id) == pod.as_ref() {
+                continue;
+            }
+            for key in pod.iter().flat_map(tables_of) {
+                self.tables.entry(key.clone()).or_default().users += 1;
+            }
+            let old = match &pod {
+                Some(pod) => self.pods.insert(id.clone(), pod.clone()),
+                None => self.pods.remove(&id),
+            };
+            for key in old.iter().flat_map(tables_of) {
+                self.tables.get_mut(key).expect("a pod holds its tables").users -= 1;
+            }
+            changed.insert(id, pod);
+        }
+        changed
+    }
+
+    fn settle_tables(&mut self) -> BTreeMap<Arc<TableKey>, Option<Arc<Table>>> {
+        let edited = std::mem::take(&mut self.dirty_policies);
+        let mut changed = BTreeMap::new();
+        let dirty = self.tables.iter().filter(|(key, live)| {
+            live.users == 0 || live.table.is_none() || key.policies.iter().any(|policy| edited.contains(policy))
+        });
+        let dirty: Vec<Arc<TableKey>> = dirty.map(|(key, _)| key.clone()).collect();
+        for key in dirty {
+            let new = (self.tables[&key].users > 0).then(|| Arc::new(self.compile(&key)));
+            let old = match &new {
+                Some(_) => self.tables.get_mut(&key).and_then(|live| std::mem::replace(&mut live.table, new.clone())),
+                None => self.tables.remove(&key).and_then(|live| live.table),
+            };
+            if new == old {
+                continue;
+            }
+            for set in new.iter().flat_map(|table| sets_of(table)) {
+                self.sets.acquire(set, &mut self.groups, &mut self.cluster);
+            }
+            for set in old.iter().flat_map(|table| sets_of(table)) {
+                self.sets.release(set);
+            }
+            changed.insert(key, new);
+        }
+        changed
+    }
+
+    /// How the pod is to be judged; `None` where it is not: it is not local, owns no address, or is not isolated.
+    fn enforcement(&self, id: &NamespacedName) -> Option<PodEnforcement> {
+        let pod = self.cluster.pod(id).filter(|pod| self.cluster.pods[*pod].claim.local)?;
+        let addresses: Vec<_> = self.cluster.owned(pod).collect();
+        let class = &self.cluster.classes[self.cluster.pods[pod].class];
+        let space = &self.cluster.spaces[class.space];
+        let selecting = space.selecting(&class.key.labels);
+        let [egress, ingress] = Direction::ALL.map(|direction| {
+            let isolating: Vec<&Policy> =
+                selecting.iter().copied().filter(|policy| policy.rules(direction).is_some()).collect();
+            let key = (!isolating.is_empty()).then(|| table_key(direction, &isolating, &class.key))?;
+            Some(self.tables.get_key_value(&key).map_or_else(|| Arc::new(key), |(live, _)| live.clone()))
+        });
+        let judged = !addresses.is_empty() && (egress.is_some() || ingress.is_some());
+        judged.then_some(PodEnforcement { addresses, egress, ingress })
+    }
+
+    fn compile(&self, key: &TableKey) -> Table {
+        let policy = |id: &NamespacedName| {
+            let space = self.cluster.space(&id.namespace)?;
+            self.cluster.spaces[space].policies.get(&id.name).map(|policy| &**policy)
+        };
+        let policies = key.policies.iter().map(|id| policy(id).expect("a live table's policies exist"));
+        compile(key.direction, policies, &key.named_ports)
+    }
+}
+
+/// The key of the table that judges pods of a class, isolated by `policies`: ascending and not empty.
+fn table_key(direction: Direction, policies: &[&Policy], class: &ClassKey) -> TableKey {
+    let names: BTreeSet<_> = match direction {
+        Direction::Ingress => policies.iter().flat_map(|policy| named_ports(policy)).collect(),
+        Direction::Egress => BTreeSet::new(),
+    };
+    let resolutions = names.into_iter().map(|(name, protocol)| {
+        let ports: BTreeSet<u16> = class.numbers(name, protocol).collect();
+        PortResolution { name: name.clone(), protocol, ports: ports.into_iter().collect() }
+    });
+    TableKey {
+        direction,
+        policies: policies.iter().map(|policy| policy.id.clone()).collect(),
+        named_ports: resolutions.filter(|resolution| !resolution.ports.is_empty()).collect(),
+    }
+}
+
+/// The port names in a policy's ingress rules.
+fn named_ports(policy: &Policy) -> impl Iterator<Item = (&Arc<str>, Protocol)> {
+    let entries = policy.ingress.iter().flatten().flat_map(|rule| match &rule.ports {
+        Ports::All => &[][..],
+        Ports::AnyOf(entries) => entries,
+    });
+    entries.filter_map(|entry| match entry {
+        PortMatch::Named { protocol, name } => Some((name, *protocol)),
+        PortMatch::Numbers { .. } => None,
+    })
+}
+
+fn tables_of(pod: &PodEnforcement) -> impl Iterator<Item = &Arc<TableKey>> {
+    Direction::ALL.into_iter().filter_map(|direction| pod.table(direction))
+}
+
+/// The sets that a table looks up, each once.
+fn sets_of(table: &Table) -> BTreeSet<&Arc<SetKey>> {
+    let in_segments = table.segments.values().flatten().flat_map(|segment| segment.clauses.iter());
+    let clauses = table.always.iter().chain(in_segments);
+    let sets = clauses.filter_map(|clause| match &clause.peers {
+        PeerMatch::Set(set) => Some(set),
+        PeerMatch::All => None,
+    });
+    sets.collect()
+}

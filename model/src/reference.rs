@@ -1,0 +1,237 @@
+//! The verdict on one flow, naively: every policy is read anew for every question.
+//!
+//! Written beside the text of <https://kubernetes.io/docs/concepts/services-networking/network-policies/> and the
+//! comments of `networking.k8s.io/v1`. It is what the compiled tables are held against.
+//!
+//! Invariant: it shares no code with the index or the compiler, only the vocabulary and its `matches`.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::{
+    Change, Direction, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy,
+    PortMatch, Ports, Protocol, Rule,
+};
+
+/// All objects of a cluster, as they are now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// The known namespaces, by name.
+    pub namespaces: BTreeMap<Arc<str>, Namespace>,
+    /// The pods, by namespace and name.
+    pub pods: BTreeMap<NamespacedName, Pod>,
+    /// The policies, by namespace and name.
+    pub policies: BTreeMap<NamespacedName, Policy>,
+}
+
+/// A new connection: who opens it to whom, with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flow {
+    /// The address that opens it.
+    pub source: IpAddr,
+    /// The address it is opened to, after a Service was resolved to a pod.
+    pub destination: IpAddr,
+    /// What it carries.
+    pub traffic: Traffic,
+}
+
+/// What a [`Flow`] carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Traffic {
+    /// A protocol that policies can name, to a port of the destination.
+    Port {
+        /// The protocol.
+        protocol: Protocol,
+        /// The destination port.
+        port: u16,
+    },
+    /// Another protocol, by its IP protocol number (1 is ICMP). Only rules without `ports` match it.
+    Other(u8),
+}
+
+/// The answer: `allowed` is true exactly where both directions allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the connection may be opened.
+    pub allowed: bool,
+    /// Why no policy was asked, where that is so: both directions then allow, without a rule.
+    pub pass: Option<Pass>,
+    /// What the source's policies say.
+    pub egress: DirectionVerdict,
+    /// What the destination's policies say.
+    pub ingress: DirectionVerdict,
+}
+
+/// Why a flow passes whatever the policies say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// From a pod to itself.
+    Loopback,
+    /// Between a pod and the node it runs on.
+    OwnNode,
+}
+
+/// What the policies on one end of the flow say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirectionVerdict {
+    /// The pod whose policies judge; `None` where the address is no pod's, so that nothing is judged.
+    pub subject: Option<NamespacedName>,
+    /// Whether any policy isolates the subject in this direction.
+    pub isolated: bool,
+    /// Whether this direction lets the flow pass.
+    pub allowed: bool,
+    /// The policies that isolate the subject, ascending.
+    pub policies: Vec<NamespacedName>,
+    /// The first rule that allows the flow, in the order of `policies`.
+    pub rule: Option<RuleRef>,
+}
+
+/// A rule of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleRef {
+    /// The policy.
+    pub policy: NamespacedName,
+    /// The position of the rule in `spec.ingress` or `spec.egress`, from 0.
+    pub index: usize,
+}
+
+impl Cluster {
+    /// Takes one change over.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Namespace(namespace) => drop(self.namespaces.insert(namespace.name.clone(), namespace)),
+            Change::NamespaceGone(name) => drop(self.namespaces.remove(&name)),
+            Change::Pod(pod) => drop(self.pods.insert(pod.id.clone(), pod)),
+            Change::PodGone(id) => drop(self.pods.remove(&id)),
+            Change::Policy(policy) => drop(self.policies.insert(policy.id.clone(), policy)),
+            Change::PolicyGone(id) => drop(self.policies.remove(&id)),
+        }
+    }
+
+    /// Whether `flow` may be opened, and who says so.
+    pub fn verdict(&self, flow: &Flow) -> Verdict {
+        let ends = Ends {
+            source: End { address: flow.source, pod: self.owner(flow.source) },
+            destination: End { address: flow.destination, pod: self.owner(flow.destination) },
+            traffic: flow.traffic,
+        };
+        let pass = ends.pass();
+        let egress = self.judge(Direction::Egress, &ends, pass);
+        let ingress = self.judge(Direction::Ingress, &ends, pass);
+        Verdict { allowed: egress.allowed && ingress.allowed, pass, egress, ingress }
+    }
+
+    /// The pod that has `address`; of several the one that is not terminating, then the newest, then the last by name.
+    /// `None` for addresses that no pod has, or only pods that share their node's network.
+    pub fn owner(&self, address: IpAddr) -> Option<&Pod> {
+        self.pods
+            .values()
+            .filter(|pod| pod.addresses().contains(&address))
+            .max_by_key(|pod| (Reverse(pod.terminating), pod.age, &pod.id))
+    }
+
+    fn judge(&self, direction: Direction, ends: &Ends<'_>, pass: Option<Pass>) -> DirectionVerdict {
+        let (subject, peer) = match direction {
+            Direction::Egress => (ends.source.pod, ends.destination),
+            Direction::Ingress => (ends.destination.pod, ends.source),
+        };
+        let Some(subject) = subject else {
+            return DirectionVerdict { allowed: true, ..DirectionVerdict::default() };
+        };
+        let isolating: Vec<(&Policy, &[Rule])> = self
+            .policies
+            .values()
+            .filter(|policy| policy.id.namespace == subject.id.namespace && policy.selector.matches(&subject.labels))
+            .filter_map(|policy| Some((policy, policy.rules(direction)?)))
+            .collect();
+        let rule = isolating.iter().filter(|_| pass.is_none()).find_map(|(policy, rules)| {
+            let index = rules.iter().position(|rule| self.rule_allows(rule, peer, ends))?;
+            Some(RuleRef { policy: policy.id.clone(), index })
+        });
+        DirectionVerdict {
+            subject: Some(subject.id.clone()),
+            isolated: !isolating.is_empty(),
+            allowed: pass.is_some() || isolating.is_empty() || rule.is_some(),
+            policies: isolating.iter().map(|(policy, _)| policy.id.clone()).collect(),
+            rule,
+        }
+    }
+
+    fn rule_allows(&self, rule: &Rule, peer: End<'_>, ends: &Ends<'_>) -> bool {
+        let peers = match &rule.peers {
+            Peers::All => true,
+            Peers::AnyOf(peers) => peers.iter().any(|allowed| self.peer_matches(allowed, peer)),
+        };
+        let ports = match &rule.ports {
+            Ports::All => true,
+            Ports::AnyOf(ports) => ports.iter().any(|port| port_matches(port, ends)),
+        };
+        peers && ports
+    }
+
+    fn peer_matches(&self, allowed: &Peer, peer: End<'_>) -> bool {
+        match allowed {
+            Peer::Block(block) => block_holds(block, peer.address),
+            Peer::Pods(group) => peer.pod.is_some_and(|pod| self.group_holds(group, pod)),
+        }
+    }
+
+    fn group_holds(&self, group: &PodGroup, pod: &Pod) -> bool {
+        let namespace = match &group.namespaces {
+            NamespaceScope::Named(name) => pod.id.namespace == *name,
+            NamespaceScope::Matching(selector) => {
+                self.namespaces.get(&pod.id.namespace).is_some_and(|namespace| selector.matches(&namespace.labels))
+            }
+        };
+        namespace && group.pods.matches(&pod.labels)
+    }
+}
+
+/// A flow with its addresses resolved to pods.
+struct Ends<'a> {
+    source: End<'a>,
+    destination: End<'a>,
+    traffic: Traffic,
+}
+
+#[derive(Clone, Copy)]
+struct End<'a> {
+    address: IpAddr,
+    pod: Option<&'a Pod>,
+}
+
+impl Ends<'_> {
+    fn pass(&self) -> Option<Pass> {
+        let id = |end: End<'_>| end.pod.map(|pod| pod.id.clone());
+        let on_node = |end: End<'_>, node: End<'_>| end.pod.is_some_and(|pod| pod.host_ips.contains(&node.address));
+        if self.source.pod.is_some() && id(self.source) == id(self.destination) {
+            Some(Pass::Loopback)
+        } else if on_node(self.source, self.destination) || on_node(self.destination, self.source) {
+            Some(Pass::OwnNode)
+        } else {
+            None
+        }
+    }
+}
+
+fn block_holds(block: &IpBlock, address: IpAddr) -> bool {
+    block.cidr().contains(&address) && !block.except().iter().any(|except| except.contains(&address))
+}
+
+/// A port's name means what the destination pod's containers declare, in either direction: for ingress that pod is the
+/// selected one. A name may be declared more than once.
+fn port_matches(allowed: &PortMatch, ends: &Ends<'_>) -> bool {
+    let Traffic::Port { protocol, port } = ends.traffic else { return false };
+    match allowed {
+        PortMatch::Numbers { protocol: of, ports } => *of == protocol && ports.contains(port),
+        PortMatch::Named { protocol: of, name } => {
+            let declared = ends.destination.pod.map_or(&[][..], |pod| &pod.ports);
+            *of == protocol && declared.iter().any(|d| d.name == *name && d.protocol == protocol && d.port == port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

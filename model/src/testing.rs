@@ -1,0 +1,61 @@
+//! Random clusters and changes, and a reader of the index's output, for the tests of this and other crates.
+//!
+//! The clusters are small and crowded: few names, labels, addresses and ports, so that objects meet.
+
+mod output;
+mod strategies;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+pub use output::Output;
+pub use strategies::{change, changes, many_rules, namespace, node, pod, policy};
+
+use crate::reference::{Cluster, Flow, Traffic};
+use crate::{ContainerPort, Policy, PortMatch, Ports, Protocol, Rule};
+
+/// The node whose pods are local, in all generated clusters.
+pub const NODE: &str = "node-1";
+
+/// Flows between all addresses of a cluster and some outside it, at the ports where verdicts may differ: the bounds of
+/// all ranges, their neighbours, and declared ports.
+pub fn flows(cluster: &Cluster) -> Vec<Flow> {
+    let of_pods = cluster.pods.values().flat_map(|pod| pod.ips.iter().copied());
+    let outside = ["10.0.0.99", "172.16.0.1", "fd00::99"].map(|ip| ip.parse().expect("an address"));
+    let addresses: BTreeSet<IpAddr> = of_pods.chain(outside).collect();
+    let traffic = traffic(cluster);
+    let pairs = addresses.iter().flat_map(|a| addresses.iter().map(move |b| (*a, *b)));
+    let pairs = pairs.filter(|(a, b)| a.is_ipv4() == b.is_ipv4());
+    pairs
+        .flat_map(|(source, destination)| {
+            traffic.iter().map(move |traffic| Flow { source, destination, traffic: *traffic })
+        })
+        .collect()
+}
+
+fn traffic(cluster: &Cluster) -> Vec<Traffic> {
+    let rules = cluster.policies.values().flat_map(rules_of);
+    let entries = rules.flat_map(|rule| match &rule.ports {
+        Ports::AnyOf(entries) => &entries[..],
+        Ports::All => &[],
+    });
+    let bounds = entries.filter_map(|entry| match entry {
+        PortMatch::Numbers { protocol, ports } => Some((*protocol, [ports.first(), ports.last()])),
+        PortMatch::Named { .. } => None,
+    });
+    let around = bounds.flat_map(|(protocol, bounds)| {
+        bounds
+            .into_iter()
+            .flat_map(move |port| [port.saturating_sub(1), port, port.saturating_add(1)].map(|port| (protocol, port)))
+    });
+    let declared = cluster.pods.values().flat_map(|pod| &pod.ports);
+    let declared = declared.map(|ContainerPort { protocol, port, .. }| (*protocol, *port));
+    let ordinary = Protocol::ALL.map(|protocol| (protocol, 7777));
+    let ports: BTreeSet<(Protocol, u16)> = around.chain(declared).chain(ordinary).collect();
+    let ports = ports.into_iter().map(|(protocol, port)| Traffic::Port { protocol, port });
+    ports.chain([Traffic::Other(1)]).collect()
+}
+
+fn rules_of(policy: &Policy) -> impl Iterator<Item = &Rule> {
+    policy.ingress.iter().chain(&policy.egress).flatten()
+}

@@ -1,0 +1,124 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::reference::Traffic;
+use crate::{
+    Clause, Delta, Direction, IpBlock, Member, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey, Table,
+    TableKey, Verdict,
+};
+
+/// The index's output as it adds up from deltas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The isolated local pods.
+    pub pods: BTreeMap<NamespacedName, PodEnforcement>,
+    /// The tables that judge them.
+    pub tables: BTreeMap<Arc<TableKey>, Arc<Table>>,
+    /// The sets that those look up, with their members.
+    pub sets: BTreeMap<Arc<SetKey>, BTreeSet<Member>>,
+}
+
+impl Output {
+    /// The output that is `full` itself, the difference from nothing.
+    pub fn new(full: Delta) -> Self {
+        let mut output = Self::default();
+        output.apply(full);
+        output
+    }
+
+    /// Takes a delta in.
+    ///
+    /// # Panics
+    /// If the delta holds anything that is no change, does not fit what came before, or leaves a dangling reference.
+    pub fn apply(&mut self, delta: Delta) {
+        for (id, pod) in delta.pods {
+            replace(&mut self.pods, id, pod);
+        }
+        for (key, table) in delta.tables {
+            replace(&mut self.tables, key, table);
+        }
+        for (key, change) in delta.sets {
+            self.apply_set(&key, change);
+        }
+        self.check_references();
+    }
+
+    /// Whether a pod's policies for one direction allow traffic with `peer`, as its table says; a pod that is not
+    /// isolated in it is allowed everything. For egress, `peer` is the destination.
+    ///
+    /// # Panics
+    /// If the output is not complete.
+    pub fn allows(&self, id: &NamespacedName, direction: Direction, peer: IpAddr, traffic: Traffic) -> bool {
+        let Some(key) = self.pods.get(id).and_then(|pod| pod.table(direction)) else { return true };
+        let table = &self.tables[key];
+        let segment = match traffic {
+            Traffic::Port { protocol, port } => {
+                let segments = table.segments.get(&protocol).into_iter().flatten();
+                segments.into_iter().find(|segment| segment.ports.contains(port))
+            }
+            Traffic::Other(_) => None,
+        };
+        let clauses = segment.iter().flat_map(|segment| segment.clauses.iter()).chain(&table.always);
+        let first = clauses.into_iter().find(|clause| self.matches(clause, peer, traffic));
+        first.is_some_and(|clause| clause.verdict == Verdict::Accept)
+    }
+
+    fn matches(&self, clause: &Clause, peer: IpAddr, traffic: Traffic) -> bool {
+        let PeerMatch::Set(key) = &clause.peers else { return true };
+        let members = &self.sets[key];
+        match (&**key, traffic) {
+            (SetKey::Blocks(blocks), _) => blocks.iter().any(|block| holds(block, peer)),
+            (SetKey::Pods(_), _) => members.contains(&Member::Address(peer)),
+            (SetKey::Endpoints(_), Traffic::Port { protocol, port }) => {
+                members.contains(&Member::Endpoint(peer, protocol, port))
+            }
+            (SetKey::Endpoints(_), Traffic::Other(_)) => false,
+        }
+    }
+
+    fn apply_set(&mut self, key: &Arc<SetKey>, change: SetDelta) {
+        match change {
+            SetDelta::New(members) => {
+                let ascending = members.is_sorted_by(|a, b| a < b);
+                assert!(ascending && self.sets.insert(key.clone(), members.into_iter().collect()).is_none(), "{key:?}");
+            }
+            SetDelta::Changed { added, removed } => {
+                assert!(!(added.is_empty() && removed.is_empty()), "no change of {key:?}");
+                assert!(added.is_sorted_by(|a, b| a < b) && removed.is_sorted_by(|a, b| a < b), "not ascending");
+                let members = self.sets.get_mut(key).expect("a set that changed is there");
+                removed.into_iter().for_each(|member| assert!(members.remove(&member), "{member:?} of {key:?}"));
+                added.into_iter().for_each(|member| assert!(members.insert(member), "{member:?} of {key:?}"));
+            }
+            SetDelta::Gone => assert!(self.sets.remove(key).is_some(), "{key:?} was not there"),
+        }
+    }
+
+    /// Every table that a pod names, and every set that a table names, is there, and no others.
+    fn check_references(&self) {
+        let tables: BTreeSet<_> = self.pods.values().flat_map(|pod| [&pod.egress, &pod.ingress]).flatten().collect();
+        assert!(tables.into_iter().eq(self.tables.keys()), "tables in use are not those of the pods");
+        let segments = self.tables.values().flat_map(|table| table.segments.values().flatten());
+        let in_segments = segments.flat_map(|segment| segment.clauses.iter());
+        let clauses = in_segments.chain(self.tables.values().flat_map(|table| &table.always));
+        let sets: BTreeSet<_> = clauses
+            .filter_map(|clause| match &clause.peers {
+                PeerMatch::Set(key) => Some(key),
+                PeerMatch::All => None,
+            })
+            .collect();
+        assert!(sets.into_iter().eq(self.sets.keys()), "sets in use are not those of the tables");
+    }
+}
+
+fn replace<K: Ord + std::fmt::Debug, V: PartialEq>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    assert!(map.get(&key) != value.as_ref(), "no change of {key:?}");
+    match value {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
+fn holds(block: &IpBlock, address: IpAddr) -> bool {
+    block.cidr().contains(&address) && !block.except().iter().any(|net| net.contains(&address))
+}

@@ -1,0 +1,203 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{Index, select, subsequence};
+
+use super::NODE;
+use crate::{
+    Age, Change, ContainerPort, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup,
+    Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
+};
+
+const NAMESPACES: [&str; 3] = ["x", "y", "z"];
+const ADDRESSES: [&str; 9] =
+    ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "fd00::1", "fd00::2", "fd00::3", "192.168.0.1"];
+const BLOCKS: [(&str, &[&str]); 7] = [
+    ("0.0.0.0/0", &[]),
+    ("10.0.0.0/24", &["10.0.0.2/32", "10.0.0.4/30"]),
+    ("10.0.0.2/31", &[]),
+    ("10.0.0.3/32", &[]),
+    ("172.16.0.0/12", &[]),
+    ("fd00::/64", &["fd00::2/127"]),
+    ("::/0", &["fd00::/64"]),
+];
+const BOUNDS: [u16; 9] = [0, 1, 53, 79, 80, 81, 443, 8080, 65535];
+
+/// A sequence of at most `length` changes: objects come, change, go and come back, in any order, some changes twice.
+pub fn changes(length: usize) -> impl Strategy<Value = Vec<Change>> {
+    let step = (change(), option::weighted(0.1, any::<Index>()));
+    vec(step, 1..=length).prop_map(|steps| {
+        let mut changes = Vec::<Change>::new();
+        for (change, again) in steps {
+            let earlier = again.filter(|_| !changes.is_empty()).map(|at| at.get(&changes).clone());
+            changes.push(earlier.unwrap_or(change));
+        }
+        changes
+    })
+}
+
+/// One change.
+pub fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        3 => namespace().prop_map(Change::Namespace),
+        1 => select(&NAMESPACES[..]).prop_map(|name| Change::NamespaceGone(name.into())),
+        12 => pod().prop_map(Change::Pod),
+        3 => pod_id().prop_map(Change::PodGone),
+        7 => policy().prop_map(Change::Policy),
+        2 => policy_id().prop_map(Change::PolicyGone),
+    ]
+}
+
+/// A namespace, with its `kubernetes.io/metadata.name` label.
+pub fn namespace() -> impl Strategy<Value = Namespace> {
+    (select(&NAMESPACES[..]), label_pairs()).prop_map(|(name, labels)| Namespace {
+        name: name.into(),
+        labels: labels.into_iter().chain([("kubernetes.io/metadata.name", name)]).collect(),
+    })
+}
+
+/// A pod. Several may claim one address.
+pub fn pod() -> impl Strategy<Value = Pod> {
+    let state = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.15), 0..3_i64, 0..3_u64);
+    let body = (vec(select(&ADDRESSES[..]), 0..=3), vec(container_port(), 0..=3));
+    (pod_id(), label_pairs(), option::weighted(0.9, node()), body, state).prop_map(
+        |(id, labels, node, (ips, ports), (host_network, finished, terminating, created, revision))| Pod {
+            id,
+            labels: labels.into_iter().collect(),
+            node: node.map(Into::into),
+            ips: ips.into_iter().map(address).collect(),
+            host_ips: vec![address("192.168.0.1")],
+            host_network,
+            phase: if finished { Phase::Finished } else { Phase::Active },
+            terminating,
+            age: Age { created, revision },
+            ports,
+        },
+    )
+}
+
+/// The name of a node, mostly [`NODE`].
+pub fn node() -> impl Strategy<Value = &'static str> {
+    select(&[NODE, NODE, NODE, "node-2"][..])
+}
+
+/// A policy.
+pub fn policy() -> impl Strategy<Value = Policy> {
+    (policy_id(), selector(), rules(3), rules(3)).prop_filter_map("a policy has a direction", |parts| {
+        let (id, selector, ingress, egress) = parts;
+        (ingress.is_some() || egress.is_some()).then_some(Policy { id, selector, ingress, egress })
+    })
+}
+
+/// A policy of up to `count` rules a direction, each for one peer and overlapping ranges of ports.
+pub fn many_rules(count: usize) -> impl Strategy<Value = Policy> {
+    let one_peer = prop_oneof![
+        1 => Just(Peers::All),
+        19 => (0..16_u8).prop_map(|last| Peers::AnyOf(vec![block(&format!("10.0.0.{last}/32"), &[])])),
+        19 => pod_group().prop_map(|group| Peers::AnyOf(vec![Peer::Pods(group)])),
+    ];
+    let ranges = vec(numbers(), 1..=3).prop_map(Ports::AnyOf);
+    let rule = (one_peer, ranges).prop_map(|(peers, ports)| Rule { peers, ports });
+    let rules = vec(rule, 0..=count).boxed();
+    (policy_id(), rules.clone(), rules).prop_map(|(id, ingress, egress)| Policy {
+        id,
+        selector: Selector::default(),
+        ingress: Some(ingress),
+        egress: Some(egress),
+    })
+}
+
+fn rules(count: usize) -> impl Strategy<Value = Option<Vec<Rule>>> {
+    let peers = prop_oneof![1 => Just(Peers::All), 4 => vec(peer(), 0..=3).prop_map(Peers::AnyOf)];
+    let ports = prop_oneof![1 => Just(Ports::All), 4 => vec(port_match(), 0..=3).prop_map(Ports::AnyOf)];
+    let rule = (peers, ports).prop_map(|(peers, ports)| Rule { peers, ports });
+    option::weighted(0.7, vec(rule, 0..=count))
+}
+
+fn peer() -> impl Strategy<Value = Peer> {
+    prop_oneof![
+        3 => pod_group().prop_map(Peer::Pods),
+        1 => select(&BLOCKS[..]).prop_map(|(cidr, except)| block(cidr, except)),
+    ]
+}
+
+fn pod_group() -> impl Strategy<Value = PodGroup> {
+    let namespaces = prop_oneof![
+        select(&NAMESPACES[..]).prop_map(|name| NamespaceScope::Named(name.into())),
+        selector().prop_map(NamespaceScope::Matching),
+    ];
+    (namespaces, selector()).prop_map(|(namespaces, pods)| PodGroup { namespaces, pods })
+}
+
+fn port_match() -> impl Strategy<Value = PortMatch> {
+    let named = (protocol(), port_name()).prop_map(|(protocol, name)| PortMatch::Named { protocol, name });
+    prop_oneof![2 => numbers(), 1 => named]
+}
+
+fn numbers() -> impl Strategy<Value = PortMatch> {
+    let bounds = prop_oneof![
+        1 => Just((0, u16::MAX)),
+        4 => select(&BOUNDS[..]).prop_map(|port| (port, port)),
+        6 => (select(&BOUNDS[..]), select(&BOUNDS[..])),
+        6 => (0..60_u16, 0..60_u16),
+    ];
+    (protocol(), bounds).prop_map(|(protocol, (a, b))| PortMatch::Numbers {
+        protocol,
+        ports: PortRange::new(a.min(b), a.max(b)).expect("the bounds are in order"),
+    })
+}
+
+fn container_port() -> impl Strategy<Value = ContainerPort> {
+    let number = select(&[53, 80, 8080][..]);
+    (port_name(), protocol(), number).prop_map(|(name, protocol, port)| ContainerPort { name, protocol, port })
+}
+
+fn port_name() -> impl Strategy<Value = Arc<str>> {
+    select(&["http", "dns"][..]).prop_map(Into::into)
+}
+
+fn protocol() -> impl Strategy<Value = Protocol> {
+    prop_oneof![4 => Just(Protocol::Tcp), 2 => Just(Protocol::Udp), 1 => Just(Protocol::Sctp)]
+}
+
+fn label_pairs() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
+    btree_map(select(&["app", "tier"][..]), select(&["a", "b", ""][..]), 0..=2)
+        .prop_map(|labels| labels.into_iter().collect())
+}
+
+fn selector() -> impl Strategy<Value = Selector> {
+    let requirement = (
+        select(&["app", "tier", "kubernetes.io/metadata.name"][..]),
+        select(&["In", "In", "NotIn", "Exists", "DoesNotExist"][..]),
+        subsequence(&["a", "b", "", "x", "y"][..], 1..=2),
+    );
+    let requirement = requirement.prop_map(|(key, operator, values)| {
+        let values = if operator.ends_with("In") { values } else { Vec::new() };
+        Requirement::new(key, operator, values).expect("the requirement is valid")
+    });
+    vec(requirement, 0..=2).prop_map(Selector::from_iter)
+}
+
+fn pod_id() -> impl Strategy<Value = NamespacedName> {
+    id(&["p0", "p1", "p2", "p3"])
+}
+
+fn policy_id() -> impl Strategy<Value = NamespacedName> {
+    id(&["n0", "n1", "n2"])
+}
+
+fn id(names: &'static [&'static str]) -> impl Strategy<Value = NamespacedName> {
+    (select(&NAMESPACES[..]), select(names)).prop_map(|(namespace, name)| NamespacedName::new(namespace, name))
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+fn block(cidr: &str, except: &[&str]) -> Peer {
+    let net = |text: &str| text.parse().expect("a CIDR");
+    Peer::Block(IpBlock::new(net(cidr), except.iter().map(|text| net(text))).expect("exceptions lie within"))
+}

@@ -1,0 +1,62 @@
+//! After any sequence of changes the index's output is that of a new index fed with the final objects.
+
+use palisade_model::reference::Cluster;
+use palisade_model::testing::{NODE, Output, changes};
+use palisade_model::{Change, Index};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+#[derive(Clone, Copy, Debug)]
+enum Take {
+    Nothing,
+    Delta,
+    Full,
+}
+
+/// A new index fed with the objects of `cluster`, policies first.
+fn fresh(cluster: Cluster) -> Index {
+    let mut index = Index::new(NODE);
+    let policies = cluster.policies.into_values().map(Change::Policy);
+    let pods = cluster.pods.into_values().rev().map(Change::Pod);
+    let namespaces = cluster.namespaces.into_values().map(Change::Namespace);
+    policies.chain(pods).chain(namespaces).for_each(|change| index.apply(change));
+    index
+}
+
+proptest! {
+    #[test]
+    fn incremental_equals_fresh(
+        changes in changes(60),
+        takes in prop::collection::vec(select(&[Take::Nothing, Take::Nothing, Take::Delta, Take::Full][..]), 60),
+    ) {
+        let (mut index, mut cluster, mut output) = (Index::new(NODE), Cluster::default(), Output::default());
+        for (change, take) in changes.into_iter().zip(takes) {
+            cluster.apply(change.clone());
+            index.apply(change);
+            match take {
+                Take::Nothing => continue,
+                Take::Delta => output.apply(index.take_delta()),
+                Take::Full => output = Output::new(index.take_full()),
+            }
+            let mut fresh = fresh(cluster.clone());
+            prop_assert_eq!(&output, &Output::new(fresh.take_full()));
+            prop_assert_eq!(index.size(), fresh.size());
+            prop_assert!(index.take_delta().is_empty());
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_objects_that_are_gone(changes in changes(40)) {
+        let (mut index, mut cluster) = (Index::new(NODE), Cluster::default());
+        for change in changes {
+            cluster.apply(change.clone());
+            index.apply(change);
+            index.take_delta();
+        }
+        cluster.pods.into_keys().for_each(|id| index.apply(Change::PodGone(id)));
+        cluster.namespaces.into_keys().for_each(|name| index.apply(Change::NamespaceGone(name)));
+        cluster.policies.into_keys().for_each(|id| index.apply(Change::PolicyGone(id)));
+        prop_assert_eq!(Output::new(index.take_full()), Output::default());
+        prop_assert_eq!(index.size(), Index::new(NODE).size());
+    }
+}

@@ -1,0 +1,195 @@
+//! What differs between two rulesets. That an edit gives the same difference as a comparison, and that its transaction
+//! makes the one ruleset of the other, is held by `tests::laws` against the fake and by `tests::kernel` against nft.
+
+mod dependents;
+mod summary;
+
+pub use summary::Summary;
+
+use std::collections::BTreeMap;
+
+use crate::{Chain, Comment, Elements, Name, Rule, Ruleset, Set};
+
+/// What must change to make one ruleset another: only what really differs.
+///
+/// A chain or set that changes in what the kernel cannot change (hook, type, comment) is re-created, and then whatever
+/// refers to it and stays is among the changes too, since its references must be released and made anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// What becomes of the table itself.
+    pub table: TableChange,
+    /// What becomes of chains.
+    pub chains: BTreeMap<Name, ChainChange>,
+    /// What becomes of sets.
+    pub sets: BTreeMap<Name, SetChange>,
+}
+
+/// What becomes of the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum TableChange {
+    /// It stays.
+    #[default]
+    Kept,
+    /// It is not there. All that it shall hold is created.
+    Created {
+        /// Its comment.
+        comment: Option<Comment>,
+    },
+    /// It has another comment, or holds foreign objects, which only go with the table. All that it shall hold is
+    /// created.
+    Recreated {
+        /// Its comment.
+        comment: Option<Comment>,
+    },
+}
+
+/// What becomes of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChainChange {
+    /// It is new.
+    Created(Chain),
+    /// It goes.
+    Removed {
+        /// How many rules it had.
+        rules_before: usize,
+    },
+    /// It stays, its rules are written anew.
+    Rewritten {
+        /// Its rules from now on.
+        rules: Vec<Rule>,
+        /// How many it had.
+        rules_before: usize,
+    },
+    /// It goes and comes under the same name.
+    Recreated {
+        /// As it shall be.
+        chain: Chain,
+        /// How many rules it had.
+        rules_before: usize,
+    },
+}
+
+/// What becomes of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetChange {
+    /// It is new.
+    Created(Set),
+    /// It goes.
+    Removed {
+        /// How many elements it had.
+        elements_before: usize,
+        /// Those of them that lead to chains. They are released ahead of the map: kernels before 6.4 do not count them
+        /// as gone when the map is deleted, and then refuse to delete the chains.
+        references: Elements,
+    },
+    /// It stays, its elements change. A key of a map whose verdict changes is in both.
+    Elements {
+        /// What goes, with the verdicts that it had.
+        remove: Elements,
+        /// What then comes.
+        add: Elements,
+    },
+    /// It goes and comes under the same name.
+    Recreated {
+        /// As it shall be.
+        set: Set,
+        /// How many elements it had.
+        elements_before: usize,
+    },
+}
+
+/// The difference between what a table holds (`None`: there is no such table) and what it shall hold.
+///
+/// Both are of the same table: a `from` of another name counts as none. Foreign rules and objects in `to` are never
+/// written.
+pub fn diff(from: Option<&Ruleset>, to: &Ruleset) -> Diff {
+    let Ruleset { table, comment, chains, sets, foreign } = to;
+    let comment = comment.clone();
+    match from.filter(|from| from.table == *table) {
+        None => everything(TableChange::Created { comment }, to),
+        Some(from) if from.comment != comment || from.foreign != *foreign => {
+            everything(TableChange::Recreated { comment }, to)
+        }
+        Some(from) => {
+            let mut diff = Diff {
+                table: TableChange::Kept,
+                chains: compare(&from.chains, chains, ChainChange::between),
+                sets: compare(&from.sets, sets, SetChange::between),
+            };
+            diff.include_dependents(to);
+            diff
+        }
+    }
+}
+
+impl Diff {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        let Self { table, chains, sets } = self;
+        *table == TableChange::Kept && chains.is_empty() && sets.is_empty()
+    }
+}
+
+impl ChainChange {
+    /// What makes `to` of `from`, where they differ.
+    pub(crate) fn between(from: Option<&Chain>, to: Option<&Chain>) -> Option<Self> {
+        match (from, to) {
+            (None, None) => None,
+            (None, Some(to)) => Some(Self::Created(to.clone())),
+            (Some(from), None) => Some(Self::Removed { rules_before: from.rules.len() }),
+            (Some(from), Some(to)) if from == to => None,
+            (Some(Chain { base, rules, comment }), Some(to)) => {
+                let rules_before = rules.len();
+                if *base == to.base && *comment == to.comment {
+                    Some(Self::Rewritten { rules: to.rules.clone(), rules_before })
+                } else {
+                    Some(Self::Recreated { chain: to.clone(), rules_before })
+                }
+            }
+        }
+    }
+}
+
+impl SetChange {
+    /// What makes `to` of `from`, where they differ.
+    pub(crate) fn between(from: Option<&Set>, to: Option<&Set>) -> Option<Self> {
+        match (from, to) {
+            (None, None) => None,
+            (None, Some(to)) => Some(Self::Created(to.clone())),
+            (Some(Set { elements, comment: _ }), None) => Some(Self::Removed {
+                elements_before: elements.len(),
+                references: elements.with_verdict(|verdict| verdict.target().is_some()),
+            }),
+            (Some(Set { elements, comment }), Some(to)) => {
+                let same_comment = *comment == to.comment;
+                match elements.difference_to(&to.elements) {
+                    Some((remove, add)) if same_comment => Self::of_elements(remove, add),
+                    _ => Some(Self::Recreated { set: to.clone(), elements_before: elements.len() }),
+                }
+            }
+        }
+    }
+
+    /// The change of elements, where there is any.
+    pub(crate) fn of_elements(remove: Elements, add: Elements) -> Option<Self> {
+        let nothing = remove.is_empty() && add.is_empty();
+        (!nothing).then_some(Self::Elements { remove, add })
+    }
+}
+
+fn everything(table: TableChange, to: &Ruleset) -> Diff {
+    Diff {
+        table,
+        chains: compare(&BTreeMap::new(), &to.chains, ChainChange::between),
+        sets: compare(&BTreeMap::new(), &to.sets, SetChange::between),
+    }
+}
+
+fn compare<T, C>(
+    from: &BTreeMap<Name, T>,
+    to: &BTreeMap<Name, T>,
+    between: impl Fn(Option<&T>, Option<&T>) -> Option<C>,
+) -> BTreeMap<Name, C> {
+    let gone = from.keys().filter(|name| !to.contains_key(*name));
+    gone.chain(to.keys()).filter_map(|name| Some((name.clone(), between(from.get(name), to.get(name))?))).collect()
+}

@@ -1,0 +1,75 @@
+use super::{ChainChange, Diff, SetChange};
+
+/// How much a [`Diff`] writes, for logs and metrics. What is re-created, or written anew, counts on both sides; what a
+/// re-created table held does not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "counts of what they are named after")]
+pub struct Summary {
+    pub chains_added: usize,
+    pub chains_removed: usize,
+    pub rules_added: usize,
+    pub rules_removed: usize,
+    pub sets_added: usize,
+    pub sets_removed: usize,
+    pub elements_added: usize,
+    pub elements_removed: usize,
+}
+
+impl Diff {
+    /// How much it writes.
+    pub fn summary(&self) -> Summary {
+        let Self { table: _, chains, sets } = self;
+        let mut summary = Summary::default();
+        chains.values().for_each(|change| summary.count_chain(change));
+        sets.values().for_each(|change| summary.count_set(change));
+        summary
+    }
+}
+
+impl Summary {
+    fn count_chain(&mut self, change: &ChainChange) {
+        match change {
+            ChainChange::Created(chain) => {
+                self.chains_added += 1;
+                self.rules_added += chain.rules.len();
+            }
+            ChainChange::Removed { rules_before } => {
+                self.chains_removed += 1;
+                self.rules_removed += rules_before;
+            }
+            ChainChange::Rewritten { rules, rules_before } => {
+                self.rules_added += rules.len();
+                self.rules_removed += rules_before;
+            }
+            ChainChange::Recreated { chain, rules_before } => {
+                self.chains_added += 1;
+                self.chains_removed += 1;
+                self.rules_added += chain.rules.len();
+                self.rules_removed += rules_before;
+            }
+        }
+    }
+
+    fn count_set(&mut self, change: &SetChange) {
+        match change {
+            SetChange::Created(set) => {
+                self.sets_added += 1;
+                self.elements_added += set.elements.len();
+            }
+            SetChange::Removed { elements_before, references: _ } => {
+                self.sets_removed += 1;
+                self.elements_removed += elements_before;
+            }
+            SetChange::Elements { remove, add } => {
+                self.elements_added += add.len();
+                self.elements_removed += remove.len();
+            }
+            SetChange::Recreated { set, elements_before } => {
+                self.sets_added += 1;
+                self.sets_removed += 1;
+                self.elements_added += set.elements.len();
+                self.elements_removed += elements_before;
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use thiserror::Error;
+
+use crate::diff::{ChainChange, SetChange};
+use crate::{Chain, Diff, Edit, ElementsKind, Name, Rule, Ruleset, SetEdit, TableChange};
+
+/// Why a ruleset cannot be edited so.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EditError {
+    /// Elements are edited of a set that is not there: put the set first.
+    #[error("cannot edit the elements of set {0}: there is no such set")]
+    NoSuchSet(Name),
+    /// Elements are of another type than the set's: put a set of the new type instead.
+    #[error("cannot put elements of type {given:?} into set {set}, or take them out: it is of type {kind:?}")]
+    WrongKind {
+        /// The set.
+        set: Name,
+        /// Its type.
+        kind: ElementsKind,
+        /// The type of the elements.
+        given: ElementsKind,
+    },
+    /// A foreign rule is put into a chain: such rules can only be found, never written.
+    #[error("cannot put a foreign rule into chain {0}")]
+    ForeignRule(Name),
+}
+
+impl Ruleset {
+    /// The table `table` with nothing in it.
+    pub fn empty(table: Name) -> Self {
+        Self { table, comment: None, chains: BTreeMap::new(), sets: BTreeMap::new(), foreign: BTreeSet::new() }
+    }
+
+    /// Replaces what `edit` names, and gives what really changed: the same as [`crate::diff`] of the ruleset before and
+    /// after.
+    ///
+    /// Costs in proportion to the edit and to what it replaces. Only where it re-creates something (a chain with another
+    /// hook or comment, a set with another type or comment) is the whole ruleset searched for references.
+    ///
+    /// # Errors
+    /// [`EditError`]: then nothing is changed. That what rules and verdicts name is there is not looked at.
+    pub fn apply(&mut self, edit: Edit) -> Result<Diff, EditError> {
+        self.check(&edit)?;
+        let Edit { chains, sets } = edit;
+        let mut diff = Diff {
+            table: TableChange::Kept,
+            chains: collect(chains, |name, chain| self.replace_chain(name, chain)),
+            sets: collect(sets, |name, edit| self.edit_set(name, edit)),
+        };
+        diff.include_dependents(self);
+        Ok(diff)
+    }
+
+    fn check(&self, edit: &Edit) -> Result<(), EditError> {
+        for (name, chain) in &edit.chains {
+            if chain.iter().any(|chain| chain.rules.contains(&Rule::Foreign)) {
+                return Err(EditError::ForeignRule(name.clone()));
+            }
+        }
+        for (name, edit) in &edit.sets {
+            if let SetEdit::Elements { add, remove } = edit {
+                let kind = self.sets.get(name).ok_or_else(|| EditError::NoSuchSet(name.clone()))?.elements.kind();
+                if let Some(given) = [add.kind(), remove.kind()].into_iter().find(|given| *given != kind) {
+                    return Err(EditError::WrongKind { set: name.clone(), kind, given });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn replace_chain(&mut self, name: &Name, chain: Option<Chain>) -> Option<ChainChange> {
+        let change = ChainChange::between(self.chains.get(name), chain.as_ref())?;
+        match chain {
+            Some(chain) => self.chains.insert(name.clone(), chain),
+            None => self.chains.remove(name),
+        };
+        Some(change)
+    }
+
+    fn edit_set(&mut self, name: &Name, edit: SetEdit) -> Option<SetChange> {
+        match edit {
+            SetEdit::Put(set) => {
+                let change = SetChange::between(self.sets.get(name), Some(&set))?;
+                self.sets.insert(name.clone(), set);
+                Some(change)
+            }
+            SetEdit::Remove => SetChange::between(self.sets.remove(name).as_ref(), None),
+            SetEdit::Elements { add, remove } => {
+                let (removed, added) = self.sets.get_mut(name)?.elements.edit(&remove, &add)?;
+                SetChange::of_elements(removed, added)
+            }
+        }
+    }
+}
+
+fn collect<E, C>(edits: BTreeMap<Name, E>, mut apply: impl FnMut(&Name, E) -> Option<C>) -> BTreeMap<Name, C> {
+    edits.into_iter().filter_map(|(name, edit)| apply(&name, edit).map(|change| (name, change))).collect()
+}

@@ -1,0 +1,210 @@
+//! Walks a packet through a ruleset, as the kernel would.
+
+mod lookup;
+
+use std::net::IpAddr;
+
+use thiserror::Error;
+
+use crate::{Action, AddressField, Chain, CtState, Match, Name, Rule, Ruleset, Statement, Verdict, depth};
+
+/// A packet at the forward hook, as far as our rules look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Packet {
+    /// The source address.
+    pub source: IpAddr,
+    /// The destination address, of the source's family.
+    pub destination: IpAddr,
+    /// What is above IP.
+    pub transport: Transport,
+    /// What conntrack says of it.
+    pub state: PacketState,
+}
+
+/// What is above IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// A protocol with ports: TCP, UDP, SCTP.
+    Ports {
+        /// The IP protocol number.
+        protocol: u8,
+        /// The destination port.
+        destination: u16,
+    },
+    /// ICMPv6, of this type.
+    Icmpv6(u8),
+    /// Another protocol, by number.
+    Other(u8),
+}
+
+/// `ct state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "named as in nft")]
+pub enum PacketState {
+    New,
+    Established,
+    Related,
+    Invalid,
+    Untracked,
+}
+
+/// The way of a packet through a ruleset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// What becomes of it.
+    pub verdict: Outcome,
+    /// The rules that gave a verdict, in order.
+    pub trace: Vec<Step>,
+    /// How many sets and maps were looked up.
+    pub lookups: usize,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It passes.
+    Accept,
+    /// It does not.
+    Drop,
+}
+
+/// A rule that gave a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The chain.
+    pub chain: Name,
+    /// The rule's index in it.
+    pub rule: usize,
+    /// The verdict: a verdict map's is the one it holds for the packet.
+    pub verdict: Verdict,
+}
+
+/// Why a packet cannot be walked through a ruleset: one that the kernel would not have taken, or that is not all ours.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WalkError {
+    /// A verdict names a chain that is not there.
+    #[error("there is no chain {0}")]
+    NoSuchChain(Name),
+    /// A rule names a set that is not there.
+    #[error("there is no set {0}")]
+    NoSuchSet(Name),
+    /// A rule looks up what a set of that type cannot hold.
+    #[error("set {0} is not of the type of the key that is looked up in it")]
+    WrongType(Name),
+    /// Chains lead to chains deeper than the kernel allows, or in circles.
+    #[error("chain {0} is more than {max} chains deep", max = depth::MAX)]
+    TooDeep(Name),
+    /// The packet met a rule that is not ours: what it does is not known.
+    #[error("rule {rule} of chain {chain} is not ours, so what it does is not known")]
+    Foreign {
+        /// The chain.
+        chain: Name,
+        /// The rule's index in it.
+        rule: usize,
+    },
+}
+
+/// Walks `packet` through all base chains in the order of their priorities (equal ones by name): an accept ends one base
+/// chain, a drop ends the walk, and what falls off a base chain's end is accepted by its policy.
+///
+/// # Errors
+/// [`WalkError`] where the ruleset is not one that the kernel would take, or holds foreign rules on the way.
+pub fn walk(ruleset: &Ruleset, packet: &Packet) -> Result<Walk, WalkError> {
+    let mut base_chains: Vec<_> =
+        ruleset.chains.iter().filter_map(|(name, chain)| Some((chain.base?.priority, name, chain))).collect();
+    base_chains.sort_by_key(|(priority, name, _)| (*priority, *name));
+    let mut walker = Walker { ruleset, packet, trace: vec![], lookups: 0 };
+    let mut verdict = Outcome::Accept;
+    for (_, name, chain) in base_chains {
+        if walker.chain(name, chain, 0)? == Flow::Drop {
+            verdict = Outcome::Drop;
+            break;
+        }
+    }
+    let Walker { trace, lookups, .. } = walker;
+    Ok(Walk { verdict, trace, lookups })
+}
+
+struct Walker<'a> {
+    ruleset: &'a Ruleset,
+    packet: &'a Packet,
+    trace: Vec<Step>,
+    lookups: usize,
+}
+
+#[derive(PartialEq, Eq)]
+enum Flow {
+    Accept,
+    Drop,
+    Return,
+}
+
+impl<'a> Walker<'a> {
+    fn chain(&mut self, name: &Name, chain: &'a Chain, level: usize) -> Result<Flow, WalkError> {
+        for (index, rule) in chain.rules.iter().enumerate() {
+            let Rule::Own(statement) = rule else {
+                return Err(WalkError::Foreign { chain: name.clone(), rule: index });
+            };
+            let Some(verdict) = self.judge(statement)? else { continue };
+            self.trace.push(Step { chain: name.clone(), rule: index, verdict: verdict.clone() });
+            match verdict {
+                Verdict::Accept => return Ok(Flow::Accept),
+                Verdict::Drop => return Ok(Flow::Drop),
+                Verdict::Goto(target) => return self.target(target, level),
+                Verdict::Jump(target) => match self.target(target, level)? {
+                    Flow::Return => {}
+                    flow => return Ok(flow),
+                },
+            }
+        }
+        Ok(Flow::Return)
+    }
+
+    fn target(&mut self, name: &Name, level: usize) -> Result<Flow, WalkError> {
+        if level == depth::MAX {
+            return Err(WalkError::TooDeep(name.clone()));
+        }
+        let chain = self.ruleset.chains.get(name).ok_or_else(|| WalkError::NoSuchChain(name.clone()))?;
+        self.chain(name, chain, level + 1)
+    }
+
+    fn judge(&mut self, statement: &'a Statement) -> Result<Option<&'a Verdict>, WalkError> {
+        for condition in &statement.matches {
+            if !self.matches(condition)? {
+                return Ok(None);
+            }
+        }
+        match &statement.action {
+            Action::Verdict(verdict) => Ok(Some(verdict)),
+            Action::Vmap(key, map) => self.lookup_verdict(*key, map),
+        }
+    }
+
+    fn matches(&mut self, condition: &Match) -> Result<bool, WalkError> {
+        let Packet { source, destination, transport, state } = *self.packet;
+        Ok(match condition {
+            Match::CtState(CtState::Established) => state == PacketState::Established,
+            Match::CtState(CtState::Related) => state == PacketState::Related,
+            Match::L4Proto(number) => transport.protocol() == *number,
+            Match::Icmpv6Types { first, last } => {
+                matches!(transport, Transport::Icmpv6(kind) if source.is_ipv6() && (*first..=*last).contains(&kind))
+            }
+            Match::Address(AddressField::Saddr, address) => source == *address,
+            Match::Address(AddressField::Daddr, address) => destination == *address,
+            Match::In(key, set) => self.lookup_membership(*key, set)?,
+        })
+    }
+}
+
+impl Transport {
+    /// The IP protocol number.
+    pub fn protocol(self) -> u8 {
+        match self {
+            Self::Ports { protocol, .. } | Self::Other(protocol) => protocol,
+            Self::Icmpv6(_) => 58,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

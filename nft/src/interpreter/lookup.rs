@@ -1,0 +1,95 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{Packet, Transport, WalkError, Walker};
+use crate::{AddressField, Elements, Endpoint, Family, Key, Name, Range, Verdict};
+
+impl<'a> Walker<'a> {
+    pub(super) fn lookup_membership(&mut self, key: Key, set: &Name) -> Result<bool, WalkError> {
+        let elements = self.elements(key, set, false)?;
+        let Some(value) = value(key, self.packet) else { return Ok(false) };
+        self.lookups += 1;
+        Ok(holds(elements, value))
+    }
+
+    pub(super) fn lookup_verdict(&mut self, key: Key, map: &Name) -> Result<Option<&'a Verdict>, WalkError> {
+        let elements = self.elements(key, map, true)?;
+        let Some(value) = value(key, self.packet) else { return Ok(None) };
+        self.lookups += 1;
+        Ok(verdict(elements, value))
+    }
+
+    fn elements(&self, key: Key, name: &Name, is_map: bool) -> Result<&'a Elements, WalkError> {
+        let set = self.ruleset.sets.get(name).ok_or_else(|| WalkError::NoSuchSet(name.clone()))?;
+        let kind = set.elements.kind();
+        if key.fits(kind) && kind.is_map() == is_map {
+            Ok(&set.elements)
+        } else {
+            Err(WalkError::WrongType(name.clone()))
+        }
+    }
+}
+
+/// What of a packet is looked up.
+#[derive(Clone, Copy)]
+enum Value {
+    Address(IpAddr),
+    Port(u16),
+    Endpoint(IpAddr, u8, u16),
+}
+
+/// The key's value in the packet; `None` where the packet is not of the family or protocol that the key implies, so that
+/// nothing is looked up.
+fn value(key: Key, packet: &Packet) -> Option<Value> {
+    let of = |family: Family, address: IpAddr| (address.is_ipv4() == (family == Family::Ipv4)).then_some(address);
+    match (key, packet.transport) {
+        (Key::Address(family, AddressField::Saddr), _) => of(family, packet.source).map(Value::Address),
+        (Key::Address(family, AddressField::Daddr), _) => of(family, packet.destination).map(Value::Address),
+        (Key::Port(wanted), Transport::Ports { protocol, destination }) if wanted == protocol => {
+            Some(Value::Port(destination))
+        }
+        (Key::Endpoint(family), Transport::Ports { protocol, destination }) => {
+            Some(Value::Endpoint(of(family, packet.destination)?, protocol, destination))
+        }
+        (Key::Port(_) | Key::Endpoint(_), _) => None,
+    }
+}
+
+fn holds(elements: &Elements, value: Value) -> bool {
+    use IpAddr::{V4, V6};
+    match (elements, value) {
+        (Elements::Ipv4(set), Value::Address(V4(address))) => set.contains(&address),
+        (Elements::Ipv6(set), Value::Address(V6(address))) => set.contains(&address),
+        (Elements::Ipv4Ranges(set), Value::Address(V4(address))) => within(set, address, Ipv4Addr::BROADCAST),
+        (Elements::Ipv6Ranges(set), Value::Address(V6(address))) => {
+            within(set, address, Ipv6Addr::from_bits(u128::MAX))
+        }
+        (Elements::Ipv4Endpoints(set), Value::Endpoint(V4(address), protocol, port)) => {
+            set.contains(&Endpoint { address, protocol, port })
+        }
+        (Elements::Ipv6Endpoints(set), Value::Endpoint(V6(address), protocol, port)) => {
+            set.contains(&Endpoint { address, protocol, port })
+        }
+        _ => false,
+    }
+}
+
+fn verdict(elements: &Elements, value: Value) -> Option<&Verdict> {
+    use IpAddr::{V4, V6};
+    match (elements, value) {
+        (Elements::Ipv4Verdicts(map), Value::Address(V4(address))) => map.get(&address),
+        (Elements::Ipv6Verdicts(map), Value::Address(V6(address))) => map.get(&address),
+        (Elements::PortVerdicts(map), Value::Port(port)) => map.get(&port),
+        (Elements::PortRangeVerdicts(map), Value::Port(port)) => range_verdict(map, port),
+        _ => None,
+    }
+}
+
+fn within<T: Ord + Copy>(ranges: &BTreeSet<Range<T>>, key: T, max: T) -> bool {
+    ranges.range(..=Range { first: key, last: max }).next_back().is_some_and(|range| key <= range.last)
+}
+
+fn range_verdict(map: &BTreeMap<Range<u16>, Verdict>, port: u16) -> Option<&Verdict> {
+    let (range, verdict) = map.range(..=Range { first: port, last: u16::MAX }).next_back()?;
+    (port <= range.last).then_some(verdict)
+}

@@ -1,0 +1,70 @@
+//! Chains, in the words of the kernel.
+
+use super::attributes::{Attribute, Attributes, Malformed, Writer};
+use super::constants::*;
+use super::userdata;
+use crate::{BaseChain, Comment, Name};
+
+const FILTER: &str = "filter";
+
+/// Writes the attributes that make up a chain.
+pub(super) fn write(message: &mut Writer, base: Option<BaseChain>, comment: Option<&Comment>) {
+    if let Some(BaseChain { priority }) = base {
+        message.text(NFTA_CHAIN_TYPE, FILTER);
+        message.be32(NFTA_CHAIN_POLICY, NF_ACCEPT.cast_unsigned());
+        message.nested(NFTA_CHAIN_HOOK, |hook| {
+            hook.be32(NFTA_HOOK_HOOKNUM, NF_INET_FORWARD);
+            hook.be32(NFTA_HOOK_PRIORITY, priority.cast_unsigned());
+        });
+    }
+    if let Some(comment) = comment {
+        let mut data = Vec::new();
+        userdata::push_comment(&mut data, userdata::COMMENT, comment);
+        message.bytes(NFTA_CHAIN_USERDATA, &data);
+    }
+}
+
+/// A chain that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// One that we could have made.
+    Own { name: Name, base: Option<BaseChain>, comment: Option<Comment> },
+    /// Another.
+    Foreign { name: String },
+    /// One that lives and dies with the rule that jumps to it.
+    OfRule,
+}
+
+/// Reads the chain of a message.
+pub(super) fn read(message: Attributes<'_>) -> Result<Found, Malformed> {
+    let text = |kind| message.find(kind).map(|found| found.map(|attribute| attribute.text().into_owned()));
+    let number = |kind| message.find(kind)?.map(|attribute| attribute.be32()).transpose();
+    let flags = number(NFTA_CHAIN_FLAGS)?.unwrap_or_default();
+    let comment = message.find(NFTA_CHAIN_USERDATA)?.map(|data| data.value);
+    if flags & NFT_CHAIN_BINDING != 0 {
+        return Ok(Found::OfRule);
+    }
+    let name = text(NFTA_CHAIN_NAME)?.unwrap_or_default();
+    let base = match message.find(NFTA_CHAIN_HOOK)? {
+        None => Some(None),
+        Some(hook) => {
+            let accepts = number(NFTA_CHAIN_POLICY)? == Some(NF_ACCEPT.cast_unsigned());
+            let filters = text(NFTA_CHAIN_TYPE)?.as_deref() == Some(FILTER);
+            base_chain(hook)?.filter(|_| accepts && filters).map(Some)
+        }
+    };
+    Ok(match (Name::new(&*name), base) {
+        (Ok(name), Some(base)) if flags & !NFT_CHAIN_BASE == 0 => {
+            let comment = comment.and_then(|data| userdata::comment(data, userdata::COMMENT));
+            Found::Own { name, base, comment }
+        }
+        _ => Found::Foreign { name },
+    })
+}
+
+fn base_chain(hook: Attribute<'_>) -> Result<Option<BaseChain>, Malformed> {
+    let number = |kind| hook.nested().find(kind)?.map(|attribute| attribute.be32()).transpose();
+    let forward = number(NFTA_HOOK_HOOKNUM)? == Some(NF_INET_FORWARD);
+    let priority = number(NFTA_HOOK_PRIORITY)?;
+    Ok(priority.filter(|_| forward).map(|priority| BaseChain { priority: priority.cast_signed() }))
+}

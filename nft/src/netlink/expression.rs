@@ -1,0 +1,189 @@
+use super::attributes::{Attribute, Attributes, Malformed, Writer};
+use super::constants::*;
+use super::verdict;
+use crate::{Name, Verdict};
+
+/// An instruction of a rule: the few that our rules are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Expression {
+    /// `ct load state => reg 1`.
+    CtState,
+    /// `reg 1 = reg 1 & mask`, of four bytes.
+    Mask(u32),
+    /// `meta load KEY => reg REGISTER`.
+    Meta { key: u32, register: u32 },
+    /// `payload load LENGTHb @ BASE + OFFSET => reg REGISTER`.
+    Payload { base: u32, offset: u32, length: u32, register: u32 },
+    /// `cmp OP reg 1 DATA`.
+    Compare { operator: u32, data: Vec<u8> },
+    /// `lookup reg 1 set SET`, and `dreg 0` where the set is a verdict map.
+    Lookup { set: Name, verdict: bool },
+    /// `counter`.
+    Counter(Counter),
+    /// `immediate reg 0 VERDICT`.
+    Verdict(Verdict),
+}
+
+/// What a rule has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Expression {
+    /// Writes it, as an element of a rule's list.
+    pub(super) fn write(&self, list: &mut Writer) {
+        list.nested(NFTA_LIST_ELEM, |element| {
+            element.text(NFTA_EXPR_NAME, self.name());
+            element.nested(NFTA_EXPR_DATA, |data| self.write_data(data));
+        });
+    }
+
+    /// Reads an element of a rule's list. `None`: it is none of ours.
+    pub(super) fn read(element: Attribute<'_>) -> Result<Option<Self>, Malformed> {
+        let Some(name) = element.nested().find(NFTA_EXPR_NAME)? else { return Ok(None) };
+        let data = element.nested().find(NFTA_EXPR_DATA)?;
+        let mut fields = Fields::read(data.map_or(Attributes(&[]), |data| data.nested()))?;
+        let expression = Self::from_fields(&name.text(), &mut fields);
+        Ok(expression.filter(|_| fields.is_empty()))
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::CtState => "ct",
+            Self::Mask(_) => "bitwise",
+            Self::Meta { .. } => "meta",
+            Self::Payload { .. } => "payload",
+            Self::Compare { .. } => "cmp",
+            Self::Lookup { .. } => "lookup",
+            Self::Counter(_) => "counter",
+            Self::Verdict(_) => "immediate",
+        }
+    }
+
+    fn write_data(&self, data: &mut Writer) {
+        match self {
+            Self::CtState => {
+                data.be32(NFTA_CT_KEY, NFT_CT_STATE);
+                data.be32(NFTA_CT_DREG, NFT_REG_1);
+            }
+            Self::Mask(mask) => {
+                data.be32(NFTA_BITWISE_SREG, NFT_REG_1);
+                data.be32(NFTA_BITWISE_DREG, NFT_REG_1);
+                data.be32(NFTA_BITWISE_LEN, size_of_val(mask) as u32);
+                data.nested(NFTA_BITWISE_MASK, |value| value.bytes(NFTA_DATA_VALUE, &mask.to_ne_bytes()));
+                data.nested(NFTA_BITWISE_XOR, |value| value.bytes(NFTA_DATA_VALUE, &[0; 4]));
+            }
+            Self::Meta { key, register } => {
+                data.be32(NFTA_META_KEY, *key);
+                data.be32(NFTA_META_DREG, *register);
+            }
+            Self::Payload { base, offset, length, register } => {
+                data.be32(NFTA_PAYLOAD_DREG, *register);
+                data.be32(NFTA_PAYLOAD_BASE, *base);
+                data.be32(NFTA_PAYLOAD_OFFSET, *offset);
+                data.be32(NFTA_PAYLOAD_LEN, *length);
+            }
+            Self::Compare { operator, data: value } => {
+                data.be32(NFTA_CMP_SREG, NFT_REG_1);
+                data.be32(NFTA_CMP_OP, *operator);
+                data.nested(NFTA_CMP_DATA, |nest| nest.bytes(NFTA_DATA_VALUE, value));
+            }
+            Self::Lookup { set, verdict } => {
+                data.text(NFTA_LOOKUP_SET, set.as_str());
+                data.be32(NFTA_LOOKUP_SREG, NFT_REG_1);
+                if *verdict {
+                    data.be32(NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
+                }
+            }
+            Self::Counter(_) => {}
+            Self::Verdict(verdict) => {
+                data.be32(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
+                data.nested(NFTA_IMMEDIATE_DATA, |nest| verdict::write(nest, verdict));
+            }
+        }
+    }
+
+    fn from_fields(name: &str, fields: &mut Fields<'_>) -> Option<Self> {
+        match name {
+            "ct" => {
+                let state = fields.is(NFTA_CT_KEY, NFT_CT_STATE) && fields.is(NFTA_CT_DREG, NFT_REG_1);
+                state.then_some(Self::CtState)
+            }
+            "bitwise" => {
+                let registers = fields.is(NFTA_BITWISE_SREG, NFT_REG_1) && fields.is(NFTA_BITWISE_DREG, NFT_REG_1);
+                let plain = registers && fields.is(NFTA_BITWISE_LEN, 4) && fields.is_or_absent(NFTA_BITWISE_OP, 0);
+                let mask = fields.value(NFTA_BITWISE_MASK)?;
+                let xor = fields.value(NFTA_BITWISE_XOR)?;
+                (plain && xor == [0; 4]).then_some(Self::Mask(u32::from_ne_bytes(mask.try_into().ok()?)))
+            }
+            "meta" => Some(Self::Meta { key: fields.be32(NFTA_META_KEY)?, register: fields.be32(NFTA_META_DREG)? }),
+            "payload" => Some(Self::Payload {
+                base: fields.be32(NFTA_PAYLOAD_BASE)?,
+                offset: fields.be32(NFTA_PAYLOAD_OFFSET)?,
+                length: fields.be32(NFTA_PAYLOAD_LEN)?,
+                register: fields.be32(NFTA_PAYLOAD_DREG)?,
+            }),
+            "cmp" => {
+                let data = fields.value(NFTA_CMP_DATA)?.to_vec();
+                let operator = fields.be32(NFTA_CMP_OP)?;
+                fields.is(NFTA_CMP_SREG, NFT_REG_1).then_some(Self::Compare { operator, data })
+            }
+            "lookup" => {
+                let set = Name::new(&*fields.take(NFTA_LOOKUP_SET)?.text()).ok()?;
+                let plain = fields.is(NFTA_LOOKUP_SREG, NFT_REG_1) && fields.is_or_absent(NFTA_LOOKUP_FLAGS, 0);
+                let verdict = match fields.take(NFTA_LOOKUP_DREG) {
+                    Some(register) => (register.be32() == Ok(NFT_REG_VERDICT)).then_some(true)?,
+                    None => false,
+                };
+                plain.then_some(Self::Lookup { set, verdict })
+            }
+            "counter" => Some(Self::Counter(Counter {
+                packets: fields.take(NFTA_COUNTER_PACKETS)?.be64().ok()?,
+                bytes: fields.take(NFTA_COUNTER_BYTES)?.be64().ok()?,
+            })),
+            "immediate" => {
+                let verdict = verdict::read(fields.take(NFTA_IMMEDIATE_DATA)?.nested()).ok()??;
+                fields.is(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT).then_some(Self::Verdict(verdict))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The attributes of an expression, each to be taken once: what is left over was not understood.
+struct Fields<'a>(Vec<Attribute<'a>>);
+
+impl<'a> Fields<'a> {
+    fn read(attributes: Attributes<'a>) -> Result<Self, Malformed> {
+        attributes.collect::<Result<_, _>>().map(Self)
+    }
+
+    fn take(&mut self, kind: u16) -> Option<Attribute<'a>> {
+        let index = self.0.iter().position(|attribute| attribute.kind == kind)?;
+        Some(self.0.swap_remove(index))
+    }
+
+    fn be32(&mut self, kind: u16) -> Option<u32> {
+        self.take(kind)?.be32().ok()
+    }
+
+    fn value(&mut self, kind: u16) -> Option<&'a [u8]> {
+        Some(self.take(kind)?.nested().find(NFTA_DATA_VALUE).ok()??.value)
+    }
+
+    fn is(&mut self, kind: u16, value: u32) -> bool {
+        self.be32(kind) == Some(value)
+    }
+
+    fn is_or_absent(&mut self, kind: u16, value: u32) -> bool {
+        self.take(kind).is_none_or(|attribute| attribute.be32() == Ok(value))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

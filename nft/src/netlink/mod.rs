@@ -1,0 +1,36 @@
+//! The kernel's nf_tables over netlink: the one [`Backend`](crate::Backend) with consequences.
+//!
+//! [`Kernel`] writes and reads our table, [`Monitor`] hears who changes it. Below them everything is a function from
+//! values to bytes or back: a [`Transaction`](crate::Transaction) becomes messages (`encode`), messages a batch
+//! (`batch`), and what the kernel lists a [`Ruleset`](crate::Ruleset) (`read`). nftnl carries the messages and mnl the
+//! batch; the messages themselves are written here, because nftnl has no verdict maps, comments, table flags or dumps.
+//!
+//! Invariants:
+//! - A transaction is one datagram, with one acknowledgement, whatever its size.
+//! - What is written is what `nft` makes of [the same text](crate::Ruleset::to_text).
+//! - Garbage is an error, never a panic.
+//! - A table that another process owns, or whose generation is not the expected one, is not written.
+//! - There is no other unsafe code in this crate: an `NlMsg`, a socket option, a borrowed descriptor, and `Send`.
+
+mod attributes;
+mod batch;
+mod chain;
+mod constants;
+mod elements;
+mod encode;
+mod expression;
+mod kernel;
+mod message;
+mod monitor;
+mod read;
+mod rule;
+mod set;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod userdata;
+mod verdict;
+
+pub use expression::Counter;
+pub use kernel::{Kernel, OpenError, Ownership};
+pub use monitor::{Event, Monitor};

@@ -1,0 +1,111 @@
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::errno::Errno as Raw;
+
+use super::attributes::{Attributes, Malformed};
+use super::constants::*;
+use super::message::Messages;
+use super::socket::Channel;
+use crate::{BackendError, Errno, Name};
+
+/// Hears of every change to nf_tables in this network namespace, whoever makes it.
+///
+/// It does not block: poll its descriptor, then take events till there are none. That something listens makes large
+/// commits cost up to twice as much.
+pub struct Monitor {
+    channel: Channel,
+    table: Name,
+    /// Whether what has been heard of the change now being told was about our table.
+    touched: bool,
+    events: std::collections::VecDeque<Event>,
+}
+
+/// Something happened to nf_tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A transaction was committed.
+    NewGeneration {
+        /// The ruleset's generation from then on.
+        generation: u32,
+        /// The netlink port that it came from: one's own changes come from one's own [`Kernel::port`](super::Kernel::port).
+        port: u32,
+        /// The id of the process that it came from.
+        pid: u32,
+        /// The name of that process.
+        process: String,
+        /// Whether it was about our table.
+        touched: bool,
+    },
+    /// Events were lost: anything may have changed.
+    Lost,
+}
+
+impl Monitor {
+    /// Hears from now on; `table` is the one whose changes are [`touched`](Event::NewGeneration::touched).
+    ///
+    /// # Errors
+    /// Where the socket could not be opened: [`Kernel::open`](super::Kernel::open) says why more clearly.
+    pub fn open(table: Name) -> io::Result<Self> {
+        let channel = Channel::open(1 << (NFNLGRP_NFTABLES - 1))?;
+        Ok(Self { channel, table, touched: false, events: Default::default() })
+    }
+
+    /// The next event, `None` where there is none yet.
+    ///
+    /// # Errors
+    /// [`BackendError`] where the socket failed, or made no sense.
+    pub fn try_next(&mut self) -> Result<Option<Event>, BackendError> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            match self.channel.receive() {
+                Ok(Some(datagram)) => {
+                    self.hear(&datagram).map_err(|error| BackendError::Malformed(error.to_string()))?;
+                }
+                Ok(None) => return Ok(None),
+                Err(Raw::ENOBUFS) => self.events.push_back(Event::Lost),
+                Err(error) => {
+                    let what = "hear of changes to nf_tables".to_owned();
+                    return Err(BackendError::System { what, errno: Errno(error as i32) });
+                }
+            }
+        }
+    }
+
+    /// A transaction is told as a message for each object, and then its generation.
+    fn hear(&mut self, datagram: &[u8]) -> Result<(), Malformed> {
+        for message in Messages(datagram) {
+            let message = message?;
+            let Some(kind) = message.nftables_kind() else { continue };
+            let (family, attributes) = message.content()?;
+            if kind == NFT_MSG_NEWGEN {
+                let touched = std::mem::take(&mut self.touched);
+                self.events.push_back(new_generation(attributes, message.port, touched)?);
+            } else {
+                let name = attributes.find(NFTA_TABLE_NAME)?;
+                self.touched |= family == NFPROTO_INET && name.is_some_and(|name| name.text() == self.table.as_str());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.fd()
+    }
+}
+
+fn new_generation(attributes: Attributes<'_>, port: u32, touched: bool) -> Result<Event, Malformed> {
+    let number = |kind| attributes.find(kind)?.map_or(Ok(0), |attribute| attribute.be32());
+    let process = attributes.find(NFTA_GEN_PROC_NAME)?;
+    Ok(Event::NewGeneration {
+        generation: number(NFTA_GEN_ID)?,
+        port,
+        pid: number(NFTA_GEN_PROC_PID)?,
+        process: process.map(|name| name.text().into_owned()).unwrap_or_default(),
+        touched,
+    })
+}

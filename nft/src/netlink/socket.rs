@@ -1,0 +1,215 @@
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use mnl::{Bus, Socket};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
+use thiserror::Error;
+
+use super::attributes::Malformed;
+use super::batch::Reply;
+use super::constants::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR};
+use super::message::{Message, Messages};
+
+/// Answers are made within the call that asks for them: whoever waits this long (ms) waits for nothing.
+const PATIENCE: u16 = 10_000;
+/// The kernel fills datagrams up to 32 KiB, and further where one attribute, of less than 64 KiB, is longer.
+const DATAGRAM: usize = 1 << 17;
+/// Room for the errors of a batch and for bursts of events.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// What fits into the send buffer as it is on every kernel.
+const SEND_BUFFER: usize = 1 << 16;
+/// Requests are numbered from here on: the messages of a batch from 1.
+const FIRST_REQUEST: u32 = 1 << 31;
+
+/// A request to the kernel failed.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    /// A system call failed.
+    #[error(transparent)]
+    System(#[from] Errno),
+    /// The kernel refused the request.
+    #[error("{}", Errno::from_raw(.0.errno))]
+    Refused(Reply),
+    /// The ruleset changed while it was listed.
+    #[error("the ruleset changed while it was listed")]
+    Interrupted,
+    /// The answer makes no sense.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+/// A netlink socket to the kernel's netfilter. It does not block, and no other program inherits it.
+pub(super) struct Channel {
+    socket: Socket,
+    buffer: Vec<u8>,
+    send_buffer: usize,
+    next_request: u32,
+}
+
+// SAFETY: `mnl::Socket` is not `Send` only because it is a pointer. What that points to, `struct mnl_socket`, is a heap
+// allocation of a descriptor and an address, which no one else points to and which belongs to no thread.
+unsafe impl Send for Channel {}
+
+impl Channel {
+    /// A socket that hears the multicast `groups` (a bit each).
+    pub(super) fn open(groups: u32) -> io::Result<Self> {
+        const AUTOMATIC: i32 = 0;
+        let socket = Socket::open(Bus::Netfilter)?;
+        let channel = Self {
+            socket,
+            buffer: vec![0; DATAGRAM + align_of::<libc::nlmsghdr>()],
+            send_buffer: SEND_BUFFER,
+            next_request: FIRST_REQUEST,
+        };
+        channel.configure()?;
+        channel.socket.bind(groups, AUTOMATIC)?;
+        Ok(channel)
+    }
+
+    /// The port that the kernel knows this socket by: for a process' first netlink socket, the process' id.
+    pub(super) fn port(&self) -> u32 {
+        self.socket.portid()
+    }
+
+    /// The descriptor.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as the socket lives, and so as long as this borrow of it.
+        unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }
+    }
+
+    /// Asks for one object (`NLM_F_ACK`: that ends the answer) or for many (`NLM_F_DUMP`): the datagrams of the answer, one after the other.
+    pub(super) fn request(&mut self, message: &Message) -> Result<Vec<u8>, Failure> {
+        self.discard()?;
+        let sequence = self.next_request;
+        self.next_request = sequence.checked_add(1).unwrap_or(FIRST_REQUEST);
+        self.send(&message.to_bytes(sequence))?;
+        let mut answer = Answer { sequence, interrupted: false };
+        let mut bytes = Vec::new();
+        loop {
+            let datagram = self.receive_in_time()?;
+            let complete = answer.is_completed_by(&datagram)?;
+            bytes.extend(datagram);
+            match complete {
+                false => {}
+                true if answer.interrupted => return Err(Failure::Interrupted),
+                true => return Ok(bytes),
+            }
+        }
+    }
+
+    /// Sends `bytes` as one datagram.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        self.make_room(bytes.len());
+        let sent = retry(|| self.socket.send(bytes).map_err(errno))?;
+        if sent == bytes.len() { Ok(()) } else { Err(Errno::EMSGSIZE) }
+    }
+
+    /// The next datagram that is there.
+    pub(super) fn receive(&mut self) -> Result<Option<Vec<u8>>, Errno> {
+        let skip = self.buffer.as_ptr().align_offset(align_of::<libc::nlmsghdr>());
+        let buffer = &mut self.buffer[skip..];
+        match retry(|| self.socket.recv_raw(buffer).map_err(errno)) {
+            Ok(length) => Ok(Some(buffer[..length].to_vec())),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets what is there: what is left of an answer that nobody waited for.
+    pub(super) fn discard(&mut self) -> Result<(), Errno> {
+        loop {
+            match self.receive() {
+                Ok(Some(_)) | Err(Errno::ENOBUFS) => {}
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn receive_in_time(&mut self) -> Result<Vec<u8>, Errno> {
+        loop {
+            if let Some(datagram) = self.receive()? {
+                return Ok(datagram);
+            }
+            let mut ready = [PollFd::new(self.fd(), PollFlags::POLLIN)];
+            if retry(|| poll(&mut ready, PollTimeout::from(PATIENCE)))? == 0 {
+                return Err(Errno::ETIMEDOUT);
+            }
+        }
+    }
+
+    fn configure(&self) -> Result<(), Errno> {
+        fcntl(self.fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        fcntl(self.fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        set_netlink_option(self.fd(), libc::NETLINK_EXT_ACK)?;
+        set_netlink_option(self.fd(), libc::NETLINK_CAP_ACK)?;
+        setsockopt(&self.fd(), sockopt::RcvBufForce, &RECEIVE_BUFFER)
+            .or_else(|_| setsockopt(&self.fd(), sockopt::RcvBuf, &RECEIVE_BUFFER))
+    }
+
+    /// A datagram must fit the send buffer whole. Where that cannot grow, sending says so.
+    fn make_room(&mut self, length: usize) {
+        if length > self.send_buffer {
+            let grown = setsockopt(&self.fd(), sockopt::SndBufForce, &length)
+                .or_else(|_| setsockopt(&self.fd(), sockopt::SndBuf, &length));
+            if grown.is_ok() {
+                self.send_buffer = length;
+            }
+        }
+    }
+}
+
+/// What has come of an answer.
+struct Answer {
+    sequence: u32,
+    interrupted: bool,
+}
+
+impl Answer {
+    fn is_completed_by(&mut self, datagram: &[u8]) -> Result<bool, Failure> {
+        for message in Messages(datagram) {
+            let message = message?;
+            if message.sequence != self.sequence {
+                continue;
+            }
+            self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+            match message.kind {
+                NLMSG_ERROR => {
+                    let reply = Reply::read(message)?;
+                    return if reply.errno == 0 { Ok(true) } else { Err(Failure::Refused(reply)) };
+                }
+                NLMSG_DONE => {
+                    let errno = message.body.first_chunk().map_or(0, |errno| i32::from_ne_bytes(*errno));
+                    return if errno < 0 { Err(Errno::from_raw(errno.saturating_neg()).into()) } else { Ok(true) };
+                }
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn set_netlink_option(fd: BorrowedFd<'_>, option: libc::c_int) -> Result<(), Errno> {
+    let on: libc::c_int = 1;
+    let length = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the option's value is `length` bytes at `&on`, which outlives the call.
+    let result =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_NETLINK, option, std::ptr::from_ref(&on).cast(), length) };
+    Errno::result(result).map(drop)
+}
+
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+fn errno(error: io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

@@ -1,0 +1,14 @@
+//! Against the real kernel, each test in a network namespace of its own.
+//!
+//! They need root (a thread of a test process cannot enter a new user namespace, but `unshare -r cargo test` will do)
+//! and `nft` (Debian: `apt-get install nftables`).
+
+mod errors;
+mod foreign;
+mod garbage;
+mod monitor;
+mod namespace;
+mod ownership;
+mod round_trip;
+mod sample;
+mod scale;

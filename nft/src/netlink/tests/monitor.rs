@@ -1,0 +1,44 @@
+use std::collections::BTreeSet;
+
+use super::namespace::{TABLE, change, in_namespace, load, open};
+use super::sample::peers;
+use crate::tests::build::{addresses, name};
+use crate::{Elements, Event, Monitor, Ownership};
+
+fn heard(monitor: &mut Monitor) -> Vec<Event> {
+    std::iter::from_fn(|| monitor.try_next().unwrap()).collect()
+}
+
+#[test]
+fn each_commit_is_heard_and_whose_it_was() {
+    in_namespace(|| {
+        let mut monitor = Monitor::open(name(TABLE)).unwrap();
+        assert_eq!(monitor.try_next().unwrap(), None);
+        let mut kernel = open(Ownership::Plain);
+        let committed = change(&mut kernel, None, &peers(addresses(&["10.0.0.1"]))).unwrap();
+        let [Event::NewGeneration { generation, port, pid, touched, .. }] = &*heard(&mut monitor) else { panic!() };
+        assert_eq!((Some(*generation), *port, *touched), (committed.generation, kernel.port(), true));
+        assert!(*pid > 0);
+
+        load("add table inet other; add table ip palisade");
+        load("add element inet palisade peers { 10.0.0.2 }");
+        let events = heard(&mut monitor);
+        let told = events.iter().map(|event| match event {
+            Event::NewGeneration { port, process, touched, .. } => (*port == kernel.port(), &**process, *touched),
+            Event::Lost => panic!("lost"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [(false, "nft", false), (false, "nft", true)]);
+    });
+}
+
+#[test]
+fn lost_events_are_told() {
+    in_namespace(|| {
+        let mut monitor = Monitor::open(name(TABLE)).unwrap();
+        let many: BTreeSet<_> = (0..300_000_u32).map(Into::into).collect();
+        change(&mut open(Ownership::Plain), None, &peers(Elements::Ipv4(many))).unwrap();
+        assert!(heard(&mut monitor).contains(&Event::Lost));
+        load("add table inet other");
+        assert!(matches!(&*heard(&mut monitor), [Event::NewGeneration { touched: true, .. }]));
+    });
+}

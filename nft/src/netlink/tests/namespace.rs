@@ -1,0 +1,84 @@
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+
+use crate::tests::build::name;
+use crate::{Backend, CommitError, Committed, Kernel, Operation, Ownership, Ruleset, Transaction, diff};
+
+/// The name of the only table there is.
+pub(super) const TABLE: &str = "palisade";
+
+/// Runs `test` in a thread that is in a new network namespace, as are the commands that it runs.
+pub(super) fn in_namespace<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)
+                .expect("these tests make network namespaces: run them as root, or with `unshare -r`");
+            test()
+        });
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+pub(super) fn open(ownership: Ownership) -> Kernel {
+    Kernel::open(name(TABLE), ownership).unwrap()
+}
+
+/// Makes of what the kernel holds, `from`, what it shall hold.
+pub(super) fn change(kernel: &mut Kernel, from: Option<&Ruleset>, to: &Ruleset) -> Result<Committed, CommitError> {
+    kernel.commit(&name(TABLE), &Transaction::from(&diff(from, to)))
+}
+
+pub(super) fn commit(kernel: &mut Kernel, operations: &[Operation]) -> Result<Committed, CommitError> {
+    kernel.commit(&name(TABLE), &Transaction { operations: operations.to_vec() })
+}
+
+/// Loads `script` with `nft -f`.
+pub(super) fn load(script: &str) {
+    let output = nft(&["-f", "-"], script);
+    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What `nft list ruleset` prints.
+pub(super) fn list() -> String {
+    output(&["list", "ruleset"])
+}
+
+/// What [`list`] prints, a block an object and sorted: nft lists in the order of making. Without counts, and without
+/// what is said of the table's owner.
+pub(super) fn blocks() -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in output(&["-s", "list", "ruleset"]).lines() {
+        if ["\tset ", "\tmap ", "\tchain "].iter().any(|start| line.starts_with(start)) {
+            blocks.push(String::new());
+        }
+        let line = line.split(" # progname").next().unwrap();
+        let within = !line.is_empty() && line != "}" && !line.starts_with("\tflags ");
+        blocks.last_mut().unwrap().extend([line, "\n"].into_iter().filter(|_| within));
+    }
+    blocks.sort();
+    blocks
+}
+
+/// The kernel's expressions and comments, of all rules in order.
+pub(super) fn expressions() -> Vec<String> {
+    let listing = output(&["--debug=netlink", "list", "ruleset"]);
+    listing.lines().filter(|line| line.starts_with("  ")).map(str::to_owned).collect()
+}
+
+fn output(arguments: &[&str]) -> String {
+    let output = nft(arguments, "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs nft with `input`.
+pub(super) fn nft(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new("nft");
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut nft = command.spawn().expect("these tests need nft: apt-get install nftables");
+    nft.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    nft.wait_with_output().unwrap()
+}

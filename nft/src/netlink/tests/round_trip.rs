@@ -1,0 +1,123 @@
+use std::cell::RefCell;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use super::namespace::{blocks, change, expressions, in_namespace, list, load, open};
+use super::sample::everything;
+use crate::tests::arbitrary::{operations, pairs, rulesets};
+use crate::{Backend, CommitError, Errno, Fake, Ownership, Transaction};
+
+#[test]
+fn both_ways_of_writing_are_listed_alike_and_read_alike() {
+    let written = everything();
+    let by_netlink = in_namespace(|| {
+        let mut kernel = open(Ownership::Take);
+        change(&mut kernel, None, &written).unwrap();
+        assert_eq!(kernel.read().unwrap().as_ref(), Some(&written));
+        (blocks(), expressions())
+    });
+    let by_text = in_namespace(|| {
+        load(&written.to_text());
+        assert_eq!(open(Ownership::Plain).read().unwrap().as_ref(), Some(&written));
+        (blocks(), expressions())
+    });
+    assert_eq!(by_netlink, by_text);
+    assert!(by_text.1.len() > 50);
+}
+
+#[test]
+fn what_is_listed_loads_again() {
+    let written = everything();
+    in_namespace(|| {
+        change(&mut open(Ownership::Plain), None, &written).unwrap();
+        let listing = list();
+        in_namespace(|| {
+            load(&listing);
+            assert_eq!(open(Ownership::Plain).read().unwrap().as_ref(), Some(&written));
+        });
+    });
+}
+
+#[test]
+fn what_is_written_is_read_whatever_was_there() {
+    in_namespace(|| {
+        let mut kernel = open(Ownership::Take);
+        check(100, pairs(), |(before, after)| {
+            let held = kernel.read().unwrap();
+            for (from, to) in [(held.as_ref(), &before), (Some(&before), &after)] {
+                let committed = change(&mut kernel, from, to);
+                prop_assert!(committed.is_ok(), "{}", committed.unwrap_err());
+                prop_assert_eq!(kernel.read().unwrap(), Some(to.clone()));
+            }
+            Ok(())
+        });
+    });
+}
+
+#[test]
+fn what_nft_made_is_read_and_changed() {
+    in_namespace(|| {
+        let mut kernel = open(Ownership::Plain);
+        check(60, pairs(), |(before, after)| {
+            load(&before.to_text());
+            prop_assert_eq!(kernel.read().unwrap(), Some(before.clone()));
+            let committed = change(&mut kernel, Some(&before), &after);
+            prop_assert!(committed.is_ok(), "{}", committed.unwrap_err());
+            prop_assert_eq!(kernel.read().unwrap(), Some(after));
+            Ok(())
+        });
+    });
+}
+
+#[test]
+fn whatever_it_is_both_ways_of_writing_are_listed_alike() {
+    check(40, rulesets(), |written| {
+        let by_text = in_namespace(|| {
+            load(&written.to_text());
+            (blocks(), expressions())
+        });
+        let by_netlink = in_namespace(|| {
+            change(&mut open(Ownership::Take), None, &written).unwrap();
+            (blocks(), expressions())
+        });
+        prop_assert_eq!(by_netlink, by_text);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_kernel_refuses_what_the_fake_refuses() {
+    in_namespace(|| {
+        let mut kernel = open(Ownership::Take);
+        check(300, operations(), |(before, operations)| {
+            let held = kernel.read().unwrap();
+            change(&mut kernel, held.as_ref(), &before).unwrap();
+            let mut fake = Fake::holding(before.clone());
+            let transaction = Transaction { operations };
+            let by_fake = fake.commit(&before.table, &transaction);
+            let by_kernel = kernel.commit(&before.table, &transaction);
+            let why = |result: Result<_, CommitError>| match result {
+                Ok(_) => None,
+                Err(CommitError::Refused { index, operation, errno, .. }) => Some((index, operation, errno)),
+                Err(error) => panic!("{error}"),
+            };
+            let read = kernel.read().unwrap();
+            if let (None, Some((_, _, Errno(libc::EEXIST)))) = (&why(by_kernel.clone()), &why(by_fake.clone())) {
+                // The kernel does not see that a range up to the highest key is in the way of others.
+                prop_assert!(!read.unwrap().foreign.is_empty(), "{}", transaction);
+                return Ok(());
+            }
+            prop_assert_eq!(why(by_kernel), why(by_fake), "{}", transaction);
+            prop_assert_eq!(read, fake.ruleset().cloned());
+            Ok(())
+        });
+    });
+}
+
+fn check<S: Strategy>(cases: u32, strategy: S, mut test: impl FnMut(S::Value) -> Result<(), TestCaseError>) {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
+    let test = RefCell::new(&mut test);
+    let result = TestRunner::new(config).run(&strategy, |value| (test.borrow_mut())(value));
+    result.unwrap_or_else(|error| panic!("{error}"));
+}

@@ -1,0 +1,138 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
+
+use super::namespace::TABLE;
+use crate::tests::build::{name, v4};
+use crate::{
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Key, Match, Name, Range,
+    Rule, Ruleset, Set, Statement, Verdict,
+};
+
+/// A ruleset with something of everything that there is.
+pub(super) fn everything() -> Ruleset {
+    let accept = || Action::Verdict(Verdict::Accept);
+    let rule = |matches: Vec<Match>, action| statement(matches, false, action, None);
+    let ip = |field| Key::Address(Family::Ipv4, field);
+    let ip6 = |field| Key::Address(Family::Ipv6, field);
+    let (saddr, daddr) = (AddressField::Saddr, AddressField::Daddr);
+    let forward = vec![
+        rule(vec![Match::CtState(CtState::Established)], accept()),
+        rule(vec![Match::CtState(CtState::Related), Match::L4Proto(1)], accept()),
+        rule(vec![Match::CtState(CtState::Related), Match::L4Proto(58)], accept()),
+        rule(vec![Match::Icmpv6Types { first: 133, last: 137 }], accept()),
+        rule(vec![], Action::Vmap(ip(saddr), name("pods-4"))),
+        rule(vec![], Action::Vmap(ip6(saddr), name("pods-6"))),
+    ];
+    let pod = vec![
+        rule(vec![Match::Address(daddr, "10.1.1.1".parse().unwrap())], accept()),
+        rule(vec![Match::Address(saddr, "fd00::1".parse().unwrap())], accept()),
+        rule(vec![], Action::Vmap(Key::Port(6), name("ports"))),
+        rule(vec![], Action::Vmap(Key::Port(17), name("port-ranges"))),
+        rule(vec![Match::L4Proto(132), Match::In(ip(daddr), name("peers-4"))], accept()),
+        rule(
+            vec![Match::Address(saddr, "10.1.1.1".parse().unwrap()), Match::In(ip(daddr), name("cidrs-4"))],
+            Action::Vmap(Key::Port(132), name("ports")),
+        ),
+        statement(
+            vec![Match::In(ip6(saddr), name("peers-6")), Match::Icmpv6Types { first: 1, last: 4 }],
+            true,
+            Action::Vmap(ip6(daddr), name("pods-6")),
+            None,
+        ),
+        statement(vec![], true, Action::Verdict(Verdict::Drop), Some("shop/web egress")),
+    ];
+    let segment = vec![
+        rule(vec![Match::In(ip(daddr), name("peers-4"))], accept()),
+        rule(vec![Match::In(ip6(saddr), name("peers-6"))], accept()),
+        rule(vec![Match::In(ip(saddr), name("cidrs-4"))], accept()),
+        rule(vec![Match::In(ip6(daddr), name("cidrs-6"))], accept()),
+        rule(vec![Match::In(Key::Endpoint(Family::Ipv4), name("named-4"))], accept()),
+        rule(
+            vec![Match::In(Key::Endpoint(Family::Ipv6), name("named-6"))],
+            Action::Verdict(Verdict::Goto(name("end"))),
+        ),
+    ];
+    let forward = Chain { base: Some(BaseChain { priority: -20 }), rules: own(forward), comment: comment("egress") };
+    let late = Chain { base: Some(BaseChain { priority: 10 }), ..Chain::default() };
+    let pod = Chain { base: None, rules: own(pod), comment: comment("pod shop/web") };
+    let segment = Chain { base: None, rules: own(segment), comment: None };
+    let chains = [("end", Chain::default()), ("forward", forward), ("late", late), ("pod", pod), ("segment", segment)];
+    Ruleset {
+        comment: comment("layout 1"),
+        chains: chains.into_iter().map(|(key, chain)| (name(key), chain)).collect(),
+        sets: sets(),
+        ..Ruleset::empty(name(TABLE))
+    }
+}
+
+fn sets() -> BTreeMap<Name, Set> {
+    let goto = || Verdict::Goto(name("pod"));
+    let jump = || Verdict::Jump(name("segment"));
+    let sets = [
+        ("peers-4", Elements::Ipv4([v4("10.1.1.1"), v4("10.1.1.2")].into())),
+        ("peers-6", Elements::Ipv6([v6("fd00::1"), v6("::")].into())),
+        (
+            "cidrs-4",
+            Elements::Ipv4Ranges(ranges(
+                &[
+                    ("0.0.0.0", "0.255.255.255"),
+                    ("10.0.0.0", "10.0.0.9"),
+                    ("10.0.0.10", "10.0.0.10"),
+                    ("255.0.0.0", "255.255.255.255"),
+                ],
+                v4,
+            )),
+        ),
+        (
+            "cidrs-6",
+            Elements::Ipv6Ranges(ranges(
+                &[("fd00::", "fd00::ff"), ("ffff::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")],
+                v6,
+            )),
+        ),
+        ("named-4", Elements::Ipv4Endpoints([Endpoint { address: v4("10.1.1.1"), protocol: 6, port: 80 }].into())),
+        ("named-6", Elements::Ipv6Endpoints([Endpoint { address: v6("fd00::1"), protocol: 17, port: 53 }].into())),
+        ("pods-4", Elements::Ipv4Verdicts([(v4("10.1.1.1"), goto()), (v4("10.1.1.2"), jump())].into())),
+        ("pods-6", Elements::Ipv6Verdicts([(v6("fd00::1"), jump())].into())),
+        ("ports", Elements::PortVerdicts([(80, Verdict::Accept), (0, Verdict::Drop), (65535, jump())].into())),
+        (
+            "port-ranges",
+            Elements::PortRangeVerdicts(
+                [
+                    (Range { first: 0, last: 79 }, jump()),
+                    (Range { first: 80, last: 80 }, Verdict::Accept),
+                    (Range { first: 8000, last: 65535 }, Verdict::Drop),
+                ]
+                .into(),
+            ),
+        ),
+    ];
+    let set = |(key, elements)| (name(key), Set { elements, comment: comment(&format!("the {key}")) });
+    sets.into_iter().map(set).collect()
+}
+
+fn ranges<T: Ord>(ranges: &[(&str, &str)], parse: impl Fn(&str) -> T) -> BTreeSet<Range<T>> {
+    ranges.iter().map(|(first, last)| Range { first: parse(first), last: parse(last) }).collect()
+}
+
+pub(super) fn v6(address: &str) -> Ipv6Addr {
+    address.parse().unwrap()
+}
+
+pub(super) fn comment(text: &str) -> Option<Comment> {
+    Some(Comment::new(text))
+}
+
+pub(super) fn own(statements: Vec<Statement>) -> Vec<Rule> {
+    statements.into_iter().map(Rule::Own).collect()
+}
+
+pub(super) fn statement(matches: Vec<Match>, counter: bool, action: Action, text: Option<&str>) -> Statement {
+    Statement { matches, counter, action, comment: text.and_then(comment) }
+}
+
+/// A ruleset of one set, `peers`.
+pub(super) fn peers(elements: Elements) -> Ruleset {
+    let set = Set { elements, comment: None };
+    Ruleset { sets: [(name("peers"), set)].into(), ..Ruleset::empty(name(TABLE)) }
+}

@@ -1,0 +1,7 @@
+//! What holds for the crate as a whole.
+
+pub(crate) mod arbitrary;
+pub(crate) mod build;
+mod kernel;
+mod laws;
+mod snapshots;

@@ -1,0 +1,288 @@
+//! Small random rulesets that the kernel takes, of few names, so that two of them have much in common.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::build::name;
+use crate::{
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Edit, Elements, ElementsKind, Endpoint, Family, Key,
+    Match, Operation, Range, Rule, Ruleset, Set, SetEdit, Statement, Verdict,
+};
+
+/// The first two are base chains. A chain leads only to later ones, a map only to the last two, which look up no maps:
+/// so there are no circles.
+const CHAINS: [&str; 7] = ["base-0", "base-1", "chain-0", "chain-1", "chain-2", "chain-3", "chain-4"];
+const SETS: [&str; 5] = ["set-0", "set-1", "set-2", "set-3", "set-4"];
+const MAPPED: usize = 5;
+const KINDS: [ElementsKind; 10] = [
+    ElementsKind::Ipv4,
+    ElementsKind::Ipv6,
+    ElementsKind::Ipv4Ranges,
+    ElementsKind::Ipv6Ranges,
+    ElementsKind::Ipv4Endpoints,
+    ElementsKind::Ipv6Endpoints,
+    ElementsKind::Ipv4Verdicts,
+    ElementsKind::Ipv6Verdicts,
+    ElementsKind::PortVerdicts,
+    ElementsKind::PortRangeVerdicts,
+];
+
+/// A ruleset in numbers, which [`Sketch::build`] makes sense of whatever they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Sketch {
+    chains: Vec<Option<ChainSketch>>,
+    sets: Vec<Option<SetSketch>>,
+}
+
+#[derive(Clone, Debug)]
+struct ChainSketch {
+    priority: i32,
+    comment: Option<u8>,
+    rules: Vec<[u8; 6]>,
+}
+
+#[derive(Clone, Debug)]
+struct SetSketch {
+    kind: ElementsKind,
+    comment: Option<u8>,
+    elements: Vec<(u8, u8)>,
+}
+
+pub(crate) fn rulesets() -> impl Strategy<Value = Ruleset> {
+    sketches().prop_map(|sketch| sketch.build())
+}
+
+/// Two rulesets that have something in common.
+pub(crate) fn pairs() -> impl Strategy<Value = (Ruleset, Ruleset)> {
+    alike(0).prop_map(|(before, after)| (before.build(), after.build()))
+}
+
+/// Two rulesets between which nothing is re-created.
+pub(crate) fn steady_pairs() -> impl Strategy<Value = (Ruleset, Ruleset)> {
+    alike(1).prop_map(|(before, after)| (before.build(), after.build()))
+}
+
+/// A ruleset and operations that make no sense: what they name may be missing, in use, or in the way. Elements are of
+/// their sets' types, which commands for nft do not say.
+pub(crate) fn operations() -> impl Strategy<Value = (Ruleset, Vec<Operation>)> {
+    (alike(1), vec(any::<[u8; 6]>(), 1..6)).prop_map(|((before, after), numbers)| {
+        let ruleset = after.build();
+        (before.build(), numbers.into_iter().map(|numbers| operation(&after, &ruleset, numbers)).collect())
+    })
+}
+
+/// A ruleset, another, and an edit that makes the second of the first, saying more than it needs to.
+pub(crate) fn edits() -> impl Strategy<Value = (Ruleset, Ruleset, Edit)> {
+    (pairs(), vec(0..3_u8, CHAINS.len() + SETS.len())).prop_map(|((before, after), ways)| {
+        let mut ways = ways.into_iter().cycle();
+        let mut edit = Edit::default();
+        for chain in CHAINS.map(name) {
+            let to = after.chains.get(&chain);
+            if before.chains.get(&chain) != to || ways.next() == Some(0) {
+                edit.chains.insert(chain, to.cloned());
+            }
+        }
+        for set in SETS.map(name) {
+            let (from, to) = (before.sets.get(&set), after.sets.get(&set));
+            if from != to || ways.next() == Some(0) {
+                edit.sets.insert(set, set_edit(from, to, ways.next().unwrap_or_default()));
+            }
+        }
+        (before, after, edit)
+    })
+}
+
+fn set_edit(from: Option<&Set>, to: Option<&Set>, way: u8) -> SetEdit {
+    let Some(to) = to else { return SetEdit::Remove };
+    let Some(from) = from.filter(|from| from.comment == to.comment) else { return SetEdit::Put(to.clone()) };
+    match (from.elements.difference_to(&to.elements), way) {
+        (Some((remove, add)), 1) => SetEdit::Elements { add, remove },
+        (Some(_), 2) => SetEdit::Elements { add: to.elements.clone(), remove: from.elements.clone() },
+        _ => SetEdit::Put(to.clone()),
+    }
+}
+
+fn sketches() -> impl Strategy<Value = Sketch> {
+    let chain = (-30..30, option::weighted(0.3, 0..2_u8), vec(any::<[u8; 6]>(), 0..4))
+        .prop_map(|(priority, comment, rules)| ChainSketch { priority, comment, rules });
+    let set = (0..KINDS.len(), option::weighted(0.3, 0..2_u8), vec((0..16_u8, any::<u8>()), 0..6))
+        .prop_map(|(kind, comment, elements)| SetSketch { kind: KINDS[kind], comment, elements });
+    let chains = vec(option::weighted(0.8, chain), CHAINS.len());
+    let sets = vec(option::weighted(0.8, set), SETS.len());
+    (chains, sets).prop_map(|(chains, sets)| Sketch { chains, sets })
+}
+
+/// Two sketches. Of what is in both, 0: each has its own, 1: the kernel can make the one of the other, 2: it is equal;
+/// at least `likeness`.
+fn alike(likeness: u8) -> impl Strategy<Value = (Sketch, Sketch)> {
+    (sketches(), sketches(), vec(likeness..3, CHAINS.len() + SETS.len())).prop_map(|(before, mut after, likeness)| {
+        let mut likeness = likeness.into_iter();
+        for (before, after) in before.chains.iter().zip(&mut after.chains) {
+            if let (Some(before), Some(after), Some(likeness @ 1..)) = (before, after, likeness.next()) {
+                let rules = if likeness == 1 { after.rules.clone() } else { before.rules.clone() };
+                *after = ChainSketch { rules, ..before.clone() };
+            }
+        }
+        for (before, after) in before.sets.iter().zip(&mut after.sets) {
+            if let (Some(before), Some(after), Some(likeness @ 1..)) = (before, after, likeness.next()) {
+                let elements = if likeness == 1 { after.elements.clone() } else { before.elements.clone() };
+                *after = SetSketch { elements, ..before.clone() };
+            }
+        }
+        (before, after)
+    })
+}
+
+impl Sketch {
+    fn build(&self) -> Ruleset {
+        let mut ruleset = Ruleset::empty(name("palisade"));
+        for (i, sketch) in self.sets.iter().enumerate() {
+            if let Some(SetSketch { kind, comment, elements }) = sketch {
+                let elements = self.elements(*kind, elements);
+                ruleset.sets.insert(name(SETS[i]), Set { elements, comment: comment.map(remark) });
+            }
+        }
+        for (i, sketch) in self.chains.iter().enumerate() {
+            if let Some(ChainSketch { priority, comment, rules }) = sketch {
+                let base = (i < 2).then_some(BaseChain { priority: *priority });
+                let rules = rules.iter().map(|numbers| Rule::Own(self.rule(i, *numbers))).collect();
+                ruleset.chains.insert(name(CHAINS[i]), Chain { base, rules, comment: comment.map(remark) });
+            }
+        }
+        ruleset
+    }
+
+    fn rule(&self, chain: usize, [first, second, field, set, action, rest]: [u8; 6]) -> Statement {
+        let field = if field % 2 == 0 { AddressField::Saddr } else { AddressField::Daddr };
+        let set = usize::from(set) % SETS.len();
+        let kind = self.sets[set].as_ref().map(|set| set.kind);
+        let mut matches = match first % 4 {
+            0 => vec![Match::CtState(CtState::Established)],
+            1 => vec![Match::CtState(CtState::Related)],
+            _ => vec![],
+        };
+        let action = match kind {
+            Some(kind) if kind.is_map() && chain < MAPPED => Action::Vmap(key(kind, field, rest), name(SETS[set])),
+            kind => {
+                match (second % 6, kind) {
+                    (0, _) => matches.push(Match::L4Proto([1, 6, 17, 58, 132][usize::from(rest) % 5])),
+                    (1, _) => matches.push(Match::Icmpv6Types { first: rest / 2, last: 128 + rest / 2 }),
+                    (2, _) => matches.push(Match::Address(field, address(rest, second))),
+                    (3.., Some(kind)) if !kind.is_map() => {
+                        matches.push(Match::In(key(kind, field, rest), name(SETS[set])));
+                    }
+                    _ => {}
+                }
+                Action::Verdict(self.verdict(chain + 1, action))
+            }
+        };
+        let comment = rest.is_multiple_of(5).then(|| remark(rest));
+        Statement { matches, counter: rest.is_multiple_of(2), action, comment }
+    }
+
+    /// A verdict that leads, if anywhere, to a chain from `first` on.
+    fn verdict(&self, first: usize, number: u8) -> Verdict {
+        let target = first.max(2) + usize::from(number / 4) % CHAINS.len();
+        let there = self.chains.get(target).is_some_and(Option::is_some);
+        match number % 4 {
+            0 if there => Verdict::Jump(name(CHAINS[target])),
+            1 if there => Verdict::Goto(name(CHAINS[target])),
+            0 | 2 => Verdict::Accept,
+            _ => Verdict::Drop,
+        }
+    }
+
+    fn elements(&self, kind: ElementsKind, points: &[(u8, u8)]) -> Elements {
+        let points: BTreeMap<u8, u8> = points.iter().copied().collect();
+        let keys = || points.keys().copied();
+        let verdict = |number: u8| self.verdict(MAPPED, number);
+        match kind {
+            ElementsKind::Ipv4 => Elements::Ipv4(keys().map(ipv4).collect()),
+            ElementsKind::Ipv6 => Elements::Ipv6(keys().map(ipv6).collect()),
+            ElementsKind::Ipv4Ranges => Elements::Ipv4Ranges(blocks(&points, |b, full| {
+                Ipv4Addr::from_bits(u32::from(b) << 28 | if full { u32::MAX >> 4 } else { 0 })
+            })),
+            ElementsKind::Ipv6Ranges => Elements::Ipv6Ranges(blocks(&points, |b, full| {
+                Ipv6Addr::from_bits(u128::from(b) << 124 | if full { u128::MAX >> 4 } else { 0 })
+            })),
+            ElementsKind::Ipv4Endpoints => Elements::Ipv4Endpoints(keys().map(|p| endpoint(ipv4(p / 4), p)).collect()),
+            ElementsKind::Ipv6Endpoints => Elements::Ipv6Endpoints(keys().map(|p| endpoint(ipv6(p / 4), p)).collect()),
+            ElementsKind::Ipv4Verdicts => {
+                Elements::Ipv4Verdicts(points.iter().map(|(p, v)| (ipv4(*p), verdict(*v))).collect())
+            }
+            ElementsKind::Ipv6Verdicts => {
+                Elements::Ipv6Verdicts(points.iter().map(|(p, v)| (ipv6(*p), verdict(*v))).collect())
+            }
+            ElementsKind::PortVerdicts => {
+                Elements::PortVerdicts(points.iter().map(|(p, v)| (u16::from(*p), verdict(*v))).collect())
+            }
+            ElementsKind::PortRangeVerdicts => {
+                let ranges: Vec<Range<u16>> =
+                    blocks(&points, |b, full| u16::from(b) << 12 | if full { u16::MAX >> 4 } else { 0 });
+                Elements::PortRangeVerdicts(ranges.into_iter().zip(points.values().map(|v| verdict(*v))).collect())
+            }
+        }
+    }
+}
+
+/// Disjoint ranges of sixteenths of the key space, some adjacent: from each point to the next.
+fn blocks<T, C: FromIterator<Range<T>>>(points: &BTreeMap<u8, u8>, bound: impl Fn(u8, bool) -> T) -> C {
+    let firsts: Vec<u8> = points.keys().copied().collect();
+    let lasts = firsts.iter().skip(1).map(|next| next - 1).chain([15]);
+    let ranges = firsts.iter().zip(lasts).filter(|(first, _)| !points[first].is_multiple_of(3));
+    ranges.map(|(first, last)| Range { first: bound(*first, false), last: bound(last, true) }).collect()
+}
+
+fn key(kind: ElementsKind, field: AddressField, number: u8) -> Key {
+    match kind {
+        ElementsKind::Ipv4 | ElementsKind::Ipv4Ranges | ElementsKind::Ipv4Verdicts => Key::Address(Family::Ipv4, field),
+        ElementsKind::Ipv6 | ElementsKind::Ipv6Ranges | ElementsKind::Ipv6Verdicts => Key::Address(Family::Ipv6, field),
+        ElementsKind::Ipv4Endpoints => Key::Endpoint(Family::Ipv4),
+        ElementsKind::Ipv6Endpoints => Key::Endpoint(Family::Ipv6),
+        ElementsKind::PortVerdicts | ElementsKind::PortRangeVerdicts => {
+            Key::Port([6, 17, 132][usize::from(number) % 3])
+        }
+    }
+}
+
+fn address(number: u8, family: u8) -> IpAddr {
+    if family.is_multiple_of(4) { ipv4(number).into() } else { ipv6(number).into() }
+}
+
+fn ipv4(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, number)
+}
+
+fn ipv6(number: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number.into())
+}
+
+fn endpoint<A>(address: A, number: u8) -> Endpoint<A> {
+    Endpoint { address, protocol: [6, 17, 132][usize::from(number) % 3], port: 80 + u16::from(number) }
+}
+
+fn remark(number: u8) -> Comment {
+    Comment::new(&format!("remark {number}, with {{}} and 'é' \\\\"))
+}
+
+fn operation(sketch: &Sketch, ruleset: &Ruleset, numbers: [u8; 6]) -> Operation {
+    let chain = usize::from(numbers[1]) % CHAINS.len();
+    let set = name(SETS[usize::from(numbers[2]) % SETS.len()]);
+    let elements = ruleset.sets.get(&set).map_or(Elements::empty(ElementsKind::Ipv4), |set| set.elements.clone());
+    let base = (chain < 2).then_some(BaseChain { priority: i32::from(numbers[3] % 2) });
+    let (name, kind) = (name(CHAINS[chain]), elements.kind());
+    match numbers[0] % 12 {
+        0 => Operation::CreateChain { name, base, comment: None },
+        1 => Operation::CreateSet { name: set, kind, comment: None },
+        2 | 3 if !elements.is_empty() => Operation::DeleteElements { set, elements },
+        4 | 5 if !elements.is_empty() => Operation::AddElements { set, elements },
+        2..=6 => Operation::FlushChain { chain: name },
+        7 | 8 => Operation::AddRule { chain: name, rule: sketch.rule(chain, numbers) },
+        9 => Operation::DeleteSet { name: set },
+        _ => Operation::DeleteChain { name },
+    }
+}

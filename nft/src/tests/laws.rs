@@ -1,0 +1,61 @@
+use proptest::prelude::*;
+
+use super::arbitrary::{edits, pairs, rulesets, steady_pairs};
+use super::build::name;
+use crate::{Backend, Comment, Fake, Ruleset, Transaction, diff};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn applying_gives_the_difference((before, after, edit) in edits()) {
+        let mut edited = before.clone();
+        let change = edited.apply(edit).unwrap();
+        prop_assert_eq!(&edited, &after);
+        prop_assert_eq!(change, diff(Some(&before), &after));
+    }
+
+    #[test]
+    fn the_transaction_makes_the_difference((before, after) in pairs()) {
+        let mut fake = Fake::holding(before.clone());
+        let transaction = Transaction::from(&diff(Some(&before), &after));
+        prop_assert!(fake.commit(&before.table, &transaction).is_ok(), "{:?}", fake.commit(&before.table, &transaction));
+        prop_assert_eq!(fake.ruleset(), Some(&after));
+    }
+
+    #[test]
+    fn a_table_that_is_not_there_is_created(ruleset in rulesets()) {
+        let mut fake = Fake::new(ruleset.table.clone());
+        fake.commit(&ruleset.table, &Transaction::from(&diff(None, &ruleset))).unwrap();
+        prop_assert_eq!(fake.ruleset(), Some(&ruleset));
+    }
+
+    #[test]
+    fn nothing_differs_from_itself(ruleset in rulesets()) {
+        let none = diff(Some(&ruleset), &ruleset);
+        prop_assert!(none.is_empty() && Transaction::from(&none).is_empty(), "{:?}", none);
+    }
+
+    #[test]
+    fn a_table_with_another_comment_is_replaced((before, mut after) in pairs()) {
+        after.comment = Some(Comment::new("another layout"));
+        let mut fake = Fake::holding(before.clone());
+        fake.commit(&before.table, &Transaction::from(&diff(Some(&before), &after))).unwrap();
+        prop_assert_eq!(fake.ruleset(), Some(&after));
+    }
+
+    #[test]
+    fn retirement_in_two_steps_suits_old_kernels((before, after) in steady_pairs()) {
+        let mut fake = Fake::holding(before.clone()).retiring_in_two_steps();
+        let (first, second) = Transaction::from(&diff(Some(&before), &after)).split_retirement();
+        fake.commit(&before.table, &first).unwrap();
+        fake.commit(&before.table, &second).unwrap();
+        prop_assert_eq!(fake.ruleset(), Some(&after));
+    }
+}
+
+#[test]
+fn an_empty_ruleset_is_only_a_table() {
+    let empty = Ruleset::empty(name("palisade"));
+    insta::assert_snapshot!(Transaction::from(&diff(None, &empty)), @"add table");
+}

@@ -1,0 +1,123 @@
+mod order;
+mod text;
+
+use std::collections::BTreeSet;
+
+use crate::{BaseChain, Comment, Elements, ElementsKind, Name, Statement};
+
+/// What is sent to the kernel, in an order that the kernel accepts. Applied whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// The operations, in order.
+    pub operations: Vec<Operation>,
+}
+
+/// One change to the table. What is created may be there already, if it is equal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// The table itself.
+    CreateTable {
+        /// Its comment.
+        comment: Option<Comment>,
+    },
+    /// The table, with all that is in it.
+    DeleteTable,
+    /// An empty chain.
+    CreateChain {
+        /// Its name.
+        name: Name,
+        /// Where it hooks in.
+        base: Option<BaseChain>,
+        /// Its comment.
+        comment: Option<Comment>,
+    },
+    /// An empty set or verdict map.
+    CreateSet {
+        /// Its name.
+        name: Name,
+        /// Its type.
+        kind: ElementsKind,
+        /// Its comment.
+        comment: Option<Comment>,
+    },
+    /// Elements go: each must be there.
+    DeleteElements {
+        /// The set's name.
+        set: Name,
+        /// The elements, never none (which the kernel would take for all); in a map with the verdicts that they have.
+        elements: Elements,
+    },
+    /// Elements come: chains that their verdicts name must be there.
+    AddElements {
+        /// The set's name.
+        set: Name,
+        /// The elements, never none.
+        elements: Elements,
+    },
+    /// All rules of a chain go.
+    FlushChain {
+        /// The chain's name.
+        chain: Name,
+    },
+    /// A rule comes to the end of a chain: the chains and sets that it names must be there.
+    AddRule {
+        /// The chain's name.
+        chain: Name,
+        /// The rule.
+        rule: Statement,
+    },
+    /// A set that nothing refers to goes, with its elements.
+    DeleteSet {
+        /// Its name.
+        name: Name,
+    },
+    /// A chain that nothing refers to goes, with its rules.
+    DeleteChain {
+        /// Its name.
+        name: Name,
+    },
+}
+
+impl Transaction {
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// For kernels before 6.2, which refuse to delete what has lost its last reference in the same transaction: first
+    /// everything but the deletions of chains and sets that go for good, then these. Each half stands alone: the first
+    /// leaves what is retired unused.
+    ///
+    /// What is re-created must be deleted in the first half; where it is referred to, such kernels refuse that.
+    pub fn split_retirement(self) -> (Self, Self) {
+        let created: BTreeSet<Object> = self.operations.iter().filter_map(Operation::creates).collect();
+        let is_retirement =
+            |operation: &Operation| operation.deletes().is_some_and(|object| !created.contains(&object));
+        let (second, first) = self.operations.into_iter().partition(is_retirement);
+        (Self { operations: first }, Self { operations: second })
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Object {
+    Chain(Name),
+    Set(Name),
+}
+
+impl Operation {
+    fn creates(&self) -> Option<Object> {
+        match self {
+            Self::CreateChain { name, .. } => Some(Object::Chain(name.clone())),
+            Self::CreateSet { name, .. } => Some(Object::Set(name.clone())),
+            _ => None,
+        }
+    }
+
+    fn deletes(&self) -> Option<Object> {
+        match self {
+            Self::DeleteChain { name } => Some(Object::Chain(name.clone())),
+            Self::DeleteSet { name } => Some(Object::Set(name.clone())),
+            _ => None,
+        }
+    }
+}
