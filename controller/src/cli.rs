@@ -1,0 +1,198 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Kubernetes NetworkPolicy, enforced on this node with nftables.
+#[derive(Debug, Parser)]
+#[command(name = "palisade", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done, 1 the work failed, 2 wrong usage.\n\n\
+    Begin with a directory of plain manifests, no cluster needed:\n  \
+    kubectl get ns,pods,netpol -A -o yaml > dir/cluster.yaml\n  \
+    palisade render  --manifests dir --node-name NODE\n  \
+    palisade explain --manifests dir --from shop/web --to shop/db --port 5432")]
+pub struct Cli {
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How to log. Logs go to stderr, results to stdout.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// What to log: a level (error, warn, info, debug, trace) or a tracing filter such as `info,palisade=debug`.
+    #[arg(long, global = true, env = "PALISADE_LOG", default_value = "info", value_name = "FILTER")]
+    pub log_level: String,
+    /// How to log it.
+    #[arg(long, global = true, env = "PALISADE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The form of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enforce: keep this node's nftables at what the policies say, until stopped.
+    ///
+    /// What was enforced stays in force when it stops, crashes or is upgraded: only `palisade cleanup` removes it. Needs
+    /// CAP_NET_ADMIN.
+    Run(RunArgs),
+    /// Print the ruleset as text that `nft -f` accepts. Needs no privileges.
+    ///
+    /// The text replaces the table as a whole and gives the same `nft list ruleset` as `palisade run`.
+    Render(SourceArgs),
+    /// Show what `run` would change in this kernel now.
+    Diff(DiffArgs),
+    /// Say whether a connection is allowed, and which policies and rules decide. Needs no privileges.
+    #[command(after_help = "Examples:\n  \
+        palisade explain --manifests dir --from shop/web --to shop/db --port 5432\n  \
+        palisade explain --manifests dir --from 192.0.2.7 --to shop/web --port http -o json | jq .allowed")]
+    Explain(ExplainArgs),
+    /// Show what the kernel holds of ours: pods, chains, sets, dropped packets. Works whether or not the agent runs.
+    Status(StatusArgs),
+    /// Remove the table: from then on nothing is enforced.
+    ///
+    /// Stop the agent first: while it runs it owns the table, or would put it back.
+    Cleanup,
+    /// Print the completion script for a shell.
+    #[command(after_help = "Example: palisade completions bash > /etc/bash_completion.d/palisade")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Where objects come from, and whose node this is.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// A directory of plain Kubernetes YAML or JSON: Namespaces, Pods with status.podIPs, NetworkPolicies; also `kind:
+    /// List`, many documents a file, nested directories. Other kinds are skipped.
+    #[arg(long, value_name = "DIR")]
+    pub manifests: PathBuf,
+    /// The node whose pods are judged here. In a directory of manifests, a pod without spec.nodeName is local too.
+    #[arg(long, env = "NODE_NAME", value_name = "NODE")]
+    pub node_name: String,
+}
+
+/// `palisade run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Where the objects are.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Commit once and exit, instead of watching.
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `palisade diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Where the objects are.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// As text, or as the list of operations.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// `palisade explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A directory of plain Kubernetes YAML or JSON.
+    #[arg(long, value_name = "DIR")]
+    pub manifests: PathBuf,
+    /// Who connects.
+    #[arg(long, value_name = "NS/POD|IP")]
+    pub from: Endpoint,
+    /// To whom.
+    #[arg(long, value_name = "NS/POD|IP")]
+    pub to: Endpoint,
+    /// The destination port: a number, or a name that the destination pod declares. Not for ICMP.
+    #[arg(long, value_name = "N|NAME")]
+    pub port: Option<String>,
+    /// The protocol.
+    #[arg(long, value_enum, default_value_t = ExplainProtocol::Tcp, ignore_case = true)]
+    pub protocol: ExplainProtocol,
+    /// The address family, where both ends have both; otherwise the one that both have, IPv4 first.
+    #[arg(long, value_enum)]
+    pub family: Option<Family>,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// One end of a connection to explain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `NS/POD`.
+    Pod(palisade_model::NamespacedName),
+    /// An address, a pod's or not.
+    Address(IpAddr),
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self::Pod(palisade_model::NamespacedName::new(namespace, name)))
+            }
+            _ => Err(format!("`{text}` is neither an IP address nor NAMESPACE/POD")),
+        }
+    }
+}
+
+/// A protocol to explain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum ExplainProtocol {
+    Tcp,
+    Udp,
+    Sctp,
+    Icmp,
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Family {
+    Ipv4,
+    Ipv6,
+}
+
+/// `palisade status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}

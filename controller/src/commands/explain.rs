@@ -1,0 +1,198 @@
+//! `palisade explain`: the reference verdict, and what is behind it.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use anyhow::{Context, bail};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic, Verdict};
+use palisade_model::{Direction, Pod, Protocol};
+use serde::Serialize;
+
+use crate::cli::{Cli, Endpoint, ExplainArgs, ExplainProtocol, Family, Output};
+use crate::manifests;
+
+pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
+    // Every pod is judged, wherever it runs: the node's name does not matter.
+    let manifests = manifests::read(&args.manifests, "")?;
+    let mut cluster = Cluster::default();
+    manifests.into_changes().for_each(|change| cluster.apply(change));
+    let explanation = Explanation::new(&cluster, args)?;
+    let mut out = std::io::stdout().lock();
+    match args.output {
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&explanation)?)?,
+        Output::Text => write!(out, "{}", explanation.text())?,
+    }
+    Ok(())
+}
+
+/// The JSON form.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    allowed: bool,
+    from: End,
+    to: End,
+    protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    /// Why no policy was asked: `loopback` or `own node`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pass: Option<&'static str>,
+    egress: Judgement,
+    ingress: Judgement,
+}
+
+#[derive(Debug, Serialize)]
+struct End {
+    address: IpAddr,
+    /// `namespace/name`, where the address is a pod's.
+    pod: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Judgement {
+    isolated: bool,
+    allowed: bool,
+    policies: Vec<String>,
+    rule: Option<Rule>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rule {
+    policy: String,
+    /// The field of the policy, as `spec.ingress[0]`.
+    field: String,
+}
+
+impl Explanation {
+    fn new(cluster: &Cluster, args: &ExplainArgs) -> anyhow::Result<Self> {
+        let from = addresses(cluster, &args.from).context("--from")?;
+        let to = addresses(cluster, &args.to).context("--to")?;
+        let (source, destination) = pair(&from, &to, args.family)?;
+        let traffic = traffic(cluster, args, destination)?;
+        let verdict = cluster.verdict(&Flow { source, destination, traffic });
+        let end = |address| End { address, pod: cluster.owner(address).map(|pod| pod.id.to_string()) };
+        let (protocol, port) = match traffic {
+            Traffic::Port { protocol, port } => (protocol.to_string(), Some(port)),
+            Traffic::Other(_) => ("ICMP".to_owned(), None),
+        };
+        let Verdict { allowed, pass, egress, ingress } = verdict;
+        Ok(Self {
+            allowed,
+            from: end(source),
+            to: end(destination),
+            protocol,
+            port,
+            pass: pass.map(|pass| match pass {
+                Pass::Loopback => "loopback",
+                Pass::OwnNode => "own node",
+            }),
+            egress: Judgement::new(Direction::Egress, egress),
+            ingress: Judgement::new(Direction::Ingress, ingress),
+        })
+    }
+
+    fn text(&self) -> String {
+        let end = |end: &End| match &end.pod {
+            Some(pod) => format!("{pod} ({})", end.address),
+            None => end.address.to_string(),
+        };
+        let port = self.port.map(|port| format!(" port {port}")).unwrap_or_default();
+        let verdict = if self.allowed { "allowed" } else { "DENIED" };
+        let mut text = format!("{verdict}: {} -> {} {}{port}\n", end(&self.from), end(&self.to), self.protocol);
+        if let Some(pass) = self.pass {
+            let why = if pass == "loopback" { "a pod always reaches itself" } else { "a pod and its own node always reach each other" };
+            text += &format!("  {why}\n");
+            return text;
+        }
+        for (direction, end, judgement) in
+            [("egress", &self.from, &self.egress), ("ingress", &self.to, &self.ingress)]
+        {
+            text += &format!("  {direction:8}{}\n", judgement.text(end));
+            text.extend(judgement.policies.iter().map(|policy| format!("          isolated by {policy}\n")));
+        }
+        text
+    }
+}
+
+impl Judgement {
+    fn new(direction: Direction, verdict: DirectionVerdict) -> Self {
+        Self {
+            isolated: verdict.isolated,
+            allowed: verdict.allowed,
+            policies: verdict.policies.iter().map(ToString::to_string).collect(),
+            rule: verdict.rule.map(|rule| Rule {
+                policy: rule.policy.to_string(),
+                field: format!("spec.{direction}[{}]", rule.index),
+            }),
+        }
+    }
+
+    fn text(&self, end: &End) -> String {
+        match (&end.pod, &self.rule) {
+            (None, _) => format!("allowed: {} is no pod, so no policy applies to it", end.address),
+            (Some(pod), _) if !self.isolated => format!("allowed: no policy isolates {pod} in this direction"),
+            (Some(_), Some(rule)) => format!("allowed by {} {}", rule.policy, rule.field),
+            (Some(_), None) => "DENIED: none of the policies' rules allows it".to_owned(),
+        }
+    }
+}
+
+fn addresses(cluster: &Cluster, endpoint: &Endpoint) -> anyhow::Result<Vec<IpAddr>> {
+    let id = match endpoint {
+        Endpoint::Address(address) => return Ok(vec![*address]),
+        Endpoint::Pod(id) => id,
+    };
+    let Some(pod) = cluster.pods.get(id) else { bail!("there is no pod {id}; name it as NAMESPACE/POD") };
+    if pod.ips.is_empty() {
+        bail!("pod {id} has no address (status.podIPs) yet, so it has no connections");
+    }
+    if pod.addresses().is_empty() && !pod.host_network {
+        bail!("pod {id} has finished: it has no address any more");
+    }
+    Ok(pod.ips.clone())
+}
+
+fn pair(from: &[IpAddr], to: &[IpAddr], family: Option<Family>) -> anyhow::Result<(IpAddr, IpAddr)> {
+    let wanted = |address: &IpAddr| family.is_none_or(|family| address.is_ipv4() == (family == Family::Ipv4));
+    let mut pairs: Vec<(IpAddr, IpAddr)> = from
+        .iter()
+        .filter(|address| wanted(address))
+        .flat_map(|source| to.iter().map(move |destination| (*source, *destination)))
+        .filter(|(source, destination)| source.is_ipv4() == destination.is_ipv4())
+        .collect();
+    pairs.sort_by_key(|(source, _)| source.is_ipv6());
+    match pairs.first() {
+        Some(pair) => Ok(*pair),
+        None => bail!("--from and --to have no address of the same{} family", if family.is_some() { " wanted" } else { "" }),
+    }
+}
+
+fn traffic(cluster: &Cluster, args: &ExplainArgs, destination: IpAddr) -> anyhow::Result<Traffic> {
+    let protocol = match args.protocol {
+        ExplainProtocol::Tcp => Protocol::Tcp,
+        ExplainProtocol::Udp => Protocol::Udp,
+        ExplainProtocol::Sctp => Protocol::Sctp,
+        ExplainProtocol::Icmp if args.port.is_some() => bail!("ICMP has no ports: leave --port out"),
+        ExplainProtocol::Icmp => return Ok(Traffic::Other(if destination.is_ipv4() { 1 } else { 58 })),
+    };
+    let Some(port) = &args.port else {
+        let message = "--port is missing: a number, or a name that the destination pod declares\n";
+        bail!(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
+    };
+    let port = match port.parse() {
+        Ok(number) => number,
+        Err(_) => named_port(cluster.owner(destination), protocol, port)?,
+    };
+    Ok(Traffic::Port { protocol, port })
+}
+
+fn named_port(pod: Option<&Pod>, protocol: Protocol, name: &str) -> anyhow::Result<u16> {
+    let Some(pod) = pod else { bail!("--port {name}: the destination is no pod, so only a number will do") };
+    let declared = pod.ports.iter().find(|port| *port.name == *name && port.protocol == protocol);
+    match declared {
+        Some(port) => Ok(port.port),
+        None => bail!("--port {name}: pod {} declares no {protocol} port of that name", pod.id),
+    }
+}

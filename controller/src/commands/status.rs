@@ -1,0 +1,132 @@
+//! `palisade status`: what the kernel holds of ours, read from the kernel itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::IpAddr;
+
+use palisade_model::Direction;
+use palisade_nft::{Backend, Counter, Name, Ownership, Ruleset};
+use serde::Serialize;
+
+use super::kernel;
+use crate::cli::{Output, StatusArgs};
+use crate::render::{self, InspectedPod};
+
+pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
+    let mut kernel = kernel::open(Ownership::Plain)?;
+    let ruleset = kernel.read()?;
+    let counters = if ruleset.is_some() { kernel.counters()? } else { BTreeMap::new() };
+    let status = Status {
+        table: format!("inet {}", kernel::table()),
+        enforced: ruleset.is_some(),
+        owner: kernel.owner()?.map(|owner| owner.to_string()),
+        generation: kernel.generation()?,
+        contents: ruleset.as_ref().map(Contents::new),
+        pods: ruleset.map(|ruleset| pods(&ruleset, &counters)).unwrap_or_default(),
+    };
+    let mut out = std::io::stdout().lock();
+    match args.output {
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?,
+        Output::Text => write!(out, "{}", status.text())?,
+    }
+    Ok(())
+}
+
+#[derive(Debug, Serialize)]
+struct Status {
+    table: String,
+    /// Whether the table is there.
+    enforced: bool,
+    /// The running agent, which owns the table.
+    owner: Option<String>,
+    /// The generation of the network namespace's whole ruleset.
+    generation: u32,
+    contents: Option<Contents>,
+    /// The isolated local pods, by `namespace/name`.
+    pods: BTreeMap<String, Pod>,
+}
+
+#[derive(Debug, Serialize)]
+struct Contents {
+    chains: usize,
+    rules: usize,
+    sets: usize,
+    elements: usize,
+    /// What others put into the table.
+    foreign: usize,
+}
+
+/// An isolated pod.
+#[derive(Debug, Serialize)]
+struct Pod {
+    addresses: BTreeSet<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    egress: Option<Dropped>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ingress: Option<Dropped>,
+}
+
+/// What was dropped for one pod in one direction, since its chain was last written.
+#[derive(Debug, Serialize)]
+struct Dropped {
+    packets: u64,
+    bytes: u64,
+}
+
+impl Contents {
+    fn new(ruleset: &Ruleset) -> Self {
+        Self {
+            chains: ruleset.chains.len(),
+            rules: ruleset.chains.values().map(|chain| chain.rules.len()).sum(),
+            sets: ruleset.sets.len(),
+            elements: ruleset.sets.values().map(|set| set.elements.len()).sum(),
+            foreign: ruleset.foreign.len(),
+        }
+    }
+}
+
+fn pods(ruleset: &Ruleset, counters: &BTreeMap<Name, Counter>) -> BTreeMap<String, Pod> {
+    let dropped = |pod: &InspectedPod, direction| {
+        let counter = counters.get(pod.chains.get(&direction)?).copied().unwrap_or_default();
+        Some(Dropped { packets: counter.packets, bytes: counter.bytes })
+    };
+    render::pods(ruleset)
+        .into_iter()
+        .map(|(name, pod)| {
+            let (egress, ingress) = (dropped(&pod, Direction::Egress), dropped(&pod, Direction::Ingress));
+            (name, Pod { addresses: pod.addresses, egress, ingress })
+        })
+        .collect()
+}
+
+impl Status {
+    fn text(&self) -> String {
+        let Some(contents) = &self.contents else {
+            return format!("table {}: not there: nothing is enforced on this node\n", self.table);
+        };
+        let owner = self.owner.as_ref().map_or("no agent owns it".to_owned(), |owner| format!("owned by {owner}"));
+        let Contents { chains, rules, sets, elements, foreign } = contents;
+        let mut text = format!(
+            "table {}: enforced, {owner}\nruleset generation {}\n{chains} chains, {rules} rules, {sets} sets and maps, {elements} elements\n",
+            self.table, self.generation
+        );
+        if *foreign > 0 {
+            text += &format!("{foreign} objects in it are not ours: the next check of a running agent removes them\n");
+        }
+        text += &format!("\n{} isolated pods{}\n", self.pods.len(), if self.pods.is_empty() { "" } else { ", packets dropped:" });
+        let width = self.pods.keys().map(String::len).max().unwrap_or_default();
+        let count = |dropped: &Option<Dropped>| {
+            dropped.as_ref().map_or("open".to_owned(), |dropped| dropped.packets.to_string())
+        };
+        for (name, pod) in &self.pods {
+            let addresses: Vec<String> = pod.addresses.iter().map(ToString::to_string).collect();
+            text += &format!(
+                "  {name:width$}  egress {:>8}  ingress {:>8}  {}\n",
+                count(&pod.egress),
+                count(&pod.ingress),
+                addresses.join(" ")
+            );
+        }
+        text
+    }
+}

@@ -1,0 +1,75 @@
+//! From Kubernetes objects to the model.
+//!
+//! What cannot be understood is reported as a [`Problem`] and left out, so that the result never allows more than the
+//! object says: a rule whose peers are all left out allows nobody, a policy whose podSelector is left out isolates
+//! every pod of its namespace. A strict caller refuses an object that has problems; a lenient one enforces the rest.
+
+mod address;
+mod pod;
+mod policy;
+mod port;
+mod selector;
+
+use std::fmt;
+
+use k8s_openapi::api::core::v1::Namespace;
+use palisade_model as model;
+
+pub use pod::pod;
+pub use policy::policy;
+
+/// The label that every namespace carries: its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// A part of an object that could not be understood, and so was left out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where: a path like `spec.ingress[0].from[1].ipBlock.cidr`.
+    pub field: String,
+    /// What is wrong with it, and what would be right.
+    pub message: String,
+}
+
+/// `field: message`.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// The problems of one object, in the order in which they were met.
+#[derive(Debug, Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, field: impl Into<String>, message: impl fmt::Display) {
+        self.0.push(Problem { field: field.into(), message: message.to_string() });
+    }
+
+    /// The value, or `None` and a problem at `field`.
+    fn keep<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(field, error)).ok()
+    }
+}
+
+/// The namespace, with the label `kubernetes.io/metadata.name` that the API server gives to each.
+pub fn namespace(namespace: &Namespace) -> model::Namespace {
+    let metadata = &namespace.metadata;
+    let name: &str = metadata.name.as_deref().unwrap_or_default();
+    let labels = metadata.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
+    model::Namespace { name: name.into(), labels: labels.chain([(NAME_LABEL, name)]).collect() }
+}
+
+fn labels(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> model::Labels {
+    metadata.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+}
+
+fn id(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> model::NamespacedName {
+    model::NamespacedName::new(
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Pods.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
+use palisade_model as model;
+use palisade_model::{Age, ContainerPort, Phase};
+
+use super::address::address;
+use super::port::{number, protocol};
+use super::{Problem, Problems, id, labels};
+
+/// The pod as policy sees it, and what had to be left out: addresses and named ports that are not valid.
+pub fn pod(pod: &Pod) -> (model::Pod, Vec<Problem>) {
+    let mut problems = Problems::default();
+    let (no_spec, no_status) = (PodSpec::default(), PodStatus::default());
+    let spec = pod.spec.as_ref().unwrap_or(&no_spec);
+    let status = pod.status.as_ref().unwrap_or(&no_status);
+    let pod = model::Pod {
+        id: id(&pod.metadata),
+        labels: labels(&pod.metadata),
+        node: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Into::into),
+        ips: pod_ips(status, &mut problems),
+        host_ips: host_ips(status, &mut problems),
+        host_network: spec.host_network.unwrap_or_default(),
+        phase: phase(status),
+        terminating: pod.metadata.deletion_timestamp.is_some(),
+        age: age(pod),
+        ports: ports(spec, &mut problems),
+    };
+    (pod, problems.0)
+}
+
+fn pod_ips(status: &PodStatus, problems: &mut Problems) -> Vec<IpAddr> {
+    let several = status.pod_ips.iter().flatten().map(|entry| entry.ip.as_str());
+    addresses(several, status.pod_ip.as_deref(), "podIP", problems)
+}
+
+fn host_ips(status: &PodStatus, problems: &mut Problems) -> Vec<IpAddr> {
+    let several = status.host_ips.iter().flatten().map(|entry| entry.ip.as_str());
+    addresses(several, status.host_ip.as_deref(), "hostIP", problems)
+}
+
+/// The addresses of `status.<field>s`, or that of `status.<field>` where there are none; each once.
+fn addresses<'a>(
+    several: impl Iterator<Item = &'a str>,
+    single: Option<&'a str>,
+    field: &str,
+    problems: &mut Problems,
+) -> Vec<IpAddr> {
+    let mut written: Vec<(String, &str)> =
+        several.enumerate().map(|(i, ip)| (format!("status.{field}s[{i}].ip"), ip)).collect();
+    if written.is_empty() {
+        written.extend(single.filter(|ip| !ip.is_empty()).map(|ip| (format!("status.{field}"), ip)));
+    }
+    let mut seen = BTreeSet::new();
+    let known = written.into_iter().filter_map(|(at, ip)| problems.keep(&at, address(ip)));
+    known.filter(|ip| seen.insert(*ip)).collect()
+}
+
+fn phase(status: &PodStatus) -> Phase {
+    match status.phase.as_deref() {
+        Some("Succeeded" | "Failed") => Phase::Finished,
+        _ => Phase::Active,
+    }
+}
+
+fn age(pod: &Pod) -> Age {
+    let metadata = &pod.metadata;
+    Age {
+        created: metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+        revision: metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0),
+    }
+}
+
+/// The named ports of the containers that run beside each other: init containers only where they are restarted.
+fn ports(spec: &PodSpec, problems: &mut Problems) -> Vec<ContainerPort> {
+    let sidecars = spec.init_containers.iter().flatten().enumerate();
+    let sidecars = sidecars.filter(|(_, container)| container.restart_policy.as_deref() == Some("Always"));
+    let containers =
+        spec.containers.iter().enumerate().map(|(i, container)| (format!("spec.containers[{i}]"), container));
+    let sidecars = sidecars.map(|(i, container)| (format!("spec.initContainers[{i}]"), container));
+    containers.chain(sidecars).flat_map(|(at, container)| container_ports(container, &at, problems)).collect()
+}
+
+fn container_ports(container: &Container, at: &str, problems: &mut Problems) -> Vec<ContainerPort> {
+    let port = |(i, port): (usize, &k8s_openapi::api::core::v1::ContainerPort)| {
+        let name = port.name.as_deref().filter(|name| !name.is_empty())?;
+        let at = format!("{at}.ports[{i}]");
+        let protocol = problems.keep(&format!("{at}.protocol"), protocol(port.protocol.as_deref()));
+        let number = problems.keep(&format!("{at}.containerPort"), number(port.container_port));
+        Some(ContainerPort { name: name.into(), protocol: protocol?, port: number? })
+    };
+    container.ports.iter().flatten().enumerate().filter_map(port).collect()
+}

@@ -1,0 +1,125 @@
+//! The one owner of what this node enforces: changes go in, transactions come out.
+//!
+//! Invariants:
+//! - The desired ruleset is a function of the changes applied so far.
+//! - A transaction is computed from the desired ruleset alone only while the last commit was acknowledged; at start,
+//!   after any error and at every check it is computed from what the backend really holds.
+//! - Nothing is written before [`Enforcer::commit`], and nothing where there is no difference.
+
+use std::time::{Duration, Instant};
+
+use palisade_model::{Change, Index};
+use palisade_nft::{Backend, BackendError, CommitError, Diff, Name, Ruleset, Transaction, diff};
+use thiserror::Error;
+
+use crate::render::{Renderer, skeleton};
+
+/// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
+#[derive(Debug)]
+pub struct Enforcer<B> {
+    index: Index,
+    renderer: Renderer,
+    desired: Ruleset,
+    backend: B,
+    in_step: bool,
+}
+
+/// A transaction that was committed.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// What it changed.
+    pub diff: Diff,
+    /// The ruleset's generation since then.
+    pub generation: Option<u32>,
+    /// Whether it was computed from what the backend held, rather than from the commit before.
+    pub from_backend: bool,
+    /// How long it took from the index to the acknowledgement.
+    pub elapsed: Duration,
+}
+
+/// Why the desired ruleset could not be put in force. What was in force before still is, unless
+/// [`CommitError::state_unknown`].
+#[derive(Debug, Error)]
+pub enum EnforceError {
+    /// The table could not be read.
+    #[error("cannot read the table: {0}")]
+    Read(#[from] BackendError),
+    /// The transaction was not committed.
+    #[error("cannot commit: {0}")]
+    Commit(#[from] CommitError),
+}
+
+impl<B: Backend> Enforcer<B> {
+    /// Enforces the policies of `node`'s pods in `table`.
+    pub fn new(node: &str, table: Name, backend: B) -> Self {
+        Self {
+            index: Index::new(node),
+            renderer: Renderer::default(),
+            desired: skeleton(table),
+            backend,
+            in_step: false,
+        }
+    }
+
+    /// Takes note of a change. It takes effect with the next commit.
+    pub fn apply(&mut self, change: Change) {
+        self.index.apply(change);
+    }
+
+    /// Makes the next commit read the table first, and repair what differs.
+    pub fn distrust(&mut self) {
+        self.in_step = false;
+    }
+
+    /// Puts all changes since the last commit in force, in one transaction. `None`: there was nothing to change.
+    ///
+    /// # Errors
+    /// [`EnforceError`]; the next commit then starts from what the backend holds.
+    pub fn commit(&mut self) -> Result<Option<Commit>, EnforceError> {
+        let start = Instant::now();
+        let from_backend = !self.in_step;
+        let diff = self.difference()?;
+        let transaction = Transaction::from(&diff);
+        if transaction.is_empty() {
+            self.in_step = true;
+            return Ok(None);
+        }
+        self.in_step = false;
+        let committed = self.backend.commit(&self.desired.table, &transaction)?;
+        self.in_step = true;
+        Ok(Some(Commit { diff, generation: committed.generation, from_backend, elapsed: start.elapsed() }))
+    }
+
+    /// What [`Enforcer::commit`] would do now, without doing it.
+    ///
+    /// # Errors
+    /// [`EnforceError::Read`].
+    pub fn plan(&mut self) -> Result<Transaction, EnforceError> {
+        self.distrust();
+        Ok(Transaction::from(&self.difference()?))
+    }
+
+    /// The ruleset that shall be in force.
+    pub fn desired(&self) -> &Ruleset {
+        &self.desired
+    }
+
+    /// The index.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The backend.
+    pub fn backend(&mut self) -> &mut B {
+        &mut self.backend
+    }
+
+    fn difference(&mut self) -> Result<Diff, EnforceError> {
+        let edit = self.renderer.edit(&self.index.take_delta());
+        let diff_to_last = self.desired.apply(edit).expect("a rendered edit fits the ruleset rendered before");
+        if self.in_step {
+            return Ok(diff_to_last);
+        }
+        Ok(diff(self.backend.read()?.as_ref(), &self.desired))
+    }
+}

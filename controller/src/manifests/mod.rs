@@ -1,0 +1,106 @@
+//! A directory of Kubernetes objects as the source of truth: read, compared, watched.
+//!
+//! Reading is strict: whatever is not understood is an error with file, document, line, object and field, all errors
+//! together, and then nothing of the directory counts. Namespaces, pods and network policies are taken; objects of
+//! other kinds are skipped and counted.
+//!
+//! Invariants:
+//! - Parsing is a function of texts ([`parse`]); only `files` and [`Watch`] touch the file system.
+//! - No text makes it panic (`tests/manifests.rs`).
+
+mod document;
+mod error;
+mod files;
+mod item;
+mod kind;
+mod node;
+mod reader;
+mod schema;
+mod source;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use palisade_model::{Change, Namespace, NamespacedName, Pod, Policy};
+
+pub use error::{Place, ReadError, ReadErrors};
+pub use source::follow;
+pub use watch::Watch;
+
+/// What a directory holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manifests {
+    /// The namespaces, by name.
+    pub namespaces: BTreeMap<Arc<str>, Namespace>,
+    /// The pods, by namespace and name.
+    pub pods: BTreeMap<NamespacedName, Pod>,
+    /// The policies, by namespace and name.
+    pub policies: BTreeMap<NamespacedName, Policy>,
+    /// How many objects of other kinds there were, by kind.
+    pub skipped: BTreeMap<String, usize>,
+}
+
+/// Reads every `*.yaml`, `*.yml` and `*.json` below `dir`, hidden files aside. A pod without `spec.nodeName` is taken
+/// to run on `node`; an object without `metadata.namespace` is in `default`.
+///
+/// # Errors
+/// [`ReadErrors`]: all that is wrong in any of the files; or that `dir` is missing, cannot be read, or holds no object.
+pub fn read(dir: &Path, node: &str) -> Result<Manifests, ReadErrors> {
+    let files = files::load(dir)?;
+    merge(parse(dir, &files.texts, node), files.unreadable)
+}
+
+/// Parses the texts of the files of `dir`, each with the path that errors name.
+///
+/// # Errors
+/// [`ReadErrors`]: all that is wrong in any of the texts, or that there is no object in them.
+pub fn parse(dir: &Path, texts: &[(PathBuf, String)], node: &str) -> Result<Manifests, ReadErrors> {
+    let mut reader = reader::Reader::new(node);
+    for (file, text) in texts {
+        reader.file(file, text);
+    }
+    reader.finish(dir)
+}
+
+/// The events that lead from `old` to `new`: for namespaces, then pods, then policies, first what came or changed, then
+/// what is gone, each by name.
+pub fn changes(old: &Manifests, new: &Manifests) -> Vec<Change> {
+    let mut changes = Vec::new();
+    difference(&old.namespaces, &new.namespaces, Change::Namespace, Change::NamespaceGone, &mut changes);
+    difference(&old.pods, &new.pods, Change::Pod, Change::PodGone, &mut changes);
+    difference(&old.policies, &new.policies, Change::Policy, Change::PolicyGone, &mut changes);
+    changes
+}
+
+fn difference<K: Ord + Clone, V: Clone + PartialEq>(
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+    set: impl Fn(V) -> Change,
+    gone: impl Fn(K) -> Change,
+    changes: &mut Vec<Change>,
+) {
+    changes.extend(new.iter().filter(|(key, value)| old.get(key) != Some(value)).map(|(_, value)| set(value.clone())));
+    changes.extend(old.keys().filter(|key| !new.contains_key(key)).map(|key| gone(key.clone())));
+}
+
+impl Manifests {
+    /// Everything that they hold, as events from an empty state.
+    pub fn into_changes(self) -> impl Iterator<Item = Change> {
+        let namespaces = self.namespaces.into_values().map(Change::Namespace);
+        let pods = self.pods.into_values().map(Change::Pod);
+        namespaces.chain(pods).chain(self.policies.into_values().map(Change::Policy))
+    }
+}
+
+fn merge(parsed: Result<Manifests, ReadErrors>, unreadable: Vec<ReadError>) -> Result<Manifests, ReadErrors> {
+    match parsed {
+        Ok(manifests) if unreadable.is_empty() => Ok(manifests),
+        Ok(_) => Err(ReadErrors(unreadable)),
+        Err(ReadErrors(errors)) => Err(ReadErrors(unreadable.into_iter().chain(errors).collect())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Back from a rendered ruleset to the pods in it, for people who look at what the kernel holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use palisade_model::Direction;
+use palisade_nft::{Elements, Family, Name, Ruleset, Verdict};
+
+use super::{names, objects};
+
+/// An isolated pod, as a ruleset has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InspectedPod {
+    /// The addresses that are judged.
+    pub addresses: BTreeSet<IpAddr>,
+    /// The chain of each direction in which it is isolated.
+    pub chains: BTreeMap<Direction, Name>,
+}
+
+/// The isolated pods of `ruleset`, by `namespace/name` (cut, where that is too long for a chain's comment).
+pub fn pods(ruleset: &Ruleset) -> BTreeMap<String, InspectedPod> {
+    let mut pods: BTreeMap<String, InspectedPod> = BTreeMap::new();
+    for direction in Direction::ALL {
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let Some(map) = ruleset.sets.get(&names::dispatch_map(direction, family)) else { continue };
+            for (address, chain) in dispatched(&map.elements) {
+                let comment = ruleset.chains.get(chain).and_then(|chain| chain.comment.as_ref());
+                let Some(pod) = comment.and_then(|comment| objects::pod_of(direction, comment)) else { continue };
+                let pod = pods.entry(pod.to_owned()).or_default();
+                pod.addresses.insert(address);
+                pod.chains.insert(direction, chain.clone());
+            }
+        }
+    }
+    pods
+}
+
+fn dispatched(map: &Elements) -> Vec<(IpAddr, &Name)> {
+    let entries: Vec<(IpAddr, &Verdict)> = match map {
+        Elements::Ipv4Verdicts(map) => map.iter().map(|(address, verdict)| (IpAddr::V4(*address), verdict)).collect(),
+        Elements::Ipv6Verdicts(map) => map.iter().map(|(address, verdict)| (IpAddr::V6(*address), verdict)).collect(),
+        _ => Vec::new(),
+    };
+    entries
+        .into_iter()
+        .filter_map(|(address, verdict)| match verdict {
+            Verdict::Goto(chain) => Some((address, chain)),
+            Verdict::Accept | Verdict::Drop | Verdict::Jump(_) => None,
+        })
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! Names of nftables objects: from the definition of what they hold, readable first, and exact by a hash at the end.
+
+use std::hash::{Hash, Hasher};
+
+use palisade_model::{Clause, Direction, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey};
+use palisade_nft::{Family, Name};
+use sha2::{Digest, Sha256};
+
+/// How much of a readable part is kept: with a prefix, two of these and the hash a name stays below [`Name::MAX`].
+const READABLE: usize = 63;
+
+pub(super) fn base_chain(direction: Direction) -> Name {
+    name(format!("forward-{direction}"))
+}
+
+pub(super) fn dispatch_map(direction: Direction, family: Family) -> Name {
+    name(format!("{direction}-pods-{}", digit(family)))
+}
+
+pub(super) fn pod_chain(direction: Direction, pod: &NamespacedName) -> Name {
+    let (namespace, pod_name) = (readable(&pod.namespace), readable(&pod.name));
+    name(format!("pod-{direction}-{namespace}-{pod_name}-{}", hash(pod)))
+}
+
+pub(super) fn policies_chain(key: &TableKey) -> Name {
+    name(format!("policies-{}-{}", key.direction, policies(key)))
+}
+
+/// The port map of one protocol. Whether it holds ranges is part of the name, because it is part of the map's type.
+pub(super) fn port_map(key: &TableKey, table: &Table, protocol: Protocol) -> Name {
+    let ranges = if has_ranges(table, protocol) { "-ranges" } else { "" };
+    let protocol = protocol.to_string().to_lowercase();
+    name(format!("ports{ranges}-{}-{protocol}-{}", key.direction, policies(key)))
+}
+
+pub(super) fn port_maps<'a>(key: &'a TableKey, table: &'a Table) -> impl Iterator<Item = Name> + use<'a> {
+    table.segments.keys().map(|protocol| port_map(key, table, *protocol))
+}
+
+pub(super) fn has_ranges(table: &Table, protocol: Protocol) -> bool {
+    let mut segments = table.segments.get(&protocol).into_iter().flatten();
+    segments.any(|segment| segment.ports.first() != segment.ports.last())
+}
+
+/// The chain of a segment's lookups; `None` where the segment needs none, because it says the same of everyone.
+pub(super) fn peers_chain(direction: Direction, clauses: &[Clause]) -> Option<Name> {
+    let set = clauses.iter().find_map(|clause| match &clause.peers {
+        PeerMatch::Set(set) => Some(set),
+        PeerMatch::All => None,
+    })?;
+    let first = readable(&definitions(set).next().unwrap_or_default());
+    Some(name(format!("peers-{direction}-{first}-{}", hash(clauses))))
+}
+
+/// The sets that hold the members of `key`, by family: those of CIDR blocks only in the families that they have.
+pub(super) fn sets(key: &SetKey) -> Vec<(Name, Family)> {
+    let what = match key {
+        SetKey::Pods(_) => "",
+        SetKey::Blocks(_) => "cidrs-",
+        SetKey::Endpoints(_) => "endpoints-",
+    };
+    let first = readable(&definitions(key).next().unwrap_or_default());
+    let stem = format!("{what}{first}-{}", hash(key));
+    [Family::Ipv4, Family::Ipv6]
+        .into_iter()
+        .filter(|family| match key {
+            SetKey::Blocks(blocks) => blocks.iter().any(|block| block.cidr().addr().is_ipv4() == (*family == Family::Ipv4)),
+            SetKey::Pods(_) | SetKey::Endpoints(_) => true,
+        })
+        .map(|family| (name(format!("{stem}-{}", digit(family))), family))
+        .collect()
+}
+
+/// The definitions whose union a set is, as text for people.
+pub(super) fn definitions(key: &SetKey) -> Box<dyn Iterator<Item = String> + '_> {
+    match key {
+        SetKey::Pods(groups) => Box::new(groups.iter().map(ToString::to_string)),
+        SetKey::Blocks(blocks) => Box::new(blocks.iter().map(ToString::to_string)),
+        SetKey::Endpoints(groups) => Box::new(groups.iter().map(ToString::to_string)),
+    }
+}
+
+fn policies(key: &TableKey) -> String {
+    let first = key.policies.first();
+    let part = |of: fn(&NamespacedName) -> &str| first.map(|policy| readable(of(policy))).unwrap_or_default();
+    format!("{}-{}-{}", part(|p| &p.namespace), part(|p| &p.name), hash(key))
+}
+
+fn digit(family: Family) -> char {
+    match family {
+        Family::Ipv4 => '4',
+        Family::Ipv6 => '6',
+    }
+}
+
+/// `text` in the characters of a name: others become single hyphens, and what is too long is cut.
+fn readable(text: &str) -> String {
+    let mut slug = String::new();
+    for c in text.chars().map(|c| c.to_ascii_lowercase()) {
+        match c {
+            'a'..='z' | '0'..='9' | '_' => slug.push(c),
+            _ if slug.ends_with('-') => {}
+            _ => slug.push('-'),
+        }
+    }
+    slug.truncate(READABLE);
+    slug.trim_matches('-').to_owned()
+}
+
+/// 80 bits of SHA-256 in base32: nobody can find a definition that shares the name of somebody else's.
+fn hash(definition: impl Hash) -> String {
+    let mut hasher = Sha256Hasher(Sha256::new());
+    definition.hash(&mut hasher);
+    let digest = hasher.0.finalize();
+    let bits = digest[..10].iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+    (0..16).rev().map(|i| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[(bits >> (5 * i) & 31) as usize])).collect()
+}
+
+/// Feeds a value to SHA-256 in the form in which it hashes itself, in which no two values are alike.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        unreachable!("the digest is taken whole")
+    }
+}
+
+fn name(text: String) -> Name {
+    Name::new(text).expect("made of a prefix, readable parts and a hash, all of the characters of a name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_readable_and_told_apart_by_their_hash() {
+        let one = pod_chain(Direction::Egress, &NamespacedName::new("shop", "web.Zero"));
+        assert!(one.as_str().starts_with("pod-egress-shop-web-zero-"), "{one}");
+        let (a, b) = (NamespacedName::new("a-b", "c"), NamespacedName::new("a", "b-c"));
+        assert_ne!(pod_chain(Direction::Egress, &a), pod_chain(Direction::Egress, &b));
+        let long = NamespacedName::new("n".repeat(63), "p.".repeat(126));
+        assert!(pod_chain(Direction::Ingress, &long).as_str().len() <= Name::MAX);
+    }
+
+    #[test]
+    fn a_hash_is_the_same_on_every_start() {
+        assert_eq!(hash("palisade"), "airnhi6i3rsb4h3m");
+    }
+}

@@ -1,0 +1,253 @@
+//! The nftables objects: what each chain, map and set holds.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use palisade_model::{
+    Clause, Direction, Member, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey, Verdict as PolicyVerdict,
+};
+use palisade_nft::{
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Key, Match, Name, Range, Rule,
+    Ruleset, Set, Statement, Verdict,
+};
+
+use super::{names, ranges};
+
+/// Written into the table's comment; a later layout replaces the table in one transaction.
+const LAYOUT: &str = "palisade layout 1";
+
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+
+/// Egress is judged first. Both lie between DNAT (-100) and SNAT (100), before other filters (0).
+fn priority(direction: Direction) -> i32 {
+    match direction {
+        Direction::Egress => -20,
+        Direction::Ingress => -10,
+    }
+}
+
+pub(super) fn skeleton(table: Name) -> Ruleset {
+    let mut ruleset =
+        Ruleset { comment: Some(Comment::new(LAYOUT)), ..Ruleset::empty(table) };
+    for direction in Direction::ALL {
+        ruleset.chains.insert(names::base_chain(direction), base_chain(direction));
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let comment = Some(Comment::new(&format!("local pods isolated for {direction}")));
+            let map = Set { elements: dispatch(family, &[]), comment };
+            ruleset.sets.insert(names::dispatch_map(direction, family), map);
+        }
+    }
+    ruleset
+}
+
+fn base_chain(direction: Direction) -> Chain {
+    let related = |protocol| accept([Match::CtState(CtState::Related), Match::L4Proto(protocol)]);
+    let dispatch = |family| {
+        let key = Key::Address(family, subject(direction));
+        statement([], Action::Vmap(key, names::dispatch_map(direction, family)))
+    };
+    let rules = [
+        accept([Match::CtState(CtState::Established)]),
+        related(ICMP),
+        related(ICMPV6),
+        // Neighbour discovery, which a bridge forwards: router and neighbour solicitation and advertisement, redirect.
+        accept([Match::Icmpv6Types { first: 133, last: 137 }]),
+        dispatch(Family::Ipv4),
+        dispatch(Family::Ipv6),
+    ];
+    Chain {
+        base: Some(BaseChain { priority: priority(direction) }),
+        rules: rules.map(Rule::Own).into(),
+        comment: Some(Comment::new(&format!("{direction} of local pods"))),
+    }
+}
+
+pub(super) fn pod_chain(direction: Direction, pod: &NamespacedName, addresses: &[IpAddr], table: &TableKey) -> Chain {
+    let itself = addresses.iter().map(|address| accept([Match::Address(peer(direction), *address)]));
+    let policies = statement([], Action::Verdict(Verdict::Jump(names::policies_chain(table))));
+    let drop = Statement {
+        counter: true,
+        comment: Some(Comment::new(&format!("{direction} of {pod} that no policy allows"))),
+        ..statement([], Action::Verdict(Verdict::Drop))
+    };
+    Chain {
+        base: None,
+        rules: itself.chain([policies, drop]).map(Rule::Own).collect(),
+        comment: Some(Comment::new(&format!("{}{pod}", pod_comment(direction)))),
+    }
+}
+
+/// The pod that the comment on a pod chain names.
+pub(super) fn pod_of(direction: Direction, comment: &Comment) -> Option<&str> {
+    comment.as_str().strip_prefix(&pod_comment(direction))
+}
+
+fn pod_comment(direction: Direction) -> String {
+    format!("{direction} of pod ")
+}
+
+pub(super) fn policies_chain(key: &TableKey, table: &Table) -> Chain {
+    let ports = table.segments.keys().map(|protocol| {
+        statement([], Action::Vmap(Key::Port(protocol.number()), names::port_map(key, table, *protocol)))
+    });
+    let always = table.always.iter().flat_map(|clause| lookups(key.direction, clause));
+    Chain { base: None, rules: ports.chain(always).map(Rule::Own).collect(), comment: Some(policies_comment(key)) }
+}
+
+pub(super) fn port_maps<'a>(key: &'a TableKey, table: &'a Table) -> impl Iterator<Item = (Name, Set)> + use<'a> {
+    table.segments.keys().map(|protocol| {
+        let elements = port_elements(key.direction, table, *protocol);
+        (names::port_map(key, table, *protocol), Set { elements, comment: Some(policies_comment(key)) })
+    })
+}
+
+fn port_elements(direction: Direction, table: &Table, protocol: Protocol) -> Elements {
+    let segments = table.segments.get(&protocol).into_iter().flatten();
+    let entries = segments.map(|segment| (segment.ports, segment_verdict(direction, &segment.clauses)));
+    if names::has_ranges(table, protocol) {
+        let range = |ports: palisade_model::PortRange| Range { first: ports.first(), last: ports.last() };
+        Elements::PortRangeVerdicts(entries.map(|(ports, verdict)| (range(ports), verdict)).collect())
+    } else {
+        Elements::PortVerdicts(entries.map(|(ports, verdict)| (ports.first(), verdict)).collect())
+    }
+}
+
+fn segment_verdict(direction: Direction, clauses: &[Clause]) -> Verdict {
+    match names::peers_chain(direction, clauses) {
+        Some(chain) => Verdict::Jump(chain),
+        None => clauses.first().map_or(Verdict::Drop, |clause| verdict(clause.verdict)),
+    }
+}
+
+pub(super) fn peers_chain(direction: Direction, clauses: &[Clause]) -> Chain {
+    let sets = clauses.iter().filter_map(|clause| match &clause.peers {
+        PeerMatch::Set(set) => Some(set),
+        PeerMatch::All => None,
+    });
+    Chain {
+        base: None,
+        rules: clauses.iter().flat_map(|clause| lookups(direction, clause)).map(Rule::Own).collect(),
+        comment: Some(definitions_comment(sets.flat_map(|set| names::definitions(set)))),
+    }
+}
+
+/// One rule for each family that the clause's set has.
+fn lookups(direction: Direction, clause: &Clause) -> Vec<Statement> {
+    let action = Action::Verdict(verdict(clause.verdict));
+    let PeerMatch::Set(set) = &clause.peers else { return vec![statement([], action)] };
+    let key = |family| match **set {
+        SetKey::Pods(_) | SetKey::Blocks(_) => Key::Address(family, peer(direction)),
+        SetKey::Endpoints(_) => Key::Endpoint(family),
+    };
+    let sets = names::sets(set).into_iter();
+    sets.map(|(name, family)| statement([Match::In(key(family), name)], action.clone())).collect()
+}
+
+/// The sets of `key` in the families that it has, with those `members` (CIDR blocks follow from the key itself).
+pub(super) fn sets(key: &SetKey, members: &[Member]) -> BTreeMap<Name, Set> {
+    let set = |family| Set {
+        elements: self::members(key, family, members),
+        comment: Some(definitions_comment(names::definitions(key))),
+    };
+    names::sets(key).into_iter().map(|(name, family)| (name, set(family))).collect()
+}
+
+/// The `members` of one family as elements of a set of `key`.
+pub(super) fn members(key: &SetKey, family: Family, members: &[Member]) -> Elements {
+    let members = members.iter().map(|member| (address(member), member));
+    match (key, family) {
+        (SetKey::Pods(_), Family::Ipv4) => Elements::Ipv4(ipv4(members).map(|(address, _)| address).collect()),
+        (SetKey::Pods(_), Family::Ipv6) => Elements::Ipv6(ipv6(members).map(|(address, _)| address).collect()),
+        (SetKey::Blocks(blocks), Family::Ipv4) => Elements::Ipv4Ranges(ranges::ipv4(blocks).collect()),
+        (SetKey::Blocks(blocks), Family::Ipv6) => Elements::Ipv6Ranges(ranges::ipv6(blocks).collect()),
+        (SetKey::Endpoints(_), Family::Ipv4) => Elements::Ipv4Endpoints(ipv4(members).filter_map(endpoint).collect()),
+        (SetKey::Endpoints(_), Family::Ipv6) => Elements::Ipv6Endpoints(ipv6(members).filter_map(endpoint).collect()),
+    }
+}
+
+fn address(member: &Member) -> IpAddr {
+    match member {
+        Member::Address(address) | Member::Endpoint(address, ..) => *address,
+    }
+}
+
+fn endpoint<A>((address, member): (A, &Member)) -> Option<Endpoint<A>> {
+    match member {
+        Member::Endpoint(_, protocol, port) => Some(Endpoint { address, protocol: protocol.number(), port: *port }),
+        Member::Address(_) => None,
+    }
+}
+
+/// The elements of a dispatch map: each address goes to its pod's chain.
+pub(super) fn dispatch(family: Family, pods: &[(IpAddr, Name)]) -> Elements {
+    let pods = pods.iter().map(|(address, chain)| (*address, Verdict::Goto(chain.clone())));
+    match family {
+        Family::Ipv4 => Elements::Ipv4Verdicts(ipv4(pods).collect()),
+        Family::Ipv6 => Elements::Ipv6Verdicts(ipv6(pods).collect()),
+    }
+}
+
+fn ipv4<T>(items: impl Iterator<Item = (IpAddr, T)>) -> impl Iterator<Item = (Ipv4Addr, T)> {
+    items.filter_map(|(address, item)| match address {
+        IpAddr::V4(address) => Some((address, item)),
+        IpAddr::V6(_) => None,
+    })
+}
+
+fn ipv6<T>(items: impl Iterator<Item = (IpAddr, T)>) -> impl Iterator<Item = (Ipv6Addr, T)> {
+    items.filter_map(|(address, item)| match address {
+        IpAddr::V6(address) => Some((address, item)),
+        IpAddr::V4(_) => None,
+    })
+}
+
+/// The field of a packet that holds the local pod.
+fn subject(direction: Direction) -> AddressField {
+    match direction {
+        Direction::Egress => AddressField::Saddr,
+        Direction::Ingress => AddressField::Daddr,
+    }
+}
+
+/// The field of a packet that holds the pod's peer.
+fn peer(direction: Direction) -> AddressField {
+    match direction {
+        Direction::Egress => AddressField::Daddr,
+        Direction::Ingress => AddressField::Saddr,
+    }
+}
+
+fn verdict(verdict: PolicyVerdict) -> Verdict {
+    match verdict {
+        PolicyVerdict::Accept => Verdict::Accept,
+        PolicyVerdict::Drop => Verdict::Drop,
+    }
+}
+
+fn accept<const N: usize>(matches: [Match; N]) -> Statement {
+    statement(matches, Action::Verdict(Verdict::Accept))
+}
+
+fn statement<const N: usize>(matches: [Match; N], action: Action) -> Statement {
+    Statement { matches: matches.into(), counter: false, action, comment: None }
+}
+
+fn policies_comment(key: &TableKey) -> Comment {
+    let namespace = key.policies.first().map(|policy| &*policy.namespace).unwrap_or_default();
+    let names: Vec<&str> = key.policies.iter().map(|policy| &*policy.name).collect();
+    Comment::new(&format!("{} policies in {namespace}: {}", key.direction, names.join(", ")))
+}
+
+/// Stops where a comment is full anyway: a union may have thousands of definitions.
+fn definitions_comment(definitions: impl Iterator<Item = String>) -> Comment {
+    let mut text = String::new();
+    for definition in definitions {
+        if text.len() > Comment::MAX {
+            break;
+        }
+        text += if text.is_empty() { "" } else { "; " };
+        text += &definition;
+    }
+    Comment::new(&text)
+}

@@ -1,0 +1,114 @@
+//! The labels: all of fixed, small sets of values.
+
+use nix::errno::Errno as SystemErrno;
+use palisade_model::Change;
+use palisade_nft::{BackendError, ElementsKind, Errno};
+use prometheus_client::encoding::EncodeLabelSet;
+
+use crate::enforcer::EnforceError;
+
+/// A change that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct EventLabels {
+    resource: &'static str,
+    kind: &'static str,
+}
+
+impl EventLabels {
+    pub(super) fn of(change: &Change) -> Self {
+        let (resource, kind) = match change {
+            Change::Namespace(_) => ("namespaces", "applied"),
+            Change::NamespaceGone(_) => ("namespaces", "gone"),
+            Change::Pod(_) => ("pods", "applied"),
+            Change::PodGone(_) => ("pods", "gone"),
+            Change::Policy(_) => ("networkpolicies", "applied"),
+            Change::PolicyGone(_) => ("networkpolicies", "gone"),
+        };
+        Self { resource, kind }
+    }
+
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let kinds = |resource| ["applied", "gone"].map(|kind| Self { resource, kind });
+        ["namespaces", "pods", "networkpolicies"].into_iter().flat_map(kinds)
+    }
+}
+
+/// An error of the kernel's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ErrorLabels {
+    operation: &'static str,
+    errno: String,
+}
+
+impl ErrorLabels {
+    pub(super) fn of(error: &EnforceError) -> Self {
+        match error {
+            EnforceError::Read(BackendError::System { errno, .. }) => Self::new("read", name(*errno)),
+            EnforceError::Read(BackendError::Malformed(_)) => Self::new("read", SystemErrno::EBADMSG),
+            EnforceError::Commit(error) => Self::new("commit", name(error.errno())),
+        }
+    }
+
+    /// What is to be expected of a kernel.
+    pub(super) fn usual() -> impl Iterator<Item = Self> {
+        use SystemErrno::{EAGAIN, EBADMSG, EBUSY, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENOENT, ENOMEM, EPERM, ERESTART};
+        let errors = [EAGAIN, EBADMSG, EBUSY, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENOENT, ENOMEM, EPERM, ERESTART];
+        ["read", "commit"].into_iter().flat_map(move |operation| errors.map(|errno| Self::new(operation, errno)))
+    }
+
+    /// `errno` is named as in the system's headers, as `ENOBUFS`.
+    fn new(operation: &'static str, errno: SystemErrno) -> Self {
+        Self { operation, errno: format!("{errno:?}") }
+    }
+}
+
+fn name(Errno(number): Errno) -> SystemErrno {
+    SystemErrno::from_raw(number)
+}
+
+/// A type of chain, or of elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
+pub(super) struct KindLabel {
+    kind: &'static str,
+}
+
+impl KindLabel {
+    /// Chains that hook in.
+    pub(super) const BASE: Self = Self { kind: "base" };
+    /// Chains that are jumped to.
+    pub(super) const REGULAR: Self = Self { kind: "regular" };
+
+    pub(super) fn of(kind: ElementsKind) -> Self {
+        let kind = match kind {
+            ElementsKind::Ipv4 => "ipv4",
+            ElementsKind::Ipv6 => "ipv6",
+            ElementsKind::Ipv4Ranges => "ipv4_ranges",
+            ElementsKind::Ipv6Ranges => "ipv6_ranges",
+            ElementsKind::Ipv4Endpoints => "ipv4_endpoints",
+            ElementsKind::Ipv6Endpoints => "ipv6_endpoints",
+            ElementsKind::Ipv4Verdicts => "ipv4_verdicts",
+            ElementsKind::Ipv6Verdicts => "ipv6_verdicts",
+            ElementsKind::PortVerdicts => "port_verdicts",
+            ElementsKind::PortRangeVerdicts => "port_range_verdicts",
+        };
+        Self { kind }
+    }
+
+    /// Those of all types of elements.
+    pub(super) fn of_elements() -> impl Iterator<Item = Self> {
+        [
+            ElementsKind::Ipv4,
+            ElementsKind::Ipv6,
+            ElementsKind::Ipv4Ranges,
+            ElementsKind::Ipv6Ranges,
+            ElementsKind::Ipv4Endpoints,
+            ElementsKind::Ipv6Endpoints,
+            ElementsKind::Ipv4Verdicts,
+            ElementsKind::Ipv6Verdicts,
+            ElementsKind::PortVerdicts,
+            ElementsKind::PortRangeVerdicts,
+        ]
+        .into_iter()
+        .map(Self::of)
+    }
+}

@@ -1,0 +1,212 @@
+//! The metrics, for Prometheus to scrape.
+//!
+//! Whatever has a known set of labels is there from the start with 0, so that the first increase of a counter is seen.
+
+mod labels;
+mod source;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use jiff::Timestamp;
+use palisade_model::{Change, IndexSize};
+use palisade_nft::Ruleset;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use self::labels::{ErrorLabels, EventLabels, KindLabel};
+use self::source::{Source, SourceCollector};
+use super::SourceProbe;
+use super::status::SourceStatus;
+use crate::enforcer::{Commit, EnforceError};
+
+/// Upper bounds of the buckets for the time that a commit takes, in seconds.
+const COMMIT_BUCKETS: [f64; 13] =
+    [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+
+/// What the program was built from; the image's build sets the environment for it.
+const BUILD: [(&str, &str); 3] = [
+    ("version", env!("CARGO_PKG_VERSION")),
+    ("commit", given(option_env!("PALISADE_COMMIT"))),
+    ("rustc", given(option_env!("PALISADE_RUSTC"))),
+];
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// The metrics and their registry.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    source: Arc<Source>,
+    ready: Gauge,
+    events: Family<EventLabels, Counter>,
+    commits: Counter,
+    commit_duration: Histogram,
+    last_commit: Seconds,
+    last_check: Seconds,
+    drift_repairs: Counter,
+    netlink_errors: Family<ErrorLabels, Counter>,
+    chains: Family<KindLabel, Gauge>,
+    sets: Family<KindLabel, Gauge>,
+    elements: Family<KindLabel, Gauge>,
+    pods: Gauge,
+    local_pods: Gauge,
+    isolated_pods: Gauge,
+    namespaces: Gauge,
+    policies: Gauge,
+    tables: Gauge,
+}
+
+impl Metrics {
+    /// Metrics of which nothing has happened yet.
+    pub(super) fn new(source: SourceProbe) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("palisade"),
+            source: Arc::new(Source(source)),
+            ready: Gauge::default(),
+            events: Family::default(),
+            commits: Counter::default(),
+            commit_duration: Histogram::new(COMMIT_BUCKETS),
+            last_commit: Seconds::default(),
+            last_check: Seconds::default(),
+            drift_repairs: Counter::default(),
+            netlink_errors: Family::default(),
+            chains: Family::default(),
+            sets: Family::default(),
+            elements: Family::default(),
+            pods: Gauge::default(),
+            local_pods: Gauge::default(),
+            isolated_pods: Gauge::default(),
+            namespaces: Gauge::default(),
+            policies: Gauge::default(),
+            tables: Gauge::default(),
+        };
+        metrics.register();
+        metrics.start_at_zero();
+        metrics
+    }
+
+    /// Changes came in.
+    pub(super) fn received(&self, changes: &[Change]) {
+        for change in changes {
+            self.events.get_or_create(&EventLabels::of(change)).inc();
+        }
+    }
+
+    /// A commit was acknowledged.
+    pub(super) fn committed(&self, at: Timestamp, commit: &Commit) {
+        self.commits.inc();
+        self.commit_duration.observe(commit.elapsed.as_secs_f64());
+        self.last_commit.set(unix(at));
+    }
+
+    /// The table was compared as a whole; `repaired`: it was not as it had been left.
+    pub(super) fn compared(&self, at: Timestamp, repaired: bool) {
+        self.last_check.set(unix(at));
+        self.drift_repairs.inc_by(repaired.into());
+    }
+
+    /// The table could not be read or written.
+    pub(super) fn failed(&self, error: &EnforceError) {
+        self.netlink_errors.get_or_create(&ErrorLabels::of(error)).inc();
+    }
+
+    /// What the table and the index hold from now on.
+    pub(super) fn holds(&self, ruleset: &Ruleset, index: &IndexSize) {
+        let regular = ruleset.chains.values().filter(|chain| chain.base.is_none()).count();
+        set(&self.chains, KindLabel::REGULAR, regular);
+        set(&self.chains, KindLabel::BASE, ruleset.chains.len() - regular);
+        let mut sums: BTreeMap<_, _> = KindLabel::of_elements().map(|kind| (kind, (0, 0))).collect();
+        for found in ruleset.sets.values() {
+            let (sets, elements) = sums.entry(KindLabel::of(found.elements.kind())).or_default();
+            *sets += 1;
+            *elements += found.elements.len();
+        }
+        for (kind, (sets, elements)) in sums {
+            set(&self.sets, kind, sets);
+            set(&self.elements, kind, elements);
+        }
+        let IndexSize { pods, local_pods, isolated_pods, namespaces, policies, tables, .. } = *index;
+        self.pods.set(signed(pods));
+        self.local_pods.set(signed(local_pods));
+        self.isolated_pods.set(signed(isolated_pods));
+        self.namespaces.set(signed(namespaces));
+        self.policies.set(signed(policies));
+        self.tables.set(signed(tables));
+    }
+
+    /// What the source says of itself.
+    pub(super) fn source(&self) -> SourceStatus {
+        (self.source.0)()
+    }
+
+    /// All metrics, as text in the OpenMetrics format.
+    pub(super) fn encode(&self, ready: bool) -> String {
+        self.ready.set(ready.into());
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry).expect("writing into a string does not fail");
+        text
+    }
+
+    fn start_at_zero(&self) {
+        [KindLabel::BASE, KindLabel::REGULAR].into_iter().for_each(|kind| set(&self.chains, kind, 0));
+        for kind in KindLabel::of_elements() {
+            set(&self.sets, kind, 0);
+            set(&self.elements, kind, 0);
+        }
+        EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
+        ErrorLabels::usual().for_each(|labels| drop(self.netlink_errors.get_or_create(&labels)));
+    }
+
+    #[rustfmt::skip]
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("build", "The program: its version, and the commit and the compiler it was built with", Info::new(BUILD));
+        r.register("ready", "1 where the kernel holds what the policies say: all watches synced, last commit acknowledged", self.ready.clone());
+        r.register("events", "Changes that came in, by resource and kind", self.events.clone());
+        r.register("commits", "Transactions that changed something and were acknowledged", self.commits.clone());
+        r.register_with_unit("commit_duration", "Time from the index to the kernel's acknowledgement", Unit::Seconds, self.commit_duration.clone());
+        r.register_with_unit("last_commit_timestamp", "Unix time of the last commit; 0 before the first", Unit::Seconds, self.last_commit.clone());
+        r.register_with_unit("last_check_timestamp", "Unix time when the kernel's table was last compared as a whole; 0 before the first time", Unit::Seconds, self.last_check.clone());
+        r.register("drift_repairs", "Times the kernel's table was not as it had been left, and was repaired", self.drift_repairs.clone());
+        r.register("netlink_errors", "Reads and commits that failed, by the system's error", self.netlink_errors.clone());
+        r.register("chains", "Chains in the table", self.chains.clone());
+        r.register("sets", "Sets and verdict maps in the table, by type", self.sets.clone());
+        r.register("elements", "Elements of sets and verdict maps, by type", self.elements.clone());
+        r.register("pods", "Pods that are known, of all nodes", self.pods.clone());
+        r.register("local_pods", "Pods on this node that have addresses of their own", self.local_pods.clone());
+        r.register("isolated_pods", "Pods on this node that policies isolate in some direction", self.isolated_pods.clone());
+        r.register("namespaces", "Namespaces that are known", self.namespaces.clone());
+        r.register("policies", "NetworkPolicies that are known", self.policies.clone());
+        r.register("tables", "Decision tables in use: pods with the same policies share one", self.tables.clone());
+        r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
+    }
+}
+
+const fn given(value: Option<&'static str>) -> &'static str {
+    match value {
+        Some(value) => value,
+        None => "unknown",
+    }
+}
+
+fn set(family: &Family<KindLabel, Gauge>, kind: KindLabel, count: usize) {
+    family.get_or_create(&kind).set(signed(count));
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn unix(at: Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+use palisade_model::{Change, Labels, Namespace, NamespacedName};
+use palisade_nft::{BackendError, Errno};
+
+use crate::serve::State;
+use crate::serve::state::tests::{Attempt, state};
+
+fn value(state: &State, series: &str) -> String {
+    let text = state.metrics();
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {series} in\n{text}")).to_owned()
+}
+
+fn series(state: &State) -> usize {
+    state.metrics().lines().filter(|line| !line.starts_with('#')).count()
+}
+
+#[test]
+fn every_kind_of_event_is_counted() {
+    let state = state();
+    let id = NamespacedName::new("shop", "web");
+    let namespace = Namespace { name: "shop".into(), labels: Labels::default() };
+    state.received(&[Change::Namespace(namespace), Change::PodGone(id.clone()), Change::PodGone(id)]);
+    assert_eq!(value(&state, r#"palisade_events_total{resource="namespaces",kind="applied"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_events_total{resource="pods",kind="gone"}"#), "2");
+    assert_eq!(value(&state, r#"palisade_events_total{resource="networkpolicies",kind="gone"}"#), "0");
+}
+
+#[test]
+fn commits_are_counted_and_timed() {
+    let state = state();
+    Attempt::committed(90).report(&state);
+    Attempt::committed(2_000_000).report(&state);
+    assert_eq!(value(&state, "palisade_commits_total"), "2");
+    assert_eq!(value(&state, r#"palisade_commit_duration_seconds_bucket{le="0.0001"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_commit_duration_seconds_bucket{le="1.0"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_commit_duration_seconds_bucket{le="+Inf"}"#), "2");
+    assert_ne!(value(&state, "palisade_last_commit_timestamp_seconds"), "0.0");
+    assert_eq!(value(&state, "palisade_last_check_timestamp_seconds"), "0.0");
+}
+
+#[test]
+fn what_is_held_is_shown_by_kind() {
+    let state = state();
+    Attempt::committed(1).report(&state);
+    assert_eq!(value(&state, r#"palisade_chains{kind="base"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_chains{kind="regular"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_sets{kind="ipv4"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_elements{kind="ipv4"}"#), "2");
+    assert_eq!(value(&state, r#"palisade_elements{kind="port_verdicts"}"#), "0");
+    assert_eq!(value(&state, "palisade_isolated_pods"), "2");
+    assert_eq!(value(&state, "palisade_policies"), "5");
+}
+
+#[test]
+fn the_source_is_asked_at_each_scrape() {
+    let state = state();
+    assert_eq!(value(&state, r#"palisade_watch_synced{resource="pods"}"#), "1.0");
+    assert_eq!(value(&state, r#"palisade_watch_synced{resource="namespaces"}"#), "0.0");
+    assert_eq!(value(&state, r#"palisade_watch_last_event_timestamp_seconds{resource="pods"}"#), "1700000000.0");
+    assert_eq!(value(&state, r#"palisade_watch_errors_total{resource="pods"}"#), "3");
+    assert_eq!(value(&state, r#"palisade_watch_relists_total{resource="pods"}"#), "2");
+    assert_eq!(value(&state, "palisade_policies_with_problems"), "4");
+}
+
+#[test]
+fn errors_are_counted_by_operation_and_name() {
+    let state = state();
+    Attempt::failed(nix::libc::ENOBUFS).report(&state);
+    Attempt::unreadable(BackendError::Malformed("odd".to_owned())).report(&state);
+    Attempt::unreadable(BackendError::System { what: "list".to_owned(), errno: Errno(123_456) }).report(&state);
+    assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="commit",errno="ENOBUFS"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="read",errno="EBADMSG"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="read",errno="UnknownErrno"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="read",errno="EPERM"}"#), "0");
+}
+
+#[test]
+fn bounded_cardinality() {
+    let state = state();
+    let before = series(&state);
+    for errno in -1..1000 {
+        Attempt::failed(errno).report(&state);
+    }
+    for n in 0..1000 {
+        state.received(&[Change::PodGone(NamespacedName::new("shop", format!("web-{n}")))]);
+        Attempt::committed(n).report(&state);
+    }
+    let after = series(&state);
+    assert!(after < before + 150, "{before} series became {after}: there are no more than 134 errnos");
+}

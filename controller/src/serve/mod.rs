@@ -1,0 +1,30 @@
+//! What the agent tells the outside while it runs: probes and metrics over HTTP, its state over a local socket.
+//!
+//! The agent's thread and the sources write into [`State`]; the servers only read it, save for the log level.
+//!
+//! Invariants:
+//! - Nothing served here can change or delay what is enforced: [`State`]'s lock is held for copies only.
+//! - The number of time series is bounded: no label holds the name of an object (`bounded_cardinality`).
+//! - What changes the agent (its log filter) is asked over the socket alone, which only its own user may open.
+
+mod client;
+mod http;
+mod metrics;
+mod socket;
+mod state;
+mod status;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+pub use client::{ClientError, set_log_filter, status};
+pub use http::serve;
+pub use socket::{SetLogFilter, SocketError, serve_socket};
+pub use state::{Figures, SourceProbe, State};
+pub use status::{LastCommit, LastError, SourceStatus, Status, Totals, WatchStatus};
+
+/// Where probes and metrics are served unless said otherwise. The port is one of the range (9100 to 9999) that exporters
+/// for Prometheus use; with the host's network it is a port of the node.
+pub const METRICS_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9468);
+
+/// Where the status socket is unless said otherwise.
+pub const SOCKET_PATH: &str = "/run/palisade/status.sock";

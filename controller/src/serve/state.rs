@@ -1,0 +1,221 @@
+//! What the agent publishes and the servers read.
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use palisade_model::{Change, IndexSize};
+use palisade_nft::Ruleset;
+
+use super::metrics::Metrics;
+use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
+use crate::enforcer::{Commit, EnforceError};
+
+/// Asks the source how it is. Called at each scrape and status request: it must be quick.
+pub type SourceProbe = Box<dyn Fn() -> SourceStatus + Send + Sync>;
+
+/// How much later than promised the agent may report before it counts as dead: more than the largest commit takes.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// How old figures may get. They are not taken at every commit: that costs time in proportion to the ruleset.
+const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The agent's state, shared by its thread, which writes, and the servers, which read.
+#[derive(Debug)]
+pub struct State {
+    node: String,
+    started: Timestamp,
+    start: Instant,
+    figures_interval: Duration,
+    metrics: Metrics,
+    progress: Mutex<Progress>,
+}
+
+/// What there is to publish after a commit.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures<'a> {
+    /// The ruleset in force.
+    pub ruleset: &'a Ruleset,
+    /// How much the index holds.
+    pub index: IndexSize,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// Until when the agent's thread need not report; `None`: for ever.
+    alive_until: Option<Instant>,
+    synced: bool,
+    /// Whether the kernel holds what was last asked of it.
+    in_force: bool,
+    /// Whether changes came since the last attempt.
+    pending: bool,
+    /// When figures were last published.
+    published: Option<Instant>,
+    /// Whether they have changed since.
+    outdated: bool,
+    generation: Option<u32>,
+    totals: Totals,
+    last_commit: Option<LastCommit>,
+    last_check: Option<Timestamp>,
+    last_error: Option<LastError>,
+}
+
+impl State {
+    /// The state of an agent that starts now.
+    pub fn new(node: impl Into<String>, source: SourceProbe) -> Self {
+        Self::with_figures_interval(node, source, FIGURES_INTERVAL)
+    }
+
+    fn with_figures_interval(node: impl Into<String>, source: SourceProbe, figures_interval: Duration) -> Self {
+        let progress = Progress { alive_until: Some(Instant::now() + GRACE), ..Progress::default() };
+        Self {
+            node: node.into(),
+            started: Timestamp::now(),
+            start: Instant::now(),
+            figures_interval,
+            metrics: Metrics::new(source),
+            progress: Mutex::new(progress),
+        }
+    }
+
+    /// The agent's thread is alive, and has nothing to do for `pause` unless something comes in: for how long to rest.
+    /// That is shorter where there are figures to publish.
+    pub fn rest(&self, pause: Duration) -> Duration {
+        let mut progress = self.progress();
+        let pause = progress.figures_due_in(self.figures_interval).map_or(pause, |due| due.min(pause));
+        progress.alive_until = Instant::now().checked_add(pause.saturating_add(GRACE));
+        pause
+    }
+
+    /// Changes came in.
+    pub fn received(&self, changes: &[Change]) {
+        self.metrics.received(changes);
+        self.progress().pending |= !changes.is_empty();
+    }
+
+    /// Every watch has delivered all that there was.
+    pub fn synced(&self) {
+        self.progress().synced = true;
+    }
+
+    /// A commit was tried. `compared`: it read the table first and compared it with what it was to put in force.
+    pub fn attempted<'a>(
+        &self,
+        result: &Result<Option<Commit>, EnforceError>,
+        compared: bool,
+        figures: impl FnOnce() -> Figures<'a>,
+    ) {
+        let now = Timestamp::now();
+        let mut progress = self.progress();
+        let undisturbed = progress.begin(result.is_ok());
+        match result {
+            Ok(commit) => {
+                if let Some(commit) = commit {
+                    progress.committed(now, commit);
+                    self.metrics.committed(now, commit);
+                }
+                if compared {
+                    progress.last_check = Some(now);
+                    self.metrics.compared(now, commit.is_some() && undisturbed);
+                }
+                if progress.figures_due_in(self.figures_interval) == Some(Duration::ZERO) {
+                    let Figures { ruleset, index } = figures();
+                    progress.publish(&index);
+                    self.metrics.holds(ruleset, &index);
+                }
+            }
+            Err(error) => {
+                progress.last_error = Some(LastError { at: now, message: error.to_string(), resolved: false });
+                self.metrics.failed(error);
+            }
+        }
+    }
+
+    /// Whether the agent's thread reports as it promised.
+    pub fn is_alive(&self) -> bool {
+        self.progress().is_alive()
+    }
+
+    /// Whether the kernel holds what the policies say: all watches have synced, and the last attempt succeeded.
+    pub fn is_ready(&self) -> bool {
+        self.progress().is_ready()
+    }
+
+    /// All metrics, as text in the OpenMetrics format.
+    pub fn metrics(&self) -> String {
+        self.metrics.encode(self.is_ready())
+    }
+
+    /// The whole state.
+    pub fn status(&self) -> Status {
+        let source = self.metrics.source();
+        let progress = self.progress();
+        Status {
+            node: self.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started,
+            uptime_seconds: self.start.elapsed().as_secs(),
+            alive: progress.is_alive(),
+            synced: progress.synced,
+            ready: progress.is_ready(),
+            generation: progress.generation,
+            totals: progress.totals,
+            last_commit: progress.last_commit.clone(),
+            last_check: progress.last_check,
+            last_error: progress.last_error.clone(),
+            source,
+        }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+impl Progress {
+    fn is_alive(&self) -> bool {
+        self.alive_until.is_none_or(|until| Instant::now() <= until)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.synced && self.in_force
+    }
+
+    /// Takes note of an attempt. Whether nothing of ours called for it: the kernel held what was asked, and no changes
+    /// have come since.
+    fn begin(&mut self, succeeded: bool) -> bool {
+        let undisturbed = self.in_force && !self.pending;
+        self.outdated |= self.pending || self.published.is_none();
+        self.pending = false;
+        self.in_force = succeeded;
+        if let Some(error) = &mut self.last_error {
+            error.resolved |= succeeded;
+        }
+        undisturbed
+    }
+
+    fn committed(&mut self, at: Timestamp, commit: &Commit) {
+        self.outdated = true;
+        self.generation = commit.generation.or(self.generation);
+        self.last_commit = Some(LastCommit {
+            at,
+            seconds: commit.elapsed.as_secs_f64(),
+            changes: changes(&commit.diff.summary()),
+        });
+    }
+
+    /// In how long figures have to be published; `None` where they need not be.
+    fn figures_due_in(&self, interval: Duration) -> Option<Duration> {
+        let wanted = self.outdated && self.in_force;
+        wanted.then(|| self.published.map_or(Duration::ZERO, |at| interval.saturating_sub(at.elapsed())))
+    }
+
+    fn publish(&mut self, index: &IndexSize) {
+        self.totals = Totals::from(index);
+        self.published = Some(Instant::now());
+        self.outdated = false;
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

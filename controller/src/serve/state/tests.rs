@@ -1,0 +1,163 @@
+use palisade_model::NamespacedName;
+use palisade_nft::{BackendError, BaseChain, Chain, CommitError, Elements, Errno, Name, Set, diff};
+
+use super::*;
+use crate::serve::WatchStatus;
+
+/// A state whose figures are always due.
+pub(crate) fn state() -> State {
+    state_with(Duration::ZERO)
+}
+
+fn state_with(figures_interval: Duration) -> State {
+    let watch = |resource: &str, synced: bool| WatchStatus {
+        resource: resource.to_owned(),
+        synced,
+        last_event: synced.then(|| Timestamp::from_second(1_700_000_000).unwrap()),
+        errors: 3,
+        relists: 2,
+        last_error: None,
+    };
+    let status =
+        SourceStatus { watches: vec![watch("pods", true), watch("namespaces", false)], policies_with_problems: 4 };
+    State::with_figures_interval("worker-1", Box::new(move || status.clone()), figures_interval)
+}
+
+impl State {
+    /// As if the agent's thread had promised to report before now.
+    pub(crate) fn fall_silent(&self) {
+        self.progress().alive_until = Instant::now().checked_sub(Duration::from_nanos(1));
+    }
+}
+
+/// One base and one regular chain, one set of two addresses.
+fn ruleset() -> Ruleset {
+    let name = |name: &str| Name::new(name).unwrap();
+    let mut ruleset = Ruleset::empty(name("palisade"));
+    let base = Chain { base: Some(BaseChain { priority: 0 }), ..Chain::default() };
+    ruleset.chains = [(name("egress"), base), (name("pod"), Chain::default())].into();
+    let addresses = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse().unwrap());
+    ruleset.sets = [(name("web"), Set { elements: Elements::Ipv4(addresses.into()), comment: None })].into();
+    ruleset
+}
+
+/// What the agent reports of one attempt.
+pub(crate) struct Attempt {
+    result: Result<Option<Commit>, EnforceError>,
+    compared: bool,
+}
+
+impl Attempt {
+    pub(crate) fn nothing_to_do() -> Self {
+        Self { result: Ok(None), compared: false }
+    }
+
+    pub(crate) fn failed(errno: i32) -> Self {
+        Self { result: Err(CommitError::Unacknowledged { errno: Errno(errno) }.into()), compared: false }
+    }
+
+    pub(crate) fn unreadable(error: BackendError) -> Self {
+        Self { result: Err(error.into()), compared: true }
+    }
+
+    pub(crate) fn committed(micros: u64) -> Self {
+        let elapsed = Duration::from_micros(micros);
+        let diff = diff(None, &ruleset());
+        Self { result: Ok(Some(Commit { diff, generation: Some(7), from_backend: false, elapsed })), compared: false }
+    }
+
+    pub(crate) fn comparing(self) -> Self {
+        Self { compared: true, ..self }
+    }
+
+    pub(crate) fn report(&self, state: &State) {
+        let ruleset = ruleset();
+        let index = IndexSize { pods: 9, local_pods: 3, isolated_pods: 2, policies: 5, ..IndexSize::default() };
+        state.attempted(&self.result, self.compared, || Figures { ruleset: &ruleset, index });
+    }
+}
+
+fn gone() -> Vec<Change> {
+    vec![Change::PodGone(NamespacedName::new("shop", "web"))]
+}
+
+#[test]
+fn a_failure_is_told_until_it_is_resolved_and_after() {
+    let state = state();
+    state.synced();
+    Attempt::failed(nix::libc::ENOBUFS).report(&state);
+    let error = state.status().last_error.unwrap();
+    assert!(error.message.contains("No buffer space"), "{}", error.message);
+    assert!(!error.resolved && !state.status().ready);
+    Attempt::nothing_to_do().report(&state);
+    assert!(state.status().last_error.unwrap().resolved && state.status().ready);
+}
+
+#[test]
+fn the_last_commit_is_one_that_changed_something() {
+    let state = state();
+    Attempt::committed(1500).report(&state);
+    Attempt::nothing_to_do().report(&state);
+    let status = state.status();
+    assert_eq!(status.generation, Some(7));
+    let last = status.last_commit.unwrap();
+    assert_eq!((last.seconds, last.changes.as_str()), (0.0015, "2 chains, 1 sets, 2 elements added"));
+    assert_eq!(status.totals.isolated_pods, 2);
+}
+
+#[test]
+fn only_what_nobody_asked_for_is_a_repair() {
+    let state = state();
+    let repairs = || {
+        let text = state.metrics();
+        text.lines().find_map(|line| line.strip_prefix("palisade_drift_repairs_total ")).unwrap().to_owned()
+    };
+    Attempt::committed(1).comparing().report(&state);
+    assert_eq!(repairs(), "0", "the start");
+    state.received(&gone());
+    Attempt::committed(1).comparing().report(&state);
+    assert_eq!(repairs(), "0", "a change of ours came in between");
+    Attempt::failed(1).report(&state);
+    Attempt::committed(1).comparing().report(&state);
+    assert_eq!(repairs(), "0", "after an error");
+    Attempt::nothing_to_do().comparing().report(&state);
+    assert_eq!(repairs(), "0", "the table was as it had been left");
+    Attempt::committed(1).comparing().report(&state);
+    assert_eq!(repairs(), "1");
+    assert!(state.status().last_check.is_some());
+}
+
+#[test]
+fn figures_are_taken_at_intervals_and_the_last_ones_are_not_forgotten() {
+    let hour = Duration::from_secs(3600);
+    let state = state_with(hour);
+    assert_eq!(state.rest(hour * 2), hour * 2, "there is nothing to publish yet");
+    Attempt::committed(1).report(&state);
+    assert_eq!(state.status().totals.pods, 9, "the first ones are taken at once");
+    assert_eq!(state.rest(hour * 2), hour * 2, "what is published is right");
+    let untaken = |attempt: Attempt| state.attempted(&attempt.result, false, || panic!("they were just taken"));
+    untaken(Attempt::committed(1));
+    assert!(state.rest(hour * 2) <= hour, "the thread must wake to publish them");
+    untaken(Attempt::failed(1));
+    assert_eq!(state.rest(hour * 2), hour * 2, "there is nothing to publish while commits fail");
+}
+
+#[test]
+fn events_without_a_commit_make_figures_outdated_too() {
+    let hour = Duration::from_secs(3600);
+    let state = state_with(hour);
+    Attempt::nothing_to_do().report(&state);
+    assert_eq!(state.rest(hour * 2), hour * 2);
+    state.received(&gone());
+    Attempt::nothing_to_do().report(&state);
+    assert!(state.rest(hour * 2) <= hour);
+}
+
+#[test]
+fn resting_is_promising_to_report() {
+    let state = state();
+    state.fall_silent();
+    assert!(!state.is_alive());
+    assert_eq!(state.rest(Duration::MAX), Duration::MAX);
+    assert!(state.is_alive());
+}

@@ -1,0 +1,306 @@
+//! Two of the three judges, over random clusters and event sequences: the reference verdict of the model, and an
+//! interpreter that walks packets through the compiled ruleset. (The third, real packets, is in `integration`.)
+//!
+//! They must agree on every flow, whatever the way in which the cluster came about; and they must not be blind: a
+//! compiler that is broken in any of the ways listed in [`mutations`] is caught.
+
+use std::net::IpAddr;
+
+use palisade::enforcer::Enforcer;
+use palisade::render::{TABLE, render};
+use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic};
+use palisade_model::testing::{self, NODE};
+use palisade_model::{Change, Index};
+use palisade_nft::{Backend, Fake, Name, Outcome, Packet, PacketState, Ruleset, Transport, diff, walk};
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn they_agree_after_any_sequence_of_events(changes in testing::changes(60), commits in prop::collection::vec(any::<bool>(), 60)) {
+        let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
+        let mut cluster = Cluster::default();
+        for (change, commit) in changes.into_iter().zip(commits) {
+            cluster.apply(change.clone());
+            enforcer.apply(change);
+            if commit {
+                enforcer.commit().unwrap();
+            }
+        }
+        enforcer.commit().unwrap();
+        let enforced = enforcer.backend().read().unwrap().unwrap();
+        let fresh = compile(&cluster);
+        prop_assert!(enforced == fresh, "not what a fresh start gives: {:?}", diff(Some(&enforced), &fresh));
+        prop_assert_eq!(disagreement(&cluster, &enforced), None);
+    }
+}
+
+/// A flow on which the judges differ, where there is one.
+fn disagreement(cluster: &Cluster, ruleset: &Ruleset) -> Option<Flow> {
+    testing::flows(cluster).into_iter().find(|flow| {
+        expected(cluster, flow).is_some_and(|expected| passes(ruleset, flow) != expected)
+    })
+}
+
+/// Whether this node lets a flow pass, by the reference verdict: it judges for its own pods alone. `None` for flows that
+/// its forward hook never sees.
+fn expected(cluster: &Cluster, flow: &Flow) -> Option<bool> {
+    let verdict = cluster.verdict(flow);
+    let lets_pass = |direction: &DirectionVerdict| {
+        let subject = direction.subject.as_ref().and_then(|pod| cluster.pods.get(pod));
+        direction.allowed || subject.is_none_or(|pod| pod.node.as_deref() != Some(NODE))
+    };
+    (verdict.pass != Some(Pass::OwnNode)).then(|| lets_pass(&verdict.egress) && lets_pass(&verdict.ingress))
+}
+
+fn passes(ruleset: &Ruleset, flow: &Flow) -> bool {
+    let transport = match flow.traffic {
+        Traffic::Port { protocol, port } => Transport::Ports { protocol: protocol.number(), destination: port },
+        Traffic::Other(protocol) => Transport::Other(protocol),
+    };
+    let Flow { source, destination, .. } = *flow;
+    let packet = Packet { source, destination, transport, state: PacketState::New };
+    walk(ruleset, &packet).unwrap().verdict == Outcome::Accept
+}
+
+fn compile(cluster: &Cluster) -> Ruleset {
+    let mut index = Index::new(NODE);
+    objects(cluster).for_each(|change| index.apply(change));
+    render(table(), &index.take_delta())
+}
+
+fn objects(cluster: &Cluster) -> impl Iterator<Item = Change> {
+    let namespaces = cluster.namespaces.values().cloned().map(Change::Namespace);
+    let pods = cluster.pods.values().cloned().map(Change::Pod);
+    namespaces.chain(pods).chain(cluster.policies.values().cloned().map(Change::Policy))
+}
+
+fn table() -> Name {
+    Name::new(TABLE).unwrap()
+}
+
+/// What always passes, whatever the policies say.
+mod exemptions {
+    use super::*;
+
+    fn deny_all() -> Ruleset {
+        let pod = r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"status":{"podIPs":[{"ip":"10.0.0.1"},{"ip":"fd00::1"}]}}"#;
+        let policy = r#"{"kind":"NetworkPolicy","apiVersion":"networking.k8s.io/v1","metadata":{"name":"p"},"spec":{"podSelector":{},"policyTypes":["Ingress","Egress"]}}"#;
+        let texts = [("pod.json".into(), pod.to_owned()), ("policy.json".into(), policy.to_owned())];
+        let manifests = palisade::manifests::parse(std::path::Path::new("."), &texts, NODE).unwrap();
+        let mut index = Index::new(NODE);
+        manifests.into_changes().for_each(|change| index.apply(change));
+        render(table(), &index.take_delta())
+    }
+
+    fn outcome(source: &str, destination: &str, transport: Transport, state: PacketState) -> Outcome {
+        let [source, destination] = [source, destination].map(|address| address.parse::<IpAddr>().unwrap());
+        walk(&deny_all(), &Packet { source, destination, transport, state }).unwrap().verdict
+    }
+
+    const TCP: Transport = Transport::Ports { protocol: 6, destination: 80 };
+
+    #[test]
+    fn known_connections_pass_and_new_ones_do_not() {
+        for (state, expected) in [
+            (PacketState::Established, Outcome::Accept),
+            (PacketState::New, Outcome::Drop),
+            (PacketState::Invalid, Outcome::Drop),
+            (PacketState::Untracked, Outcome::Drop),
+        ] {
+            assert_eq!(outcome("10.0.0.1", "10.0.0.9", TCP, state), expected, "{state:?} egress");
+            assert_eq!(outcome("10.0.0.9", "10.0.0.1", TCP, state), expected, "{state:?} ingress");
+        }
+    }
+
+    #[test]
+    fn of_related_packets_only_icmp_errors_pass() {
+        assert_eq!(outcome("10.0.0.9", "10.0.0.1", Transport::Other(1), PacketState::Related), Outcome::Accept);
+        assert_eq!(outcome("fd00::9", "fd00::1", Transport::Icmpv6(1), PacketState::Related), Outcome::Accept);
+        assert_eq!(outcome("10.0.0.9", "10.0.0.1", TCP, PacketState::Related), Outcome::Drop);
+    }
+
+    #[test]
+    fn neighbour_discovery_passes_and_other_icmpv6_does_not() {
+        for (kind, expected) in
+            [(132, Outcome::Drop), (133, Outcome::Accept), (137, Outcome::Accept), (138, Outcome::Drop), (128, Outcome::Drop)]
+        {
+            assert_eq!(outcome("fd00::9", "fd00::1", Transport::Icmpv6(kind), PacketState::New), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_pod_reaches_itself() {
+        assert_eq!(outcome("10.0.0.1", "10.0.0.1", TCP, PacketState::New), Outcome::Accept);
+        assert_eq!(outcome("fd00::1", "fd00::1", TCP, PacketState::New), Outcome::Accept);
+    }
+}
+
+/// Compilers that are broken in one way each: all are caught.
+mod mutations {
+    use palisade_model::{Direction, IpBlock, NamespaceScope, Peer, Peers, Policy, PortMatch, PortRange, Ports, Rule, Selector};
+    use palisade_nft::{Action, AddressField, Elements, Key, Match, Statement, Verdict};
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+
+    const CLUSTERS: usize = 300;
+
+    /// Whether any of some hundred random clusters shows that `broken` does not compile them rightly.
+    fn is_caught(broken: impl Fn(&Cluster) -> Ruleset) -> bool {
+        let mut runner = TestRunner::deterministic();
+        (0..CLUSTERS).any(|_| {
+            let mut cluster = Cluster::default();
+            let changes = testing::changes(60).new_tree(&mut runner).unwrap().current();
+            changes.into_iter().for_each(|change| cluster.apply(change));
+            disagreement(&cluster, &broken(&cluster)).is_some()
+        })
+    }
+
+    /// A compiler that misreads policies.
+    fn misreading(edit: impl Fn(&mut Policy)) -> impl Fn(&Cluster) -> Ruleset {
+        move |cluster| {
+            let mut misread = cluster.clone();
+            misread.policies.values_mut().for_each(&edit);
+            compile(&misread)
+        }
+    }
+
+    /// A compiler that misreads rules.
+    fn misreading_rules(edit: impl Fn(&mut Rule)) -> impl Fn(&Cluster) -> Ruleset {
+        misreading(move |policy| policy.ingress.iter_mut().chain(&mut policy.egress).flatten().for_each(&edit))
+    }
+
+    fn misreading_peers(edit: impl Fn(&mut Peer)) -> impl Fn(&Cluster) -> Ruleset {
+        misreading_rules(move |rule| {
+            if let Peers::AnyOf(peers) = &mut rule.peers {
+                peers.iter_mut().for_each(&edit);
+            }
+        })
+    }
+
+    fn misreading_ports(edit: impl Fn(&mut PortMatch)) -> impl Fn(&Cluster) -> Ruleset {
+        misreading_rules(move |rule| {
+            if let Ports::AnyOf(ports) = &mut rule.ports {
+                ports.iter_mut().for_each(&edit);
+            }
+        })
+    }
+
+    /// A compiler that writes something else.
+    fn miswriting(edit: impl Fn(&mut Ruleset)) -> impl Fn(&Cluster) -> Ruleset {
+        move |cluster| {
+            let mut ruleset = compile(cluster);
+            edit(&mut ruleset);
+            ruleset
+        }
+    }
+
+    fn miswriting_rules(edit: impl Fn(&mut Statement)) -> impl Fn(&Cluster) -> Ruleset {
+        miswriting(move |ruleset| {
+            for rule in ruleset.chains.values_mut().flat_map(|chain| &mut chain.rules) {
+                if let palisade_nft::Rule::Own(statement) = rule {
+                    edit(statement);
+                }
+            }
+        })
+    }
+
+    #[test]
+    fn an_unbroken_compiler_is_not() {
+        assert!(!is_caught(compile));
+    }
+
+    #[test]
+    fn what_misreads_policies_is() {
+        assert!(is_caught(misreading(|policy| policy.selector = Selector::default())), "selects every pod");
+        assert!(is_caught(misreading(|policy| policy.ingress = None)), "knows no ingress");
+        assert!(is_caught(misreading(|policy| policy.egress = None)), "knows no egress");
+        assert!(is_caught(misreading(|policy| policy.egress = policy.egress.take().or(Some(vec![])))), "always isolates");
+        assert!(is_caught(misreading(|policy| { policy.ingress.iter_mut().for_each(|rules| rules.truncate(1)); })), "first rule only");
+        let swap = |policy: &mut Policy| std::mem::swap(&mut policy.ingress, &mut policy.egress);
+        assert!(is_caught(misreading(swap)), "confuses the {} with {}", Direction::Egress, Direction::Ingress);
+    }
+
+    #[test]
+    fn what_misreads_peers_is() {
+        assert!(is_caught(misreading_rules(|rule| rule.peers = Peers::All)), "ignores peers");
+        assert!(is_caught(misreading_peers(|peer| if let Peer::Block(block) = peer {
+            *block = IpBlock::new(block.cidr(), []).unwrap();
+        })), "ignores except");
+        assert!(is_caught(misreading_peers(|peer| if let Peer::Pods(group) = peer {
+            group.pods = Selector::default();
+        })), "ignores the podSelector");
+        assert!(is_caught(misreading_peers(|peer| if let Peer::Pods(group) = peer {
+            group.namespaces = NamespaceScope::Matching(Selector::default());
+        })), "ignores the namespaceSelector");
+        let empty_is_all = |rule: &mut Rule| if rule.peers == Peers::AnyOf(vec![]) { rule.peers = Peers::All };
+        assert!(is_caught(misreading_rules(empty_is_all)), "takes no peers for all peers");
+    }
+
+    #[test]
+    fn what_misreads_ports_is() {
+        assert!(is_caught(misreading_rules(|rule| rule.ports = Ports::All)), "ignores ports");
+        assert!(is_caught(misreading_ports(|port| if let PortMatch::Numbers { ports, .. } = port {
+            *ports = PortRange::single(ports.first());
+        })), "ignores endPort");
+        assert!(is_caught(misreading_ports(|port| if let PortMatch::Numbers { ports, .. } = port {
+            *ports = PortRange::new(ports.first(), ports.last().saturating_sub(1).max(ports.first())).unwrap();
+        })), "takes endPort for exclusive");
+        assert!(is_caught(misreading_ports(|port| match port {
+            PortMatch::Numbers { protocol, .. } | PortMatch::Named { protocol, .. } => *protocol = palisade_model::Protocol::Tcp,
+        })), "takes every protocol for TCP");
+        assert!(is_caught(misreading_rules(|rule| if let Ports::AnyOf(ports) = &mut rule.ports {
+            ports.retain(|port| matches!(port, PortMatch::Numbers { .. }));
+        })), "ignores named ports");
+    }
+
+    #[test]
+    fn what_miswrites_rules_is() {
+        let drops = |statement: &Statement| statement.action == Action::Verdict(Verdict::Drop);
+        assert!(is_caught(miswriting_rules(|statement| if drops(statement) {
+            statement.action = Action::Verdict(Verdict::Accept);
+        })), "never drops");
+        assert!(is_caught(miswriting_rules(|statement| for part in &mut statement.matches {
+            if let Match::In(Key::Address(_, field), _) = part {
+                *field = other(*field);
+            }
+        })), "looks at the wrong end");
+        assert!(is_caught(miswriting_rules(|statement| if let Action::Vmap(Key::Address(_, field), _) = &mut statement.action {
+            *field = other(*field);
+        })), "dispatches by the wrong end");
+        assert!(is_caught(miswriting(|ruleset| {
+            for chain in ruleset.chains.values_mut().filter(|chain| chain.base.is_none()) {
+                chain.rules.retain(|rule| !matches!(rule, palisade_nft::Rule::Own(Statement { matches, .. }) if matches.iter().any(|part| matches!(part, Match::Address(..)))));
+            }
+        })), "forgets the pod itself");
+    }
+
+    #[test]
+    fn what_miswrites_elements_is() {
+        assert!(is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
+            match &mut set.elements {
+                Elements::Ipv4(elements) => drop(elements.pop_first()),
+                Elements::Ipv4Ranges(elements) => drop(elements.pop_first()),
+                _ => {}
+            }
+        })), "forgets an element");
+        assert!(is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
+            if let Elements::Ipv6Verdicts(elements) = &mut set.elements { elements.clear(); }
+        })), "forgets IPv6 pods");
+        assert!(is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
+            match &mut set.elements {
+                Elements::PortVerdicts(ports) => ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept),
+                Elements::PortRangeVerdicts(ports) => ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept),
+                _ => {}
+            }
+        })), "opens ports for everyone");
+    }
+
+    fn other(field: AddressField) -> AddressField {
+        match field {
+            AddressField::Saddr => AddressField::Daddr,
+            AddressField::Daddr => AddressField::Saddr,
+        }
+    }
+}

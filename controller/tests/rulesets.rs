@@ -1,0 +1,123 @@
+//! Rulesets and transactions, reviewed as code: one policy idea each. `cargo insta review` shows what changed.
+
+mod support;
+
+use insta::assert_snapshot;
+use support::Node;
+
+const SHOP: &str = "
+{kind: Namespace, apiVersion: v1, metadata: {name: shop, labels: {team: sales}}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: shop, labels: {app: web}}, spec: {nodeName: node-a, containers: [{name: c, ports: [{name: http, containerPort: 8080}]}]}, status: {podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: db, namespace: shop, labels: {app: db}}, spec: {nodeName: other}, status: {podIPs: [{ip: 10.0.1.1}]}}
+";
+
+fn policy(spec: &str) -> String {
+    format!(
+        "{SHOP}---\n{{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {{name: p, namespace: shop}}, spec: {spec}}}\n"
+    )
+}
+
+#[test]
+fn without_policies_there_is_only_the_frame() {
+    assert_snapshot!(Node::of(SHOP).ruleset());
+}
+
+#[test]
+fn deny_all() {
+    assert_snapshot!(Node::of(&policy("{podSelector: {}, policyTypes: [Ingress, Egress]}")).objects());
+}
+
+#[test]
+fn a_port_for_a_group_of_pods() {
+    let spec = "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: db}}}], ports: [{port: 5432}]}]}";
+    assert_snapshot!(Node::of(&policy(spec)).objects());
+}
+
+#[test]
+fn rules_without_ports_hold_for_every_protocol() {
+    let spec = "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: sales}}}]}]}";
+    assert_snapshot!(Node::of(&policy(spec)).objects());
+}
+
+#[test]
+fn overlapping_ranges_become_segments() {
+    let spec = "{podSelector: {}, ingress: [
+        {from: [{podSelector: {matchLabels: {app: db}}}], ports: [{port: 80, endPort: 90}]},
+        {from: [{ipBlock: {cidr: 192.0.2.0/24}}], ports: [{port: 85, endPort: 95}]},
+        {ports: [{port: 9090}, {port: 53, protocol: UDP}]}]}";
+    assert_snapshot!(Node::of(&policy(spec)).objects());
+}
+
+#[test]
+fn exceptions_are_cut_out_of_their_block() {
+    let spec = "{podSelector: {}, policyTypes: [Egress], egress: [{to: [
+        {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}, {ipBlock: {cidr: 10.1.2.0/24}}]}]}";
+    assert_snapshot!(Node::of(&policy(spec)).objects());
+}
+
+#[test]
+fn named_ports_are_the_pods_own_on_ingress() {
+    assert_snapshot!(Node::of(&policy("{podSelector: {}, ingress: [{ports: [{port: http}]}]}")).objects());
+}
+
+#[test]
+fn named_ports_are_endpoints_on_egress() {
+    let spec = "{podSelector: {}, policyTypes: [Egress], egress: [{ports: [{port: http}]}]}";
+    assert_snapshot!(Node::of(&policy(spec)).objects());
+}
+
+/// What one event costs: the transactions that it leads to, whole.
+mod transactions {
+    use super::*;
+
+    const FROM_DB: &str = "{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: sales}}, podSelector: {matchLabels: {app: db}}}], ports: [{port: 80}]}]}";
+
+    fn change(from: &str, to: &str) -> String {
+        Node::of(from).change(to).to_string()
+    }
+
+    #[test]
+    fn a_remote_pod_is_added() {
+        let before = policy(FROM_DB);
+        let pod = "---\n{kind: Pod, apiVersion: v1, metadata: {name: db-2, namespace: shop, labels: {app: db}}, spec: {nodeName: other}, status: {podIPs: [{ip: 10.0.1.2}]}}\n";
+        assert_snapshot!(change(&before, &format!("{before}{pod}")));
+    }
+
+    #[test]
+    fn a_local_pod_is_added() {
+        let before = policy(FROM_DB);
+        let pod = "---\n{kind: Pod, apiVersion: v1, metadata: {name: web-2, namespace: shop, labels: {app: web}}, spec: {nodeName: node-a}, status: {podIPs: [{ip: 10.0.0.2}]}}\n";
+        assert_snapshot!(change(&before, &format!("{before}{pod}")));
+    }
+
+    #[test]
+    fn a_label_is_changed() {
+        let before = policy(FROM_DB);
+        assert_snapshot!(change(&before, &before.replace("labels: {app: db}}, spec", "labels: {app: cache}}, spec")));
+    }
+
+    #[test]
+    fn a_policy_is_edited() {
+        let before = policy(FROM_DB);
+        assert_snapshot!(change(&before, &before.replace("port: 80}]}]", "port: 80}, {port: 443}]}]")));
+    }
+
+    #[test]
+    fn a_policy_is_deleted() {
+        assert_snapshot!(change(&policy(FROM_DB), SHOP));
+    }
+
+    #[test]
+    fn a_namespace_is_relabelled() {
+        let before = policy(FROM_DB);
+        assert_snapshot!(change(&before, &before.replace("{team: sales}}}\n---", "{team: support}}}\n---")));
+    }
+
+    #[test]
+    fn nothing_relevant_is_changed() {
+        let before = policy(FROM_DB);
+        assert_eq!(change(&before, &before.replace("labels: {app: web}", "labels: {app: web, other: x}")), "");
+    }
+}
