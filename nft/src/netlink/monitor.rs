@@ -1,5 +1,6 @@
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno as Raw;
 
@@ -18,7 +19,7 @@ pub struct Monitor {
     table: Name,
     /// Whether what has been heard of the change now being told was about our table.
     touched: bool,
-    events: std::collections::VecDeque<Event>,
+    events: VecDeque<Event>,
 }
 
 /// Something happened to nf_tables.
@@ -48,7 +49,7 @@ impl Monitor {
     /// Where the socket could not be opened: [`Kernel::open`](super::Kernel::open) says why more clearly.
     pub fn open(table: Name) -> io::Result<Self> {
         let channel = Channel::open(1 << (NFNLGRP_NFTABLES - 1))?;
-        Ok(Self { channel, table, touched: false, events: Default::default() })
+        Ok(Self { channel, table, touched: false, events: VecDeque::new() })
     }
 
     /// The next event, `None` where there is none yet.
@@ -95,6 +96,12 @@ impl Monitor {
 impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.channel.fd()
+    }
+}
+
+impl AsRawFd for Monitor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.channel.fd().as_raw_fd()
     }
 }
 

@@ -114,7 +114,7 @@ pub(super) fn rules(bytes: &[u8], table: &Name) -> Result<Vec<Placed>, Malformed
     objects(bytes, NFT_MSG_NEWRULE, table)?.into_iter().map(placed).collect()
 }
 
-/// The flowtables of `table`, or its stateful objects, as `flowtable f` and `object 1 c`.
+/// The flowtables of `table`, or its stateful objects, as `flowtable f` and `object c`.
 pub(super) fn others(bytes: &[u8], table: &Name) -> Result<Vec<String>, Malformed> {
     let name = |message: &Attributes<'_>, kind| {
         message

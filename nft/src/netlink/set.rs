@@ -99,14 +99,14 @@ impl Seen {
         if self.flags & NFT_SET_ANONYMOUS != 0 {
             return Found::OfRule;
         }
-        let kind = KINDS.into_iter().find(|kind| self.is(layout(*kind)));
+        let kind = KINDS.into_iter().find(|kind| self.is(&layout(*kind)));
         match (Name::new(&*self.name), kind) {
             (Ok(name), Some(kind)) => Found::Own { name, kind, comment: self.comment },
             _ => Found::Foreign { name: self.name },
         }
     }
 
-    fn is(&self, layout: Layout) -> bool {
+    fn is(&self, layout: &Layout) -> bool {
         let data_type = layout.verdicts.then_some(NFT_DATA_VERDICT);
         (self.flags, self.key_type, self.key_length, self.data_type, self.limited)
             == (layout.flags(), layout.key_type, layout.key_length, data_type, false)

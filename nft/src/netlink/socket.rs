@@ -103,7 +103,7 @@ impl Channel {
     /// Sends `bytes` as one datagram.
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         self.make_room(bytes.len());
-        let sent = retry(|| self.socket.send(bytes).map_err(errno))?;
+        let sent = retry(|| self.socket.send(bytes).map_err(|error| errno(&error)))?;
         if sent == bytes.len() { Ok(()) } else { Err(Errno::EMSGSIZE) }
     }
 
@@ -111,7 +111,7 @@ impl Channel {
     pub(super) fn receive(&mut self) -> Result<Option<Vec<u8>>, Errno> {
         let skip = self.buffer.as_ptr().align_offset(align_of::<libc::nlmsghdr>());
         let buffer = &mut self.buffer[skip..];
-        match retry(|| self.socket.recv_raw(buffer).map_err(errno)) {
+        match retry(|| self.socket.recv_raw(buffer).map_err(|error| errno(&error))) {
             Ok(length) => Ok(Some(buffer[..length].to_vec())),
             Err(Errno::EAGAIN) => Ok(None),
             Err(error) => Err(error),
@@ -210,6 +210,6 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     }
 }
 
-fn errno(error: io::Error) -> Errno {
+fn errno(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

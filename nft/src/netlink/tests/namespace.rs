@@ -8,10 +8,10 @@ use crate::tests::build::name;
 use crate::{Backend, CommitError, Committed, Kernel, Operation, Ownership, Ruleset, Transaction, diff};
 
 /// The name of the only table there is.
-pub(super) const TABLE: &str = "palisade";
+pub(in crate::netlink) const TABLE: &str = "palisade";
 
 /// Runs `test` in a thread that is in a new network namespace, as are the commands that it runs.
-pub(super) fn in_namespace<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+pub(in crate::netlink) fn in_namespace<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET)
@@ -22,33 +22,37 @@ pub(super) fn in_namespace<T: Send>(test: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-pub(super) fn open(ownership: Ownership) -> Kernel {
+pub(in crate::netlink) fn open(ownership: Ownership) -> Kernel {
     Kernel::open(name(TABLE), ownership).unwrap()
 }
 
 /// Makes of what the kernel holds, `from`, what it shall hold.
-pub(super) fn change(kernel: &mut Kernel, from: Option<&Ruleset>, to: &Ruleset) -> Result<Committed, CommitError> {
+pub(in crate::netlink) fn change(
+    kernel: &mut Kernel,
+    from: Option<&Ruleset>,
+    to: &Ruleset,
+) -> Result<Committed, CommitError> {
     kernel.commit(&name(TABLE), &Transaction::from(&diff(from, to)))
 }
 
-pub(super) fn commit(kernel: &mut Kernel, operations: &[Operation]) -> Result<Committed, CommitError> {
+pub(in crate::netlink) fn commit(kernel: &mut Kernel, operations: &[Operation]) -> Result<Committed, CommitError> {
     kernel.commit(&name(TABLE), &Transaction { operations: operations.to_vec() })
 }
 
 /// Loads `script` with `nft -f`.
-pub(super) fn load(script: &str) {
+pub(in crate::netlink) fn load(script: &str) {
     let output = nft(&["-f", "-"], script);
     assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// What `nft list ruleset` prints.
-pub(super) fn list() -> String {
+pub(in crate::netlink) fn list() -> String {
     output(&["list", "ruleset"])
 }
 
 /// What [`list`] prints, a block an object and sorted: nft lists in the order of making. Without counts, and without
 /// what is said of the table's owner.
-pub(super) fn blocks() -> Vec<String> {
+pub(in crate::netlink) fn blocks() -> Vec<String> {
     let mut blocks = vec![String::new()];
     for line in output(&["-s", "list", "ruleset"]).lines() {
         if ["\tset ", "\tmap ", "\tchain "].iter().any(|start| line.starts_with(start)) {
@@ -63,7 +67,7 @@ pub(super) fn blocks() -> Vec<String> {
 }
 
 /// The kernel's expressions and comments, of all rules in order.
-pub(super) fn expressions() -> Vec<String> {
+pub(in crate::netlink) fn expressions() -> Vec<String> {
     let listing = output(&["--debug=netlink", "list", "ruleset"]);
     listing.lines().filter(|line| line.starts_with("  ")).map(str::to_owned).collect()
 }
@@ -75,7 +79,7 @@ fn output(arguments: &[&str]) -> String {
 }
 
 /// Runs nft with `input`.
-pub(super) fn nft(arguments: &[&str], input: &str) -> Output {
+pub(in crate::netlink) fn nft(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new("nft");
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut nft = command.spawn().expect("these tests need nft: apt-get install nftables");

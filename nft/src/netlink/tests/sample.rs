@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A ruleset with something of everything that there is.
-pub(super) fn everything() -> Ruleset {
+pub(in crate::netlink) fn everything() -> Ruleset {
     let accept = || Action::Verdict(Verdict::Accept);
     let rule = |matches: Vec<Match>, action| statement(matches, false, action, None);
     let ip = |field| Key::Address(Family::Ipv4, field);
@@ -115,24 +115,29 @@ fn ranges<T: Ord>(ranges: &[(&str, &str)], parse: impl Fn(&str) -> T) -> BTreeSe
     ranges.iter().map(|(first, last)| Range { first: parse(first), last: parse(last) }).collect()
 }
 
-pub(super) fn v6(address: &str) -> Ipv6Addr {
+pub(in crate::netlink) fn v6(address: &str) -> Ipv6Addr {
     address.parse().unwrap()
 }
 
-pub(super) fn comment(text: &str) -> Option<Comment> {
+pub(in crate::netlink) fn comment(text: &str) -> Option<Comment> {
     Some(Comment::new(text))
 }
 
-pub(super) fn own(statements: Vec<Statement>) -> Vec<Rule> {
+pub(in crate::netlink) fn own(statements: Vec<Statement>) -> Vec<Rule> {
     statements.into_iter().map(Rule::Own).collect()
 }
 
-pub(super) fn statement(matches: Vec<Match>, counter: bool, action: Action, text: Option<&str>) -> Statement {
+pub(in crate::netlink) fn statement(
+    matches: Vec<Match>,
+    counter: bool,
+    action: Action,
+    text: Option<&str>,
+) -> Statement {
     Statement { matches, counter, action, comment: text.and_then(comment) }
 }
 
 /// A ruleset of one set, `peers`.
-pub(super) fn peers(elements: Elements) -> Ruleset {
+pub(in crate::netlink) fn peers(elements: Elements) -> Ruleset {
     let set = Set { elements, comment: None };
     Ruleset { sets: [(name("peers"), set)].into(), ..Ruleset::empty(name(TABLE)) }
 }

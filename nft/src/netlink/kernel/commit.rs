@@ -1,0 +1,167 @@
+//! How a transaction is committed.
+
+use nix::errno::Errno as Raw;
+
+use super::failure::{detail, owner, refused, rejected};
+use super::{Kernel, OWNED};
+use crate::netlink::batch::{self, Outcome, Reply};
+use crate::netlink::encode::{self, Part, Unencodable};
+use crate::netlink::message::Message;
+use crate::netlink::read::Table;
+use crate::{CommitError, Errno, Operation, Transaction};
+
+impl Kernel {
+    pub(super) fn attempt(&mut self, transaction: &Transaction, expected: Option<u32>) -> Result<(), CommitError> {
+        let adoption = self.adoption()?;
+        let parts = encode::transaction(&self.table, self.flags, transaction)
+            .map_err(|Unencodable(index)| refused(transaction, index, Errno(libc::EMSGSIZE), None))?;
+        let adoption: Vec<&Message> = adoption.iter().collect();
+        self.send(transaction, &adoption, &parts, expected)?;
+        for operation in &transaction.operations {
+            match operation {
+                Operation::CreateTable { .. } => self.owned |= self.flags == OWNED,
+                Operation::DeleteTable => self.owned = false,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Where an owned table could not be made: because there is a plain one, which stays so, or because this kernel
+    /// makes none.
+    pub(super) fn attempt_plainly(
+        &mut self,
+        transaction: &Transaction,
+        expected: Option<u32>,
+    ) -> Result<(), CommitError> {
+        let there = self.table().map_err(|failure| rejected("read the table's flags", &failure))?.is_some();
+        let flags = std::mem::take(&mut self.flags);
+        let result = self.attempt(transaction, expected);
+        if there {
+            self.flags = flags;
+        } else {
+            tracing::info!(table = %self.table, "this kernel has no owned tables that persist");
+        }
+        result
+    }
+
+    /// The second step failing leaves the first one's result: neither the state before nor the one after.
+    pub(super) fn attempt_in_two_steps(
+        &mut self,
+        transaction: &Transaction,
+        expected: Option<u32>,
+    ) -> Result<(), CommitError> {
+        let (first, second) = transaction.clone().split_retirement();
+        self.attempt(&first, expected).map_err(|error| match error {
+            CommitError::Refused { index, operation, errno, detail } => {
+                let same = |one: &Operation| Some(one) == first.operations.get(index);
+                let index = transaction.operations.iter().position(same).unwrap_or(index);
+                CommitError::Refused { index, operation, errno, detail }
+            }
+            error => error,
+        })?;
+        self.attempt(&second, None).map_err(|error| {
+            tracing::warn!(table = %self.table, %error, "the second step failed");
+            CommitError::Unacknowledged { errno: error.errno() }
+        })
+    }
+
+    /// The message that adopts the table, where it is to be adopted.
+    pub(super) fn adoption(&mut self) -> Result<Option<Message>, CommitError> {
+        if self.owned {
+            return Ok(None);
+        }
+        match self.table().map_err(|failure| rejected("read the table's owner", &failure))? {
+            Some(Table { owner: Some(port), .. }) => Err(self.owned_by(port)),
+            Some(table) if table.is_orphan() && self.flags == OWNED => {
+                Ok(Some(encode::new_table(&self.table, OWNED, None).expect("a name and a number are short")))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn owned_by(&self, port: u32) -> CommitError {
+        CommitError::Owned { table: self.table.clone(), owner: owner(port) }
+    }
+
+    /// Sends `adoption`, then `parts`, as one batch, and waits for what becomes of it.
+    pub(super) fn send(
+        &mut self,
+        transaction: &Transaction,
+        adoption: &[&Message],
+        parts: &[Part],
+        expected: Option<u32>,
+    ) -> Result<(), CommitError> {
+        const SENDING: &str = "send the transaction";
+        let messages: Vec<&Message> =
+            adoption.iter().copied().chain(parts.iter().map(|(_, message)| message)).collect();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let wire = batch::wire(&messages, expected).map_err(|error| rejected(SENDING, &error.into()))?;
+        self.channel.discard().map_err(|error| rejected(SENDING, &error.into()))?;
+        self.channel.send(&wire.bytes).map_err(|error| rejected(SENDING, &error.into()))?;
+        let (replies, broken) = self.replies();
+        match batch::outcome(&wire, replies) {
+            Outcome::Committed => {
+                self.owned |= !adoption.is_empty();
+                Ok(())
+            }
+            Outcome::Refused(reply) => {
+                // A batch is never that long.
+                let first = wire.first.saturating_add(u32::try_from(adoption.len()).unwrap_or(u32::MAX));
+                Err(self.refusal(transaction, &Sent { first, parts, expected }, &reply))
+            }
+            Outcome::Unknown => Err(CommitError::Unacknowledged { errno: broken.unwrap_or(Errno(libc::ENODATA)) }),
+        }
+    }
+
+    /// All that the kernel has to say of a batch, which it says before sending returns; and what cut that short.
+    fn replies(&mut self) -> (Vec<Reply>, Option<Errno>) {
+        let mut replies = Vec::new();
+        let mut broken = None;
+        loop {
+            match self.channel.receive() {
+                Ok(Some(datagram)) => match Reply::read_all(&datagram) {
+                    Ok(read) => replies.extend(read),
+                    Err(_) => broken = Some(Errno(libc::EBADMSG)),
+                },
+                Ok(None) => return (replies, broken),
+                // What did not fit the receive buffer is lost, what did still waits.
+                Err(Raw::ENOBUFS) => broken = Some(Errno(libc::ENOBUFS)),
+                Err(error) => return (replies, Some(Errno(error as i32))),
+            }
+        }
+    }
+
+    fn refusal(&mut self, transaction: &Transaction, batch: &Sent<'_>, reply: &Reply) -> CommitError {
+        let errno = Errno(reply.errno);
+        if let (libc::ERESTART, Some(expected)) = (reply.errno, batch.expected) {
+            return CommitError::Stale { expected };
+        }
+        if reply.errno == libc::EPERM
+            && let Ok(Some(Table { owner: Some(port), .. })) = self.table()
+            && port != self.port()
+        {
+            return self.owned_by(port);
+        }
+        match batch.part(reply.sequence) {
+            Some((index, message)) => refused(transaction, *index, errno, detail(transaction, *index, message, reply)),
+            None => CommitError::Rejected { what: format!("commit the transaction to table {}", self.table), errno },
+        }
+    }
+}
+
+/// A batch that was sent.
+struct Sent<'a> {
+    /// The sequence number of the first of `parts`.
+    first: u32,
+    parts: &'a [Part],
+    expected: Option<u32>,
+}
+
+impl Sent<'_> {
+    fn part(&self, sequence: u32) -> Option<&Part> {
+        self.parts.get(usize::try_from(sequence.checked_sub(self.first)?).ok()?)
+    }
+}

@@ -1,0 +1,68 @@
+//! What went wrong, in the words of the crate's errors.
+
+use std::{fs, io};
+
+use super::OpenError;
+use crate::netlink::batch::Reply;
+use crate::netlink::elements;
+use crate::netlink::message::Message;
+use crate::netlink::socket::Failure;
+use crate::{BackendError, CommitError, Errno, Operation, Owner, Transaction};
+
+/// How much of an operation an error cites.
+const CITATION: usize = 300;
+
+pub(super) fn detail(transaction: &Transaction, index: usize, message: &Message, reply: &Reply) -> Option<String> {
+    let element = match transaction.operations.get(index) {
+        Some(Operation::AddElements { elements, .. } | Operation::DeleteElements { elements, .. }) => {
+            reply.offset.and_then(|offset| elements::at(message, offset, elements.kind()))
+        }
+        _ => None,
+    };
+    let element = element.map(|element| format!("element {element}"));
+    let words: Vec<String> = element.into_iter().chain(reply.words.clone()).collect();
+    (!words.is_empty()).then(|| words.join(": "))
+}
+
+pub(super) fn refused(transaction: &Transaction, index: usize, errno: Errno, detail: Option<String>) -> CommitError {
+    let operation = transaction.operations.get(index).map(ToString::to_string).unwrap_or_default();
+    let operation = match operation.char_indices().nth(CITATION) {
+        Some((end, _)) => format!("{}...", &operation[..end]),
+        None => operation,
+    };
+    CommitError::Refused { index, operation, errno, detail }
+}
+
+pub(super) fn rejected(what: &str, failure: &Failure) -> CommitError {
+    CommitError::Rejected { what: what.to_owned(), errno: errno(failure) }
+}
+
+pub(super) fn failed(what: &str, failure: Failure) -> BackendError {
+    match failure {
+        Failure::Malformed(malformed) => BackendError::Malformed(malformed.to_string()),
+        failure => BackendError::System { what: what.to_owned(), errno: errno(&failure) },
+    }
+}
+
+pub(super) fn errno(failure: &Failure) -> Errno {
+    Errno(match failure {
+        Failure::System(error) => *error as i32,
+        Failure::Refused(reply) => reply.errno,
+        Failure::Interrupted => libc::EINTR,
+        Failure::Malformed(_) => libc::EBADMSG,
+    })
+}
+
+pub(super) fn unreachable_because(error: &io::Error) -> Option<OpenError> {
+    match error.raw_os_error()? {
+        libc::EPERM | libc::EACCES => Some(OpenError::NotPermitted),
+        // Of the socket where there is no netfilter; of the request where there is no nf_tables.
+        libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT | libc::EINVAL | libc::EOPNOTSUPP => Some(OpenError::NoNftables),
+        _ => None,
+    }
+}
+
+pub(super) fn owner(port: u32) -> Owner {
+    let process = fs::read_to_string(format!("/proc/{port}/comm")).ok();
+    Owner { port, process: process.map(|name| name.trim_end().to_owned()) }
+}

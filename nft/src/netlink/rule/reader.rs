@@ -1,0 +1,113 @@
+use std::net::IpAddr;
+
+use super::{ICMPV6_TYPE, Known, family_number, key_loads, state_bit};
+use crate::netlink::constants::{NFT_META_L4PROTO, NFT_META_NFPROTO, NFT_PAYLOAD_TRANSPORT_HEADER};
+use crate::netlink::expression::Expression;
+use crate::{Action, AddressField, CtState, Family, Key, Match, Statement};
+
+/// The statement that is made of just these `expressions`, if there is one.
+pub(super) fn statement(expressions: &[Expression]) -> Option<Statement> {
+    Reader::default().statement(expressions).filter(|statement| super::expressions(statement) == expressions)
+}
+
+/// Finds the one statement that could be made of some expressions. That it is made of them, and of nothing else, is for
+/// the caller to check.
+#[derive(Default)]
+struct Reader {
+    known: Known,
+    matches: Vec<Match>,
+    counter: bool,
+}
+
+impl Reader {
+    fn statement(mut self, mut rest: &[Expression]) -> Option<Statement> {
+        loop {
+            rest = match rest {
+                [Expression::Verdict(verdict)] => return Some(self.finish(Action::Verdict(verdict.clone()))),
+                [Expression::Counter(_), rest @ ..] => {
+                    self.counter = true;
+                    rest
+                }
+                [Expression::CtState, Expression::Mask(bit), Expression::Compare { .. }, rest @ ..] => {
+                    self.matches.push(Match::CtState(state(*bit)?));
+                    rest
+                }
+                [Expression::Meta { key, .. }, Expression::Compare { data, .. }, rest @ ..] => {
+                    self.meta(*key, *data.first()?, rest)?;
+                    rest
+                }
+                [
+                    ICMPV6_TYPE,
+                    Expression::Compare { data: from, .. },
+                    Expression::Compare { data: to, .. },
+                    rest @ ..,
+                ] => {
+                    self.matches.push(Match::Icmpv6Types { first: *from.first()?, last: *to.first()? });
+                    rest
+                }
+                _ => match self.key(rest)? {
+                    (key, [Expression::Lookup { set, verdict: true }]) => {
+                        return Some(self.finish(Action::Vmap(key, set.clone())));
+                    }
+                    (key, [condition, rest @ ..]) => {
+                        self.matches.push(keyed(key, condition)?);
+                        rest
+                    }
+                    _ => return None,
+                },
+            };
+        }
+    }
+
+    fn finish(self, action: Action) -> Statement {
+        Statement { matches: self.matches, counter: self.counter, action, comment: None }
+    }
+
+    /// `meta KEY VALUE`: asked for by the rule, or implied by what follows.
+    fn meta(&mut self, key: u32, value: u8, rest: &[Expression]) -> Option<()> {
+        match key {
+            NFT_META_NFPROTO => self.known.family = Some(family(value)?),
+            NFT_META_L4PROTO => {
+                self.known.protocol = Some(value);
+                let implied = matches!(rest, [Expression::Payload { base: NFT_PAYLOAD_TRANSPORT_HEADER, .. }, ..]);
+                if !implied {
+                    self.matches.push(Match::L4Proto(value));
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The key that is loaded first, and what follows.
+    fn key<'a>(&self, expressions: &'a [Expression]) -> Option<(Key, &'a [Expression])> {
+        let of_family = self.known.family.into_iter().flat_map(|family| {
+            let address = |field| Key::Address(family, field);
+            [Key::Endpoint(family), address(AddressField::Saddr), address(AddressField::Daddr)]
+        });
+        let of_protocol = self.known.protocol.into_iter().map(Key::Port);
+        of_family.chain(of_protocol).find_map(|key| Some((key, expressions.strip_prefix(&*key_loads(key))?)))
+    }
+}
+
+fn keyed(key: Key, condition: &Expression) -> Option<Match> {
+    match (key, condition) {
+        (_, Expression::Lookup { set, verdict: false }) => Some(Match::In(key, set.clone())),
+        (Key::Address(family, field), Expression::Compare { data, .. }) => {
+            let address = match family {
+                Family::Ipv4 => IpAddr::from(<[u8; 4]>::try_from(&**data).ok()?),
+                Family::Ipv6 => IpAddr::from(<[u8; 16]>::try_from(&**data).ok()?),
+            };
+            Some(Match::Address(field, address))
+        }
+        _ => None,
+    }
+}
+
+fn state(bit: u32) -> Option<CtState> {
+    [CtState::Established, CtState::Related].into_iter().find(|state| state_bit(*state) == bit)
+}
+
+fn family(number: u8) -> Option<Family> {
+    [Family::Ipv4, Family::Ipv6].into_iter().find(|family| family_number(*family) == number)
+}
