@@ -18,6 +18,7 @@ mod cluster;
 mod definition;
 mod groups;
 mod labelled;
+mod objects;
 mod postings;
 mod sets;
 mod settle;

@@ -198,6 +198,18 @@ fn nested_ranges_do_not_multiply_definitions() {
 }
 
 #[test]
+fn a_peer_at_every_port_is_in_one_set_whatever_else_is_lifted() {
+    let ports = |from: u16, to: u16| (from..to).map(|n| tcp(2 * n, 2 * n));
+    let own = (0..100).map(|n| to([pods(&format!("own-{n}"))], ports(n, n + 1)));
+    let nested = (1..50).map(|n| to([pods(&format!("nested-{n}"))], ports(n, 100 - n)));
+    let everywhere = to([block("10.0.0.0/8"), pods("wide")], ports(0, 100));
+    let table = egress(own.chain(nested).chain([everywhere]).collect());
+    let segments = table.segments.values().flatten().flat_map(|segment| segment.clauses.iter());
+    let with_wide = |clause: &&Clause| clauses(std::slice::from_ref(clause)).contains("app=wide ");
+    assert_eq!(segments.filter(with_wide).collect::<BTreeSet<_>>().len(), 1);
+}
+
+#[test]
 fn equal_segments_share_their_clauses() {
     let table = egress(vec![to([pods("a")], [tcp(1, 1), tcp(3, 3), tcp(5, 5)]), to([pods("b")], [tcp(7, 7)])]);
     let segments = &table.segments[&Protocol::Tcp];

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Index;
-use super::cluster::{Claim, ClassKey};
+use super::objects::{Claim, ClassKey};
 use super::slots::{ClassId, PodId, SetId};
 use crate::{Labels, Member, NamespacedName, Pod, Policy};
 

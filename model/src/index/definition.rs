@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::cluster::{ClassKey, Cluster, Space};
+use super::cluster::Cluster;
+use super::objects::{ClassKey, Space};
 use super::postings::filed_under;
 use super::slots::{ClassId, SpaceId};
 use crate::{EndpointGroup, IpBlock, Member, NamespaceScope, Peer, PodGroup, Protocol, Selector, SetKey};

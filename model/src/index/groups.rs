@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::cluster::{Class, ClassKey, Cluster};
+use super::cluster::Cluster;
 use super::definition::{Definition, File};
+use super::objects::{Class, ClassKey};
 use super::postings::Postings;
 use super::slots::{ClassId, GroupId, SetId, Slots};
 use crate::{Member, Protocol};

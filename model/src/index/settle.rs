@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Index;
-use super::cluster::ClassKey;
+use super::objects::ClassKey;
 use crate::{
     Delta, Direction, NamespacedName, PeerMatch, PodEnforcement, Policy, PortMatch, PortResolution, Ports, Protocol,
     SetKey, Table, TableKey, compile,
