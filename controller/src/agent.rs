@@ -5,60 +5,101 @@
 //! - What arrives while a commit runs is taken together into the next one.
 //! - A failed commit is tried again with backoff until it holds; stopping leaves the table as it is.
 
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use palisade_nft::Backend;
 
-use crate::enforcer::{Commit, EnforceError, Enforcer};
+use crate::enforcer::{Commit, Enforcer};
 use crate::input::Input;
+use crate::serve::{Figures, State};
 
 /// How often the table is read and compared although nothing is known to have changed it.
 const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Runs until it is told to stop, or every sender is gone.
-pub fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &Receiver<Input>) {
-    let mut schedule = Schedule::new();
-    let mut synced = false;
+/// Runs until it is told to stop, or every sender is gone. What it does is published in `state`.
+pub fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &Receiver<Input>, state: &State) {
+    let mut agent = Agent { enforcer, state, schedule: Schedule::new(), synced: false, enforcing: false };
     loop {
-        let mut next = match inputs.recv_timeout(schedule.wait()) {
+        let mut next = match inputs.recv_timeout(state.rest(agent.schedule.wait())) {
             Ok(input) => Some(input),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         while let Some(input) = next {
-            match input {
-                Input::Changes(changes) => changes.into_iter().for_each(|change| enforcer.apply(change)),
-                Input::Synced => synced = true,
-                Input::Stop => return,
+            if agent.take(input).is_break() {
+                return;
             }
             next = inputs.try_recv().ok();
         }
-        if !synced {
-            continue;
-        }
-        if schedule.check_is_due() {
-            enforcer.distrust();
-        }
-        if schedule.may_commit() {
-            let result = enforcer.commit();
-            log(&result);
-            schedule.note(result.is_ok());
-        }
+        agent.act();
     }
 }
 
-/// Logs what became of a commit; nothing where there was nothing to do.
-pub fn log(result: &Result<Option<Commit>, EnforceError>) {
-    match result {
-        Ok(None) => {}
-        Ok(Some(commit)) => {
-            let Commit { diff, generation, from_backend, elapsed } = commit;
-            tracing::info!(generation, from_backend, ?elapsed, change = ?diff.summary(), "committed");
+struct Agent<'a, B> {
+    enforcer: &'a mut Enforcer<B>,
+    state: &'a State,
+    schedule: Schedule,
+    synced: bool,
+    enforcing: bool,
+}
+
+impl<B: Backend> Agent<'_, B> {
+    fn take(&mut self, input: Input) -> ControlFlow<()> {
+        match input {
+            Input::Changes(changes) => {
+                self.state.received(&changes);
+                changes.into_iter().for_each(|change| self.enforcer.apply(change));
+            }
+            Input::Synced => {
+                self.synced = true;
+                self.state.synced();
+            }
+            Input::Disturbed(by) => {
+                tracing::warn!(by, "somebody else may have changed the table: comparing");
+                self.enforcer.distrust();
+            }
+            Input::Stop => return ControlFlow::Break(()),
         }
-        Err(error) => tracing::error!(%error, "not committed, will try again; what was enforced stays"),
+        ControlFlow::Continue(())
     }
+
+    fn act(&mut self) {
+        let check_is_due = self.schedule.check_is_due();
+        if !self.synced {
+            return;
+        }
+        if check_is_due {
+            self.enforcer.distrust();
+            self.enforcer.guard();
+        }
+        if !self.schedule.may_commit() {
+            return;
+        }
+        let compared = !self.enforcer.is_in_step();
+        let result = self.enforcer.commit();
+        match &result {
+            Ok(commit) => commit.iter().for_each(log),
+            Err(error) => tracing::error!(%error, "not committed, will try again; what was enforced stays"),
+        }
+        self.schedule.note(result.is_ok());
+        if result.is_ok() && !self.enforcing {
+            self.enforcing = true;
+            tracing::info!(adopted = matches!(result, Ok(None)), "enforcing");
+        }
+        self.state.attempted(&result, compared, || Figures {
+            ruleset: self.enforcer.desired(),
+            index: self.enforcer.index().size(),
+        });
+    }
+}
+
+/// Logs a commit.
+pub fn log(commit: &Commit) {
+    let Commit { diff, generation, from_backend, elapsed } = commit;
+    tracing::info!(generation, from_backend, ?elapsed, change = ?diff.summary(), "committed");
 }
 
 /// When to act without being told to.

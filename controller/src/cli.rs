@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -63,7 +63,7 @@ pub enum Command {
     /// Print the ruleset as text that `nft -f` accepts. Needs no privileges.
     ///
     /// The text replaces the table as a whole and gives the same `nft list ruleset` as `palisade run`.
-    Render(SourceArgs),
+    Render(NodeArgs),
     /// Show what `run` would change in this kernel now.
     Diff(DiffArgs),
     /// Say whether a connection is allowed, and which policies and rules decide. Needs no privileges.
@@ -71,8 +71,10 @@ pub enum Command {
         palisade explain --manifests dir --from shop/web --to shop/db --port 5432\n  \
         palisade explain --manifests dir --from 192.0.2.7 --to shop/web --port http -o json | jq .allowed")]
     Explain(ExplainArgs),
-    /// Show what the kernel holds of ours: pods, chains, sets, dropped packets. Works whether or not the agent runs.
+    /// Show what the kernel holds of ours: pods, chains, sets, dropped packets; and how the agent is, if one runs.
     Status(StatusArgs),
+    /// Change what the running agent logs, until it is restarted.
+    LogLevel(LogLevelArgs),
     /// Remove the table: from then on nothing is enforced.
     ///
     /// Stop the agent first: while it runs it owns the table, or would put it back.
@@ -85,13 +87,27 @@ pub enum Command {
     },
 }
 
-/// Where objects come from, and whose node this is.
+/// Where objects come from: a directory of manifests, or else the cluster's API.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
     /// A directory of plain Kubernetes YAML or JSON: Namespaces, Pods with status.podIPs, NetworkPolicies; also `kind:
-    /// List`, many documents a file, nested directories. Other kinds are skipped.
-    #[arg(long, value_name = "DIR")]
-    pub manifests: PathBuf,
+    /// List`, many documents a file, nested directories. Other kinds are skipped. Without it the cluster's API is asked.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["kubeconfig", "context"])]
+    pub manifests: Option<PathBuf>,
+    /// How to reach the cluster. Otherwise the pod's own service account, or kubectl's configuration.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+/// Objects, and whose node this is.
+#[derive(Debug, Args)]
+pub struct NodeArgs {
+    /// Where objects come from.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// The node whose pods are judged here. In a directory of manifests, a pod without spec.nodeName is local too.
     #[arg(long, env = "NODE_NAME", value_name = "NODE")]
     pub node_name: String,
@@ -100,31 +116,34 @@ pub struct SourceArgs {
 /// `palisade run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Where the objects are.
+    /// The objects, and the node.
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub node: NodeArgs,
     /// Commit once and exit, instead of watching.
     #[arg(long)]
     pub once: bool,
+    /// Serve /healthz, /readyz and /metrics (Prometheus) here, such as 0.0.0.0:9468. Otherwise they are not served.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics_address: Option<SocketAddr>,
+    /// Where `palisade status` finds this agent. Otherwise /run/palisade/status.sock, or with --manifests nowhere.
+    #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH")]
+    pub status_socket: Option<PathBuf>,
 }
 
 /// `palisade diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// Where the objects are.
+    /// The objects, and the node.
     #[command(flatten)]
-    pub source: SourceArgs,
-    /// As text, or as the list of operations.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    pub output: Output,
+    pub node: NodeArgs,
 }
 
 /// `palisade explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A directory of plain Kubernetes YAML or JSON.
-    #[arg(long, value_name = "DIR")]
-    pub manifests: PathBuf,
+    /// Where objects come from.
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Who connects.
     #[arg(long, value_name = "NS/POD|IP")]
     pub from: Endpoint,
@@ -192,7 +211,28 @@ pub enum Family {
 /// `palisade status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// Where the agent answers.
+    #[command(flatten)]
+    pub agent: AgentArgs,
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+/// `palisade log-level`.
+#[derive(Debug, Args)]
+pub struct LogLevelArgs {
+    /// A level (error, warn, info, debug, trace) or a tracing filter such as `info,palisade=debug`.
+    pub filter: String,
+    /// Where the agent answers.
+    #[command(flatten)]
+    pub agent: AgentArgs,
+}
+
+/// How to find the running agent.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// The agent's status socket.
+    #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH", default_value = crate::serve::SOCKET_PATH)]
+    pub status_socket: PathBuf,
 }

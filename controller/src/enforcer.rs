@@ -71,6 +71,21 @@ impl<B: Backend> Enforcer<B> {
         self.in_step = false;
     }
 
+    /// Whether the backend is taken to hold what was committed last. Otherwise the next commit compares first.
+    pub fn is_in_step(&self) -> bool {
+        self.in_step
+    }
+
+    /// Shuts others out of the table, where the backend can and does not yet. A failure is logged: the table is enforced
+    /// all the same.
+    pub fn guard(&mut self) {
+        match self.backend.guard() {
+            Ok(false) => {}
+            Ok(true) => tracing::info!("the table is ours alone from now on"),
+            Err(error) => tracing::warn!(%error, "the table cannot be owned"),
+        }
+    }
+
     /// Puts all changes since the last commit in force, in one transaction. `None`: there was nothing to change.
     ///
     /// # Errors

@@ -1,14 +1,16 @@
-//! What sources send to the agent.
+//! What the agent is told, by sources and watchers.
 
 use palisade_model::Change;
 
-/// What a source tells the agent.
+/// What the agent is told.
 #[derive(Debug)]
 pub enum Input {
-    /// What it saw, in order.
+    /// What a source saw, in order.
     Changes(Vec<Change>),
     /// All that there was at the start has been sent.
     Synced,
+    /// Somebody else, named here, changed our table; or may have.
+    Disturbed(String),
     /// The agent shall stop; what is enforced stays.
     Stop,
 }

@@ -9,11 +9,14 @@ use palisade::{commands, logging};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = logging::init(&cli.log) {
-        eprintln!("error: {error:#}");
-        return ExitCode::from(2);
-    }
-    match commands::dispatch(cli) {
+    let log_filter = match logging::init(&cli.log) {
+        Ok(log_filter) => log_filter,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::from(2);
+        }
+    };
+    match commands::dispatch(cli, log_filter) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast::<clap::Error>() {
             Ok(usage) => usage.exit(),

@@ -3,6 +3,7 @@
 //!
 //! They must agree on every flow, whatever the way in which the cluster came about; and they must not be blind: a
 //! compiler that is broken in any of the ways listed in [`mutations`] is caught.
+#![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
 use std::net::IpAddr;
 
@@ -36,9 +37,9 @@ proptest! {
 
 /// A flow on which the judges differ, where there is one.
 fn disagreement(cluster: &Cluster, ruleset: &Ruleset) -> Option<Flow> {
-    testing::flows(cluster).into_iter().find(|flow| {
-        expected(cluster, flow).is_some_and(|expected| passes(ruleset, flow) != expected)
-    })
+    testing::flows(cluster)
+        .into_iter()
+        .find(|flow| expected(cluster, flow).is_some_and(|expected| passes(ruleset, flow) != expected))
 }
 
 /// Whether this node lets a flow pass, by the reference verdict: it judges for its own pods alone. `None` for flows that
@@ -121,9 +122,13 @@ mod exemptions {
 
     #[test]
     fn neighbour_discovery_passes_and_other_icmpv6_does_not() {
-        for (kind, expected) in
-            [(132, Outcome::Drop), (133, Outcome::Accept), (137, Outcome::Accept), (138, Outcome::Drop), (128, Outcome::Drop)]
-        {
+        for (kind, expected) in [
+            (132, Outcome::Drop),
+            (133, Outcome::Accept),
+            (137, Outcome::Accept),
+            (138, Outcome::Drop),
+            (128, Outcome::Drop),
+        ] {
             assert_eq!(outcome("fd00::9", "fd00::1", Transport::Icmpv6(kind), PacketState::New), expected, "{kind}");
         }
     }
@@ -137,7 +142,9 @@ mod exemptions {
 
 /// Compilers that are broken in one way each: all are caught.
 mod mutations {
-    use palisade_model::{Direction, IpBlock, NamespaceScope, Peer, Peers, Policy, PortMatch, PortRange, Ports, Rule, Selector};
+    use palisade_model::{
+        Direction, IpBlock, NamespaceScope, Peer, Peers, Policy, PortMatch, PortRange, Ports, Rule, Selector,
+    };
     use palisade_nft::{Action, AddressField, Elements, Key, Match, Statement, Verdict};
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
@@ -216,8 +223,16 @@ mod mutations {
         assert!(is_caught(misreading(|policy| policy.selector = Selector::default())), "selects every pod");
         assert!(is_caught(misreading(|policy| policy.ingress = None)), "knows no ingress");
         assert!(is_caught(misreading(|policy| policy.egress = None)), "knows no egress");
-        assert!(is_caught(misreading(|policy| policy.egress = policy.egress.take().or(Some(vec![])))), "always isolates");
-        assert!(is_caught(misreading(|policy| { policy.ingress.iter_mut().for_each(|rules| rules.truncate(1)); })), "first rule only");
+        assert!(
+            is_caught(misreading(|policy| policy.egress = policy.egress.take().or(Some(vec![])))),
+            "always isolates"
+        );
+        assert!(
+            is_caught(misreading(|policy| {
+                policy.ingress.iter_mut().for_each(|rules| rules.truncate(1));
+            })),
+            "first rule only"
+        );
         let swap = |policy: &mut Policy| std::mem::swap(&mut policy.ingress, &mut policy.egress);
         assert!(is_caught(misreading(swap)), "confuses the {} with {}", Direction::Egress, Direction::Ingress);
     }
@@ -225,76 +240,129 @@ mod mutations {
     #[test]
     fn what_misreads_peers_is() {
         assert!(is_caught(misreading_rules(|rule| rule.peers = Peers::All)), "ignores peers");
-        assert!(is_caught(misreading_peers(|peer| if let Peer::Block(block) = peer {
-            *block = IpBlock::new(block.cidr(), []).unwrap();
-        })), "ignores except");
-        assert!(is_caught(misreading_peers(|peer| if let Peer::Pods(group) = peer {
-            group.pods = Selector::default();
-        })), "ignores the podSelector");
-        assert!(is_caught(misreading_peers(|peer| if let Peer::Pods(group) = peer {
-            group.namespaces = NamespaceScope::Matching(Selector::default());
-        })), "ignores the namespaceSelector");
-        let empty_is_all = |rule: &mut Rule| if rule.peers == Peers::AnyOf(vec![]) { rule.peers = Peers::All };
+        assert!(
+            is_caught(misreading_peers(|peer| if let Peer::Block(block) = peer {
+                *block = IpBlock::new(block.cidr(), []).unwrap();
+            })),
+            "ignores except"
+        );
+        assert!(
+            is_caught(misreading_peers(|peer| if let Peer::Pods(group) = peer {
+                group.pods = Selector::default();
+            })),
+            "ignores the podSelector"
+        );
+        assert!(
+            is_caught(misreading_peers(|peer| if let Peer::Pods(group) = peer {
+                group.namespaces = NamespaceScope::Matching(Selector::default());
+            })),
+            "ignores the namespaceSelector"
+        );
+        let empty_is_all = |rule: &mut Rule| {
+            if rule.peers == Peers::AnyOf(vec![]) {
+                rule.peers = Peers::All
+            }
+        };
         assert!(is_caught(misreading_rules(empty_is_all)), "takes no peers for all peers");
     }
 
     #[test]
     fn what_misreads_ports_is() {
         assert!(is_caught(misreading_rules(|rule| rule.ports = Ports::All)), "ignores ports");
-        assert!(is_caught(misreading_ports(|port| if let PortMatch::Numbers { ports, .. } = port {
-            *ports = PortRange::single(ports.first());
-        })), "ignores endPort");
-        assert!(is_caught(misreading_ports(|port| if let PortMatch::Numbers { ports, .. } = port {
-            *ports = PortRange::new(ports.first(), ports.last().saturating_sub(1).max(ports.first())).unwrap();
-        })), "takes endPort for exclusive");
-        assert!(is_caught(misreading_ports(|port| match port {
-            PortMatch::Numbers { protocol, .. } | PortMatch::Named { protocol, .. } => *protocol = palisade_model::Protocol::Tcp,
-        })), "takes every protocol for TCP");
-        assert!(is_caught(misreading_rules(|rule| if let Ports::AnyOf(ports) = &mut rule.ports {
-            ports.retain(|port| matches!(port, PortMatch::Numbers { .. }));
-        })), "ignores named ports");
+        assert!(
+            is_caught(misreading_ports(|port| if let PortMatch::Numbers { ports, .. } = port {
+                *ports = PortRange::single(ports.first());
+            })),
+            "ignores endPort"
+        );
+        assert!(
+            is_caught(misreading_ports(|port| if let PortMatch::Numbers { ports, .. } = port {
+                *ports = PortRange::new(ports.first(), ports.last().saturating_sub(1).max(ports.first())).unwrap();
+            })),
+            "takes endPort for exclusive"
+        );
+        assert!(
+            is_caught(misreading_ports(|port| match port {
+                PortMatch::Numbers { protocol, .. } | PortMatch::Named { protocol, .. } =>
+                    *protocol = palisade_model::Protocol::Tcp,
+            })),
+            "takes every protocol for TCP"
+        );
+        assert!(
+            is_caught(misreading_rules(|rule| if let Ports::AnyOf(ports) = &mut rule.ports {
+                ports.retain(|port| matches!(port, PortMatch::Numbers { .. }));
+            })),
+            "ignores named ports"
+        );
     }
 
     #[test]
     fn what_miswrites_rules_is() {
         let drops = |statement: &Statement| statement.action == Action::Verdict(Verdict::Drop);
-        assert!(is_caught(miswriting_rules(|statement| if drops(statement) {
-            statement.action = Action::Verdict(Verdict::Accept);
-        })), "never drops");
-        assert!(is_caught(miswriting_rules(|statement| for part in &mut statement.matches {
-            if let Match::In(Key::Address(_, field), _) = part {
-                *field = other(*field);
-            }
-        })), "looks at the wrong end");
-        assert!(is_caught(miswriting_rules(|statement| if let Action::Vmap(Key::Address(_, field), _) = &mut statement.action {
-            *field = other(*field);
-        })), "dispatches by the wrong end");
-        assert!(is_caught(miswriting(|ruleset| {
-            for chain in ruleset.chains.values_mut().filter(|chain| chain.base.is_none()) {
-                chain.rules.retain(|rule| !matches!(rule, palisade_nft::Rule::Own(Statement { matches, .. }) if matches.iter().any(|part| matches!(part, Match::Address(..)))));
-            }
-        })), "forgets the pod itself");
+        assert!(
+            is_caught(miswriting_rules(|statement| if drops(statement) {
+                statement.action = Action::Verdict(Verdict::Accept);
+            })),
+            "never drops"
+        );
+        assert!(
+            is_caught(miswriting_rules(|statement| for part in &mut statement.matches {
+                if let Match::In(Key::Address(_, field), _) = part {
+                    *field = other(*field);
+                }
+            })),
+            "looks at the wrong end"
+        );
+        assert!(
+            is_caught(miswriting_rules(|statement| {
+                if let Action::Vmap(Key::Address(_, field), _) = &mut statement.action {
+                    *field = other(*field);
+                }
+            })),
+            "dispatches by the wrong end"
+        );
+        assert!(
+            is_caught(miswriting(|ruleset| {
+                for chain in ruleset.chains.values_mut().filter(|chain| chain.base.is_none()) {
+                    chain.rules.retain(|rule| !matches!(rule, palisade_nft::Rule::Own(Statement { matches, .. }) if matches.iter().any(|part| matches!(part, Match::Address(..)))));
+                }
+            })),
+            "forgets the pod itself"
+        );
     }
 
     #[test]
     fn what_miswrites_elements_is() {
-        assert!(is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
-            match &mut set.elements {
-                Elements::Ipv4(elements) => drop(elements.pop_first()),
-                Elements::Ipv4Ranges(elements) => drop(elements.pop_first()),
-                _ => {}
-            }
-        })), "forgets an element");
-        assert!(is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
-            if let Elements::Ipv6Verdicts(elements) = &mut set.elements { elements.clear(); }
-        })), "forgets IPv6 pods");
-        assert!(is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
-            match &mut set.elements {
-                Elements::PortVerdicts(ports) => ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept),
-                Elements::PortRangeVerdicts(ports) => ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept),
-                _ => {}
-            }
-        })), "opens ports for everyone");
+        assert!(
+            is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
+                match &mut set.elements {
+                    Elements::Ipv4(elements) => drop(elements.pop_first()),
+                    Elements::Ipv4Ranges(elements) => drop(elements.pop_first()),
+                    _ => {}
+                }
+            })),
+            "forgets an element"
+        );
+        assert!(
+            is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
+                if let Elements::Ipv6Verdicts(elements) = &mut set.elements {
+                    elements.clear();
+                }
+            })),
+            "forgets IPv6 pods"
+        );
+        assert!(
+            is_caught(miswriting(|ruleset| for set in ruleset.sets.values_mut() {
+                match &mut set.elements {
+                    Elements::PortVerdicts(ports) => ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept),
+                    Elements::PortRangeVerdicts(ports) => {
+                        ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept)
+                    }
+                    _ => {}
+                }
+            })),
+            "opens ports for everyone"
+        );
     }
 
     fn other(field: AddressField) -> AddressField {

@@ -1,4 +1,5 @@
 //! Rulesets and transactions, reviewed as code: one policy idea each. `cargo insta review` shows what changed.
+#![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
 mod support;
 

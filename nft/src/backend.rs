@@ -17,6 +17,15 @@ pub trait Backend {
     /// # Errors
     /// [`CommitError`]: unless [`CommitError::state_unknown`], nothing was applied.
     fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError>;
+
+    /// Shuts others out of a table that could be shared, where the backend knows how to. Says whether that changed
+    /// anything.
+    ///
+    /// # Errors
+    /// [`CommitError`]: the table is as before.
+    fn guard(&mut self) -> Result<bool, CommitError> {
+        Ok(false)
+    }
 }
 
 /// A transaction was committed.

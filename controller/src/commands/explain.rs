@@ -10,14 +10,13 @@ use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic, 
 use palisade_model::{Direction, Pod, Protocol};
 use serde::Serialize;
 
+use super::sources;
 use crate::cli::{Cli, Endpoint, ExplainArgs, ExplainProtocol, Family, Output};
-use crate::manifests;
 
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     // Every pod is judged, wherever it runs: the node's name does not matter.
-    let manifests = manifests::read(&args.manifests, "")?;
     let mut cluster = Cluster::default();
-    manifests.into_changes().for_each(|change| cluster.apply(change));
+    sources::snapshot(&args.source, "")?.into_iter().for_each(|change| cluster.apply(change));
     let explanation = Explanation::new(&cluster, args)?;
     let mut out = std::io::stdout().lock();
     match args.output {
@@ -102,12 +101,15 @@ impl Explanation {
         let verdict = if self.allowed { "allowed" } else { "DENIED" };
         let mut text = format!("{verdict}: {} -> {} {}{port}\n", end(&self.from), end(&self.to), self.protocol);
         if let Some(pass) = self.pass {
-            let why = if pass == "loopback" { "a pod always reaches itself" } else { "a pod and its own node always reach each other" };
+            let why = if pass == "loopback" {
+                "a pod always reaches itself"
+            } else {
+                "a pod and its own node always reach each other"
+            };
             text += &format!("  {why}\n");
             return text;
         }
-        for (direction, end, judgement) in
-            [("egress", &self.from, &self.egress), ("ingress", &self.to, &self.ingress)]
+        for (direction, end, judgement) in [("egress", &self.from, &self.egress), ("ingress", &self.to, &self.ingress)]
         {
             text += &format!("  {direction:8}{}\n", judgement.text(end));
             text.extend(judgement.policies.iter().map(|policy| format!("          isolated by {policy}\n")));
@@ -163,9 +165,13 @@ fn pair(from: &[IpAddr], to: &[IpAddr], family: Option<Family>) -> anyhow::Resul
         .filter(|(source, destination)| source.is_ipv4() == destination.is_ipv4())
         .collect();
     pairs.sort_by_key(|(source, _)| source.is_ipv6());
-    match pairs.first() {
-        Some(pair) => Ok(*pair),
-        None => bail!("--from and --to have no address of the same{} family", if family.is_some() { " wanted" } else { "" }),
+    match (pairs.first(), family) {
+        (Some(pair), _) => Ok(*pair),
+        (None, None) => bail!("--from and --to have no addresses of the same family"),
+        (None, Some(family)) => {
+            let family = if family == Family::Ipv4 { "IPv4" } else { "IPv6" };
+            bail!("--from and --to do not both have an {family} address")
+        }
     }
 }
 

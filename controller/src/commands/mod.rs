@@ -6,27 +6,34 @@ mod explain;
 mod kernel;
 mod render;
 mod run;
+mod sources;
 mod status;
+
+use std::io::Write;
 
 use clap::CommandFactory;
 
 use crate::cli::{Cli, Command};
+use crate::logging::LogFilter;
+use crate::serve;
 
 /// Does what the command line says. Results go to stdout.
 ///
 /// # Errors
 /// What went wrong, where, and what to do: the process then exits with 1; with 2 where it is a [`clap::Error`].
-pub fn dispatch(cli: Cli) -> anyhow::Result<()> {
+pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
     match cli.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(&args, log_filter),
         Command::Render(args) => render::render(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Status(args) => status::status(&args),
+        Command::LogLevel(args) => Ok(serve::set_log_filter(&args.agent.status_socket, &args.filter)?),
         Command::Cleanup => cleanup::cleanup(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "palisade", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "palisade", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
         }
     }
 }

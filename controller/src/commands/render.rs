@@ -4,15 +4,13 @@ use std::io::Write;
 
 use palisade_model::Index;
 
-use super::kernel;
-use crate::cli::SourceArgs;
-use crate::manifests;
+use super::{kernel, sources};
+use crate::cli::NodeArgs;
 use crate::render;
 
-pub(super) fn render(args: &SourceArgs) -> anyhow::Result<()> {
-    let manifests = manifests::read(&args.manifests, &args.node_name)?;
+pub(super) fn render(args: &NodeArgs) -> anyhow::Result<()> {
     let mut index = Index::new(&*args.node_name);
-    manifests.into_changes().for_each(|change| index.apply(change));
+    sources::snapshot(&args.source, &args.node_name)?.into_iter().for_each(|change| index.apply(change));
     let ruleset = render::render(kernel::table(), &index.take_delta());
     Ok(write!(std::io::stdout().lock(), "{ruleset}")?)
 }

@@ -1,38 +1,71 @@
-//! `palisade run`: the agent. A source sends what it sees; this thread alone applies and commits it.
+//! `palisade run`: the agent. Sources send what they see; this thread alone applies and commits it.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use anyhow::Context;
-use palisade_nft::Ownership;
+use palisade_nft::{Kernel, Ownership};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::kernel;
-use crate::agent;
+use super::{kernel, sources};
 use crate::cli::RunArgs;
 use crate::enforcer::Enforcer;
 use crate::input::Input;
-use crate::manifests;
+use crate::logging::LogFilter;
+use crate::serve::{self, SourceStatus, State};
+use crate::source::{self, Health};
+use crate::{agent, drift, manifests};
 
-pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
-    let (directory, node) = (&args.source.manifests, &args.source.node_name);
-    let manifests = manifests::read(directory, node)?;
-    // Who exits at once has nothing to guard.
-    let ownership = if args.once { Ownership::Plain } else { Ownership::Take };
-    let mut enforcer = Enforcer::new(node, kernel::table(), kernel::open(ownership)?);
-    if args.once {
-        manifests.into_changes().for_each(|change| enforcer.apply(change));
-        let result = enforcer.commit();
-        agent::log(&result);
-        return Ok(drop(result?));
-    }
-    let (inputs, receiver) = mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    stop_on_signal(&runtime, &inputs)?;
-    let _watch = manifests::follow(directory.clone(), node.clone(), manifests, inputs)?;
-    agent::run(&mut enforcer, &receiver);
-    tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");
+pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
+    if args.once { once(args) } else { follow(args, log_filter) }
+}
+
+/// Who exits at once has nothing to guard: the table stays plain.
+fn once(args: &RunArgs) -> anyhow::Result<()> {
+    let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
+    let mut enforcer = enforcer(args, Ownership::Plain)?;
+    changes.into_iter().for_each(|change| enforcer.apply(change));
+    enforcer.commit()?.iter().for_each(agent::log);
     Ok(())
+}
+
+fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
+    let node = &args.node.node_name;
+    let runtime = sources::runtime()?;
+    let (inputs, receiver) = mpsc::channel();
+    let health = Health::default();
+    let probe = health.clone();
+    let state = Arc::new(State::new(node, Box::new(move || SourceStatus::from(&probe))));
+    let _watch = match &args.node.source.manifests {
+        Some(directory) => {
+            let first = manifests::read(directory, node)?;
+            Some(manifests::follow(directory, node.clone(), first, inputs.clone())?)
+        }
+        None => {
+            let client = runtime.block_on(sources::client(&args.node.source))?;
+            runtime.spawn(source::run(client, node.clone(), inputs.clone(), health));
+            None
+        }
+    };
+    let mut enforcer = enforcer(args, Ownership::Take)?;
+    drift::watch(kernel::table(), enforcer.backend().port(), inputs.clone())?;
+    stop_on_signal(&runtime, &inputs)?;
+    serve_metrics(&runtime, args.metrics_address, &state);
+    serve_status(&runtime, status_socket(args), &state, log_filter);
+    drop(inputs);
+    agent::run(&mut enforcer, &receiver, &state);
+    tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");
+    // A source may be in the middle of a request: nobody waits for it.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Kernel>> {
+    Ok(Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?))
 }
 
 fn stop_on_signal(runtime: &Runtime, inputs: &Sender<Input>) -> anyhow::Result<()> {
@@ -47,4 +80,32 @@ fn stop_on_signal(runtime: &Runtime, inputs: &Sender<Input>) -> anyhow::Result<(
         });
     }
     Ok(())
+}
+
+/// Whatever hinders it is logged: enforcing matters more.
+fn serve_metrics(runtime: &Runtime, address: Option<SocketAddr>, state: &Arc<State>) {
+    let Some(address) = address else { return };
+    let state = state.clone();
+    runtime.spawn(async move {
+        let served = async { serve::serve(TcpListener::bind(address).await?, state).await };
+        if let Err(error) = served.await {
+            tracing::error!(%address, %error, "probes and metrics are not served");
+        }
+    });
+}
+
+fn status_socket(args: &RunArgs) -> Option<PathBuf> {
+    let default = args.node.source.manifests.is_none().then(|| PathBuf::from(serve::SOCKET_PATH));
+    args.status_socket.clone().or(default)
+}
+
+fn serve_status(runtime: &Runtime, socket: Option<PathBuf>, state: &Arc<State>, log_filter: LogFilter) {
+    let Some(socket) = socket else { return };
+    let state = state.clone();
+    runtime.spawn(async move {
+        let set = Box::new(move |filter: &str| log_filter.set(filter));
+        if let Err(error) = serve::serve_socket(&socket, state, set).await {
+            tracing::error!(%error, "status is not served");
+        }
+    });
 }

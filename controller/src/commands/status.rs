@@ -1,4 +1,4 @@
-//! `palisade status`: what the kernel holds of ours, read from the kernel itself.
+//! `palisade status`: what the kernel holds of ours, read from the kernel itself, and what the agent says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -11,12 +11,16 @@ use serde::Serialize;
 use super::kernel;
 use crate::cli::{Output, StatusArgs};
 use crate::render::{self, InspectedPod};
+use crate::serve;
 
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
     let ruleset = kernel.read()?;
     let counters = if ruleset.is_some() { kernel.counters()? } else { BTreeMap::new() };
+    let agent = serve::status(&args.agent.status_socket);
     let status = Status {
+        agent_error: agent.as_ref().err().map(ToString::to_string),
+        agent: agent.ok(),
         table: format!("inet {}", kernel::table()),
         enforced: ruleset.is_some(),
         owner: kernel.owner()?.map(|owner| owner.to_string()),
@@ -34,6 +38,11 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
 
 #[derive(Debug, Serialize)]
 struct Status {
+    /// What the agent says of itself.
+    agent: Option<serve::Status>,
+    /// Why it says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_error: Option<String>,
     table: String,
     /// Whether the table is there.
     enforced: bool,
@@ -101,6 +110,14 @@ fn pods(ruleset: &Ruleset, counters: &BTreeMap<Name, Counter>) -> BTreeMap<Strin
 
 impl Status {
     fn text(&self) -> String {
+        let agent = match (&self.agent, &self.agent_error) {
+            (Some(agent), _) => agent.to_string(),
+            (None, error) => format!("{}\n", error.as_deref().unwrap_or_default()),
+        };
+        format!("{agent}\n{}", self.table_text())
+    }
+
+    fn table_text(&self) -> String {
         let Some(contents) = &self.contents else {
             return format!("table {}: not there: nothing is enforced on this node\n", self.table);
         };
@@ -113,7 +130,11 @@ impl Status {
         if *foreign > 0 {
             text += &format!("{foreign} objects in it are not ours: the next check of a running agent removes them\n");
         }
-        text += &format!("\n{} isolated pods{}\n", self.pods.len(), if self.pods.is_empty() { "" } else { ", packets dropped:" });
+        text += &format!(
+            "\n{} isolated pods{}\n",
+            self.pods.len(),
+            if self.pods.is_empty() { "" } else { ", packets dropped:" }
+        );
         let width = self.pods.keys().map(String::len).max().unwrap_or_default();
         let count = |dropped: &Option<Dropped>| {
             dropped.as_ref().map_or("open".to_owned(), |dropped| dropped.packets.to_string())

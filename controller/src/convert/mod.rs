@@ -12,11 +12,12 @@ mod selector;
 
 use std::fmt;
 
-use k8s_openapi::api::core::v1::Namespace;
 use palisade_model as model;
 
 pub use pod::pod;
 pub use policy::policy;
+
+use crate::objects::{Metadata, Namespace};
 
 /// The label that every namespace carries: its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -52,23 +53,19 @@ impl Problems {
     }
 }
 
-/// The namespace, with the label `kubernetes.io/metadata.name` that the API server gives to each.
+/// The namespace, with the label `kubernetes.io/metadata.name` that the API server sets on each.
 pub fn namespace(namespace: &Namespace) -> model::Namespace {
-    let metadata = &namespace.metadata;
-    let name: &str = metadata.name.as_deref().unwrap_or_default();
-    let labels = metadata.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
-    model::Namespace { name: name.into(), labels: labels.chain([(NAME_LABEL, name)]).collect() }
+    let name: &str = namespace.metadata.name.as_deref().unwrap_or_default();
+    model::Namespace { name: name.into(), labels: labels(&namespace.metadata).chain([(NAME_LABEL, name)]).collect() }
 }
 
-fn labels(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> model::Labels {
-    metadata.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+fn labels(metadata: &Metadata) -> impl Iterator<Item = (&str, &str)> {
+    metadata.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
-fn id(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> model::NamespacedName {
-    model::NamespacedName::new(
-        metadata.namespace.as_deref().unwrap_or_default(),
-        metadata.name.as_deref().unwrap_or_default(),
-    )
+fn id(metadata: &Metadata) -> model::NamespacedName {
+    let (namespace, name) = (metadata.namespace.as_deref(), metadata.name.as_deref());
+    model::NamespacedName::new(namespace.unwrap_or_default(), name.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
 use palisade_model as model;
 use palisade_model::{Age, ContainerPort, Phase};
 
 use super::address::address;
 use super::port::{number, protocol};
 use super::{Problem, Problems, id, labels};
+use crate::objects::{self, Container, Pod, PodSpec, PodStatus};
 
 /// The pod as policy sees it, and what had to be left out: addresses and named ports that are not valid.
 pub fn pod(pod: &Pod) -> (model::Pod, Vec<Problem>) {
@@ -19,7 +19,7 @@ pub fn pod(pod: &Pod) -> (model::Pod, Vec<Problem>) {
     let status = pod.status.as_ref().unwrap_or(&no_status);
     let pod = model::Pod {
         id: id(&pod.metadata),
-        labels: labels(&pod.metadata),
+        labels: labels(&pod.metadata).collect(),
         node: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Into::into),
         ips: pod_ips(status, &mut problems),
         host_ips: host_ips(status, &mut problems),
@@ -79,13 +79,13 @@ fn ports(spec: &PodSpec, problems: &mut Problems) -> Vec<ContainerPort> {
     let sidecars = spec.init_containers.iter().flatten().enumerate();
     let sidecars = sidecars.filter(|(_, container)| container.restart_policy.as_deref() == Some("Always"));
     let containers =
-        spec.containers.iter().enumerate().map(|(i, container)| (format!("spec.containers[{i}]"), container));
+        spec.containers.iter().flatten().enumerate().map(|(i, container)| (format!("spec.containers[{i}]"), container));
     let sidecars = sidecars.map(|(i, container)| (format!("spec.initContainers[{i}]"), container));
     containers.chain(sidecars).flat_map(|(at, container)| container_ports(container, &at, problems)).collect()
 }
 
 fn container_ports(container: &Container, at: &str, problems: &mut Problems) -> Vec<ContainerPort> {
-    let port = |(i, port): (usize, &k8s_openapi::api::core::v1::ContainerPort)| {
+    let port = |(i, port): (usize, &objects::ContainerPort)| {
         let name = port.name.as_deref().filter(|name| !name.is_empty())?;
         let at = format!("{at}.ports[{i}]");
         let protocol = problems.keep(&format!("{at}.protocol"), protocol(port.protocol.as_deref()));

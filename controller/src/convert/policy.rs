@@ -1,6 +1,6 @@
 //! NetworkPolicy.
 
-use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
+use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use palisade_model::{NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, Selector};
 
@@ -8,6 +8,7 @@ use super::address::block;
 use super::port::port;
 use super::selector::selector;
 use super::{Problem, Problems, id};
+use crate::objects::NetworkPolicy;
 
 /// The policy with its defaults filled in, and what had to be left out of it.
 ///

@@ -1,4 +1,3 @@
-use k8s_openapi::api::networking::v1::NetworkPolicy;
 use model::{
     Age, ContainerPort, IpBlock, NamespaceScope, Peer, Peers, Phase, PodGroup, PortMatch, PortRange, Ports, Protocol,
     Requirement, Rule, Selector,
@@ -6,6 +5,7 @@ use model::{
 use serde_json::{Value, json};
 
 use super::*;
+use crate::objects::NetworkPolicy;
 
 fn convert(spec: Value) -> (model::Policy, Vec<Problem>) {
     let mut object = json!({

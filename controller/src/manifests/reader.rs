@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
 use palisade_model::NamespacedName;
 
 use super::Manifests;
@@ -15,6 +13,7 @@ use super::kind::{Class, Kind};
 use super::node::Value;
 use super::schema::{NAMESPACE, NETWORK_POLICY, POD};
 use crate::convert::{self, Problem};
+use crate::objects::{Namespace, NetworkPolicy, Pod};
 
 /// Takes in file after file.
 pub(super) struct Reader<'a> {

@@ -1,5 +1,7 @@
+//! The directory as a source of the agent.
+
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 
 use super::{Manifests, ReadErrors, Watch, changes, read};
@@ -11,12 +13,12 @@ use crate::input::Input;
 ///
 /// # Errors
 /// Where the watching thread cannot be started.
-pub fn follow(directory: PathBuf, node: String, first: Manifests, inputs: Sender<Input>) -> io::Result<Watch> {
+pub fn follow(directory: &Path, node: String, first: Manifests, inputs: Sender<Input>) -> io::Result<Watch> {
     // An agent that no longer listens is stopping.
     let _ = inputs.send(Input::Changes(first.clone().into_changes().collect()));
     let _ = inputs.send(Input::Synced);
-    let mut follower = Follower { directory: directory.clone(), node, last: first, refused: None, inputs };
-    Watch::start(&directory, move || follower.look())
+    let mut follower = Follower { directory: directory.to_owned(), node, last: first, refused: None, inputs };
+    Watch::start(directory, move || follower.look())
 }
 
 struct Follower {
@@ -46,5 +48,51 @@ impl Follower {
                 self.refused = Some(errors);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    use palisade_model::Change;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const SHOP: &str = "{kind: Namespace, apiVersion: v1, metadata: {name: shop}}";
+    const OFFICE: &str = "{kind: Namespace, apiVersion: v1, metadata: {name: office}}";
+
+    /// Far longer than anything takes: only a failing test waits for it.
+    const WATCHDOG: Duration = Duration::from_secs(30);
+
+    fn names(inputs: &Receiver<Input>) -> Vec<String> {
+        match inputs.recv_timeout(WATCHDOG).expect("something is sent") {
+            Input::Changes(changes) => changes
+                .into_iter()
+                .map(|change| match change {
+                    Change::Namespace(namespace) => namespace.name.to_string(),
+                    change => panic!("{change:?}"),
+                })
+                .collect(),
+            Input::Synced => vec!["synced".to_owned()],
+            Input::Disturbed(_) | Input::Stop => panic!("nobody asked for that"),
+        }
+    }
+
+    /// Neither an event nor a difference between two looks tells of it.
+    #[test]
+    fn what_changed_between_reading_and_watching_is_not_missed() {
+        let directory = TempDir::new().unwrap();
+        fs::write(directory.path().join("shop.yaml"), SHOP).unwrap();
+        let first = read(directory.path(), "node").unwrap();
+        fs::write(directory.path().join("office.yaml"), OFFICE).unwrap();
+        let (send, inputs) = channel();
+        let _watch = follow(directory.path().into(), "node".into(), first, send).unwrap();
+        assert_eq!(names(&inputs), ["shop"]);
+        assert_eq!(names(&inputs), ["synced"]);
+        assert_eq!(names(&inputs), ["office"]);
     }
 }

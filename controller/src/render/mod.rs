@@ -86,7 +86,9 @@ impl Renderer {
             };
             dispatch.removed.entry(direction).or_default().extend(dispatched(&before));
             dispatch.added.entry(direction).or_default().extend(dispatched(&after));
-            let chain_after = after.as_ref().and_then(|e| Some(objects::pod_chain(direction, pod, &e.addresses, e.table(direction)?)));
+            let chain_after = after
+                .as_ref()
+                .and_then(|e| Some(objects::pod_chain(direction, pod, &e.addresses, e.table(direction)?)));
             if before.is_some() || after.is_some() {
                 edit.chains.insert(chain, chain_after);
             }

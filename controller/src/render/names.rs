@@ -64,7 +64,9 @@ pub(super) fn sets(key: &SetKey) -> Vec<(Name, Family)> {
     [Family::Ipv4, Family::Ipv6]
         .into_iter()
         .filter(|family| match key {
-            SetKey::Blocks(blocks) => blocks.iter().any(|block| block.cidr().addr().is_ipv4() == (*family == Family::Ipv4)),
+            SetKey::Blocks(blocks) => {
+                blocks.iter().any(|block| block.cidr().addr().is_ipv4() == (*family == Family::Ipv4))
+            }
             SetKey::Pods(_) | SetKey::Endpoints(_) => true,
         })
         .map(|family| (name(format!("{stem}-{}", digit(family))), family))

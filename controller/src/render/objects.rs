@@ -7,8 +7,8 @@ use palisade_model::{
     Clause, Direction, Member, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey, Verdict as PolicyVerdict,
 };
 use palisade_nft::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Key, Match, Name, Range, Rule,
-    Ruleset, Set, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Key, Match, Name, Range,
+    Rule, Ruleset, Set, Statement, Verdict,
 };
 
 use super::{names, ranges};
@@ -28,8 +28,7 @@ fn priority(direction: Direction) -> i32 {
 }
 
 pub(super) fn skeleton(table: Name) -> Ruleset {
-    let mut ruleset =
-        Ruleset { comment: Some(Comment::new(LAYOUT)), ..Ruleset::empty(table) };
+    let mut ruleset = Ruleset { comment: Some(Comment::new(LAYOUT)), ..Ruleset::empty(table) };
     for direction in Direction::ALL {
         ruleset.chains.insert(names::base_chain(direction), base_chain(direction));
         for family in [Family::Ipv4, Family::Ipv6] {

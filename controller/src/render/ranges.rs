@@ -80,7 +80,11 @@ mod tests {
 
     #[test]
     fn neighbours_merge_and_nested_exceptions_count_once() {
-        let blocks = [block("10.0.0.0/25", &[]), block("10.0.0.128/25", &[]), block("10.1.0.0/16", &["10.1.0.0/17", "10.1.1.0/24"])];
+        let blocks = [
+            block("10.0.0.0/25", &[]),
+            block("10.0.0.128/25", &[]),
+            block("10.1.0.0/16", &["10.1.0.0/17", "10.1.1.0/24"]),
+        ];
         assert_eq!(text(&blocks), ["10.0.0.0-10.0.0.255", "10.1.128.0-10.1.255.255"]);
     }
 

@@ -65,29 +65,28 @@ fn ask(path: &Path, method: Method, target: &str, body: Bytes) -> Result<Bytes, 
     runtime.block_on(async {
         let answered = async {
             let stream = UnixStream::connect(path).await.map_err(no_agent)?;
-            let response = exchange(stream, method, target, body).await.map_err(nonsense)?;
+            let response = exchange(stream, method, target, body).await?;
             let succeeded = response.status().is_success();
-            let answer = response.into_body().collect().await.map_err(nonsense)?.to_bytes();
+            let answer = response.into_body().collect().await?.to_bytes();
             if succeeded { Ok(answer) } else { Err(ClientError::Refused(String::from_utf8_lossy(&answer).into())) }
         };
-        tokio::time::timeout(TIMEOUT, answered).await.unwrap_or_else(|_| Err(ClientError::Timeout { path: path.to_owned() }))
+        tokio::time::timeout(TIMEOUT, answered)
+            .await
+            .unwrap_or_else(|_| Err(ClientError::Timeout { path: path.to_owned() }))
     })
 }
 
-async fn exchange(
-    stream: UnixStream,
-    method: Method,
-    target: &str,
-    body: Bytes,
-) -> hyper::Result<Response<Incoming>> {
+async fn exchange(stream: UnixStream, method: Method, target: &str, body: Bytes) -> hyper::Result<Response<Incoming>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let request = Request::builder().method(method).uri(target).header("host", "localhost").body(Full::new(body));
     sender.send_request(request.expect("the target is a constant path")).await
 }
 
-fn nonsense(error: hyper::Error) -> ClientError {
-    ClientError::Nonsense(error.to_string())
+impl From<hyper::Error> for ClientError {
+    fn from(error: hyper::Error) -> Self {
+        Self::Nonsense(error.to_string())
+    }
 }
 
 #[cfg(test)]

@@ -197,11 +197,8 @@ impl Progress {
     fn committed(&mut self, at: Timestamp, commit: &Commit) {
         self.outdated = true;
         self.generation = commit.generation.or(self.generation);
-        self.last_commit = Some(LastCommit {
-            at,
-            seconds: commit.elapsed.as_secs_f64(),
-            changes: changes(&commit.diff.summary()),
-        });
+        self.last_commit =
+            Some(LastCommit { at, seconds: commit.elapsed.as_secs_f64(), changes: changes(&commit.diff.summary()) });
     }
 
     /// In how long figures have to be published; `None` where they need not be.

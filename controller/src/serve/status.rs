@@ -7,6 +7,8 @@ use palisade_model::IndexSize;
 use palisade_nft::Summary;
 use serde::{Deserialize, Serialize};
 
+use crate::source::Health;
+
 /// What the agent says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,8 +106,10 @@ pub struct SourceStatus {
 pub struct WatchStatus {
     /// What it watches, as `pods`: one of a fixed few.
     pub resource: String,
-    /// Whether it has delivered all that there was.
+    /// Whether it has delivered all that there was, once.
     pub synced: bool,
+    /// Whether it follows changes right now: not while it lists, or waits to try again.
+    pub connected: bool,
     /// When something last came, bookmarks included.
     pub last_event: Option<Timestamp>,
     /// How often it failed and was begun again.
@@ -114,6 +118,28 @@ pub struct WatchStatus {
     pub relists: u64,
     /// How it failed last; none once it works again.
     pub last_error: Option<String>,
+}
+
+/// As `palisade status` and the metrics show it.
+impl From<&Health> for SourceStatus {
+    fn from(health: &Health) -> Self {
+        let watches = health.watches();
+        let policies_with_problems = watches
+            .iter()
+            .filter(|(resource, _)| *resource == "networkpolicies")
+            .map(|(_, state)| state.objects_with_problems as u64)
+            .sum();
+        let watches = watches.map(|(resource, state)| WatchStatus {
+            resource: resource.to_owned(),
+            synced: state.synced,
+            connected: state.connected,
+            last_event: state.silence().and_then(|silence| Timestamp::now().checked_sub(silence).ok()),
+            errors: state.errors,
+            relists: state.lists.saturating_sub(1),
+            last_error: state.last_error,
+        });
+        Self { watches: watches.into(), policies_with_problems }
+    }
 }
 
 /// What a commit changed, as `1 chains, 3 elements added; 1 rules removed`.
@@ -186,9 +212,13 @@ impl SourceStatus {
 /// As `watch       pods: synced, 0 errors, 0 relists, last heard of 2026-01-01T00:00:00Z`.
 impl fmt::Display for WatchStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resource, synced, last_event, errors, relists, last_error } = self;
-        let synced = if *synced { "synced" } else { "not synced" };
-        write!(f, "watch       {resource}: {synced}, {errors} errors, {relists} relists")?;
+        let Self { resource, synced, connected, last_event, errors, relists, last_error } = self;
+        let state = match (synced, connected) {
+            (false, _) => "not synced",
+            (true, false) => "synced, not connected",
+            (true, true) => "synced",
+        };
+        write!(f, "watch       {resource}: {state}, {errors} errors, {relists} relists")?;
         if let Some(at) = last_event {
             write!(f, ", last heard of {at:.0}")?;
         }
@@ -201,8 +231,7 @@ struct Uptime(u64);
 
 impl fmt::Display for Uptime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, hours, minutes, seconds) =
-            (self.0 / 86_400, self.0 / 3_600 % 24, self.0 / 60 % 60, self.0 % 60);
+        let (days, hours, minutes, seconds) = (self.0 / 86_400, self.0 / 3_600 % 24, self.0 / 60 % 60, self.0 % 60);
         match (days, hours, minutes) {
             (0, 0, 0) => write!(f, "{seconds}s"),
             (0, 0, _) => write!(f, "{minutes}m {seconds}s"),

@@ -165,4 +165,8 @@ impl Backend for Kernel {
         }
         self.commit_at(transaction, None)
     }
+
+    fn guard(&mut self) -> Result<bool, CommitError> {
+        self.adopt()
+    }
 }

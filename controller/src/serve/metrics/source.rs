@@ -46,8 +46,11 @@ impl Collector for SourceCollector {
                 value(watch).encode(family.encode_family(&labels)?)
             })
         };
-        of_watches("watch_synced", "1 where the watch has delivered all that there was", None, |watch| {
-            Value::Gauge(ConstGauge::new(f64::from(u8::from(watch.synced))))
+        of_watches("watch_synced", "1 where the watch has delivered all that there was, once", None, |watch| {
+            Value::Gauge(ConstGauge::new(watch.synced.into()))
+        })?;
+        of_watches("watch_connected", "1 where the watch follows changes right now", None, |watch| {
+            Value::Gauge(ConstGauge::new(watch.connected.into()))
         })?;
         let help = "Unix time when something last came from the watch, bookmarks included; 0 before the first time";
         of_watches("watch_last_event_timestamp", help, Some(&Unit::Seconds), |watch| {

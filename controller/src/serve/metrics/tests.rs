@@ -56,6 +56,7 @@ fn the_source_is_asked_at_each_scrape() {
     let state = state();
     assert_eq!(value(&state, r#"palisade_watch_synced{resource="pods"}"#), "1.0");
     assert_eq!(value(&state, r#"palisade_watch_synced{resource="namespaces"}"#), "0.0");
+    assert_eq!(value(&state, r#"palisade_watch_connected{resource="pods"}"#), "1.0");
     assert_eq!(value(&state, r#"palisade_watch_last_event_timestamp_seconds{resource="pods"}"#), "1700000000.0");
     assert_eq!(value(&state, r#"palisade_watch_errors_total{resource="pods"}"#), "3");
     assert_eq!(value(&state, r#"palisade_watch_relists_total{resource="pods"}"#), "2");

@@ -13,6 +13,7 @@ fn state_with(figures_interval: Duration) -> State {
     let watch = |resource: &str, synced: bool| WatchStatus {
         resource: resource.to_owned(),
         synced,
+        connected: synced,
         last_event: synced.then(|| Timestamp::from_second(1_700_000_000).unwrap()),
         errors: 3,
         relists: 2,

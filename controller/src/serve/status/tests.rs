@@ -19,6 +19,7 @@ fn status() -> Status {
             watches: vec![WatchStatus {
                 resource: "pods".to_owned(),
                 synced: true,
+                connected: true,
                 last_event: Some(at(59)),
                 errors: 1,
                 relists: 0,
@@ -52,6 +53,15 @@ fn says_what_is_wrong_first() {
     assert!(state(false, true, true).starts_with("not alive"));
     assert!(state(true, false, false).starts_with("waiting"));
     assert!(state(true, true, false).starts_with("failing"));
+}
+
+#[test]
+fn a_watch_that_lost_its_server_says_so() {
+    let mut status = status();
+    status.source.watches[0].connected = false;
+    status.source.watches[0].last_error = Some("connection refused".to_owned());
+    assert!(status.to_string().contains("pods: synced, not connected, 1 errors"), "{status}");
+    assert!(status.to_string().ends_with(", failing: connection refused\n"), "{status}");
 }
 
 #[test]

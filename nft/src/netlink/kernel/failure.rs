@@ -66,3 +66,23 @@ pub(super) fn owner(port: u32) -> Owner {
     let process = fs::read_to_string(format!("/proc/{port}/comm")).ok();
     Owner { port, process: process.map(|name| name.trim_end().to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said_of(errno: i32) -> String {
+        unreachable_because(&io::Error::from_raw_os_error(errno)).map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_kernel_without_nftables_is_told_from_a_missing_right() {
+        for errno in [libc::EINVAL, libc::EPROTONOSUPPORT, libc::EAFNOSUPPORT, libc::EOPNOTSUPP] {
+            assert!(said_of(errno).starts_with("this kernel has no nf_tables"), "{errno}");
+        }
+        for errno in [libc::EPERM, libc::EACCES] {
+            assert!(said_of(errno).starts_with("nftables needs CAP_NET_ADMIN"), "{errno}");
+        }
+        assert_eq!(said_of(libc::ENOBUFS), "");
+    }
+}

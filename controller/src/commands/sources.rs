@@ -1,0 +1,59 @@
+//! Where the commands' objects come from.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use kube::Client;
+use palisade_model::Change;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::cli::SourceArgs;
+use crate::input::Input;
+use crate::manifests;
+use crate::source::{self, Health};
+
+/// How long a command that wants all objects once waits for the API.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All objects as they are now, in an order in which they can be applied.
+pub(super) fn snapshot(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
+    match &args.manifests {
+        Some(directory) => Ok(manifests::read(directory, node)?.into_changes().collect()),
+        None => of_cluster(args, node),
+    }
+}
+
+/// Where everything that waits runs: sources and servers. The thread that enforces is not among them.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().context("cannot start the runtime")
+}
+
+pub(super) async fn client(args: &SourceArgs) -> anyhow::Result<Client> {
+    Ok(source::client(args.kubeconfig.as_deref().map(Path::new), args.context.as_deref()).await?)
+}
+
+fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
+    let runtime = runtime()?;
+    let client = runtime.block_on(client(args))?;
+    let (inputs, receiver) = mpsc::channel();
+    let health = Health::default();
+    runtime.spawn(source::run(client, node.to_owned(), inputs, health.clone()));
+    let mut objects = Vec::new();
+    loop {
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(Input::Changes(changes)) => objects.extend(changes),
+            Ok(Input::Synced) => return Ok(objects),
+            Ok(Input::Disturbed(_) | Input::Stop) => {}
+            Err(_) => bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health)),
+        }
+    }
+}
+
+fn failures(health: &Health) -> String {
+    let watches = health.watches();
+    let failures =
+        watches.iter().filter_map(|(resource, state)| Some(format!("; {resource}: {}", state.last_error.as_ref()?)));
+    failures.collect()
+}

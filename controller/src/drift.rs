@@ -1,0 +1,52 @@
+//! Notices what others do to our table, where the kernel lets them.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use palisade_nft::{Event, Monitor, Name};
+
+use crate::input::Input;
+
+/// Tells the agent, on a thread of its own, whenever somebody but `own_port` changes `table`, or may have.
+///
+/// # Errors
+/// Where changes cannot be listened for.
+pub fn watch(table: Name, own_port: u32, inputs: Sender<Input>) -> io::Result<()> {
+    let monitor = Monitor::open(table)?;
+    thread::Builder::new().name("drift".to_owned()).spawn(move || listen(monitor, own_port, &inputs))?;
+    Ok(())
+}
+
+fn listen(mut monitor: Monitor, own_port: u32, inputs: &Sender<Input>) {
+    loop {
+        let by = match monitor.try_next() {
+            Ok(Some(Event::NewGeneration { port, pid, process, touched: true, .. })) if port != own_port => {
+                format!("process {pid} ({process})")
+            }
+            Ok(Some(Event::NewGeneration { .. })) => continue,
+            Ok(Some(Event::Lost)) => "events were lost".to_owned(),
+            Ok(None) => match wait(&monitor) {
+                Ok(()) => continue,
+                Err(error) => {
+                    return tracing::error!(%error, "changes by others are noticed by the periodic check alone");
+                }
+            },
+            Err(error) => return tracing::error!(%error, "changes by others are noticed by the periodic check alone"),
+        };
+        if inputs.send(Input::Disturbed(by)).is_err() {
+            return;
+        }
+    }
+}
+
+fn wait(monitor: &Monitor) -> nix::Result<()> {
+    let mut ready = [PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut ready, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,144 @@
+//! Kubernetes objects, as far as we use them: unknown and unused fields are skipped while decoding.
+//!
+//! A pod from the API server has thousands of bytes that policy never looks at, and a cluster has 150,000 of them.
+//! Names are those of the API, and what may be missing or `null` there is an `Option` here. The spec of a
+//! NetworkPolicy is used as a whole, so it is the generated type.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::Deserialize;
+
+/// `v1` Pod.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Pod {
+    pub metadata: Metadata,
+    pub spec: Option<PodSpec>,
+    pub status: Option<PodStatus>,
+}
+
+/// `v1` Namespace.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Namespace {
+    pub metadata: Metadata,
+}
+
+/// `networking.k8s.io/v1` NetworkPolicy.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct NetworkPolicy {
+    pub metadata: Metadata,
+    pub spec: Option<NetworkPolicySpec>,
+}
+
+/// `ObjectMeta`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Metadata {
+    pub name: Option<String>,
+    pub namespace: Option<String>,
+    pub uid: Option<String>,
+    pub generation: Option<i64>,
+    pub resource_version: Option<String>,
+    pub labels: Option<BTreeMap<String, String>>,
+    pub creation_timestamp: Option<Time>,
+    pub deletion_timestamp: Option<Time>,
+}
+
+/// `PodSpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct PodSpec {
+    pub node_name: Option<String>,
+    pub host_network: Option<bool>,
+    pub containers: Option<Vec<Container>>,
+    pub init_containers: Option<Vec<Container>>,
+}
+
+/// `Container`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Container {
+    pub restart_policy: Option<String>,
+    pub ports: Option<Vec<ContainerPort>>,
+}
+
+/// `ContainerPort`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct ContainerPort {
+    pub name: Option<String>,
+    pub protocol: Option<String>,
+    pub container_port: i32,
+}
+
+/// `PodStatus`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct PodStatus {
+    pub phase: Option<String>,
+    #[serde(rename = "podIP")]
+    pub pod_ip: Option<String>,
+    #[serde(rename = "podIPs")]
+    pub pod_ips: Option<Vec<Address>>,
+    #[serde(rename = "hostIP")]
+    pub host_ip: Option<String>,
+    #[serde(rename = "hostIPs")]
+    pub host_ips: Option<Vec<Address>>,
+}
+
+/// `PodIP` and `HostIP`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Address {
+    pub ip: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_used_is_decoded() {
+        let pod: Pod = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": 2,
+                "creationTimestamp": "2026-01-02T03:04:05Z", "annotations": {"a": "b"}, "labels": null,
+                "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}],
+            },
+            "spec": {
+                "nodeName": "n1", "affinity": {}, "hostNetwork": false, "initContainers": null,
+                "containers": [{"name": "c", "image": "i", "ports": [{"name": "http", "containerPort": 80}]}],
+            },
+            "status": {
+                "phase": "Running", "conditions": [], "podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}],
+                "hostIP": "192.0.2.1", "hostIPs": [{"ip": "192.0.2.1"}, {"ip": "fd00::1"}],
+            },
+        }))
+        .unwrap();
+        let (spec, status) = (pod.spec.unwrap(), pod.status.unwrap());
+        assert_eq!(pod.metadata.creation_timestamp.unwrap().0.as_second(), 1_767_323_045);
+        assert_eq!((pod.metadata.generation, pod.metadata.labels), (Some(2), None));
+        assert_eq!((spec.node_name.as_deref(), spec.host_network), (Some("n1"), Some(false)));
+        assert_eq!(spec.containers.unwrap()[0].ports.as_ref().unwrap()[0].container_port, 80);
+        assert_eq!((status.pod_ips.unwrap().len(), status.host_ips.unwrap()[1].ip.as_str()), (1, "fd00::1"));
+        assert_eq!((status.pod_ip.as_deref(), status.host_ip.as_deref()), (Some("10.0.0.1"), Some("192.0.2.1")));
+    }
+
+    #[test]
+    fn an_object_may_be_almost_empty() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "web"}})).unwrap();
+        assert!(pod.spec.is_none() && pod.status.is_none());
+    }
+}

@@ -1,0 +1,84 @@
+//! The Kubernetes source: watches of Pods, Namespaces and NetworkPolicies, as [`Change`]s.
+//!
+//! Every watch lists and follows by itself ([`watch`]); what it sees becomes changes ([`tracker`]), which are sent to
+//! the agent in the order in which they came, as many at once as there are.
+//!
+//! Invariants:
+//! - [`Input::Synced`] is sent once, when every watch has listed everything.
+//! - An API that is away, slow, or refuses, changes nothing: nothing is withdrawn that the API has not said is gone.
+//! - Objects are not kept here: of a pod only its name.
+
+mod client;
+mod failure;
+mod health;
+mod kind;
+mod known;
+mod tracker;
+mod watch;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+use kube::Client;
+use palisade_model::Change;
+
+pub use client::{ConnectError, client};
+pub use health::{Health, WatchState};
+use watch::Watcher;
+
+use crate::events::recorder;
+use crate::input::Input;
+use crate::objects::{Namespace, NetworkPolicy, Pod};
+
+/// Feeds `inputs` from the API server until nobody receives them any more. What fails is logged, shown in `health`, and
+/// tried again for ever.
+///
+/// `node` names this agent in the Events that it writes. Everything runs within the returned future, none of it blocks.
+pub async fn run(client: Client, node: String, inputs: Sender<Input>, health: Health) {
+    let (recorder, recording) = recorder(client.clone(), node);
+    let feed = Feed { inputs, unsynced: Arc::new(AtomicUsize::new(WATCHES)) };
+    let pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
+    let namespaces = Watcher::<Namespace>::new(client.clone(), feed.clone(), health.namespaces(), recorder.clone());
+    let policies = Watcher::<NetworkPolicy>::new(client, feed, health.policies(), recorder);
+    tokio::select! {
+        Closed = pods.run() => {}
+        Closed = namespaces.run() => {}
+        Closed = policies.run() => {}
+        () = recording => {}
+    }
+}
+
+const WATCHES: usize = 3;
+
+/// The way to the agent.
+#[derive(Clone, Debug)]
+struct Feed {
+    inputs: Sender<Input>,
+    /// How many watches have not listed everything yet.
+    unsynced: Arc<AtomicUsize>,
+}
+
+/// Nobody receives any more.
+#[derive(Clone, Copy, Debug)]
+struct Closed;
+
+impl Feed {
+    fn changes(&self, changes: Vec<Change>) -> Result<(), Closed> {
+        if changes.is_empty() { Ok(()) } else { self.send(Input::Changes(changes)) }
+    }
+
+    /// To be called once by each watch, when it has sent all that it listed.
+    fn synced(&self) -> Result<(), Closed> {
+        let last = self.unsynced.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last { self.send(Input::Synced) } else { Ok(()) }
+    }
+
+    fn send(&self, input: Input) -> Result<(), Closed> {
+        self.inputs.send(input).map_err(|_| Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! What happens when the API server fails: nothing, until it is back.
+
+use super::fake::{Answer, Api, Step, complete, event, page, status};
+use super::*;
+
+fn listed(names: &[&str], version: &str) -> Vec<Step> {
+    let objects = names.iter().map(|name| event("ADDED", &pod(name, 1)));
+    objects.chain([Step::Line(complete(version))]).collect()
+}
+
+/// A list of `names` as of `version`, then `steps`.
+fn stream(names: &[&str], version: &str, steps: impl IntoIterator<Item = Step>) -> Answer {
+    Answer::Stream(listed(names, version).into_iter().chain(steps).collect())
+}
+
+fn versions(api: &Api) -> Vec<String> {
+    api.asked("pods").iter().map(|asked| asked.query["resourceVersion"].clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_watch_goes_on_where_it_was() {
+    let api = Api::default();
+    let bookmark = json!({"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": {"resourceVersion": "12"}}});
+    api.script(
+        "pods",
+        [
+            stream(&["a"], "7", [event("ADDED", &pod("b", 9)), Step::Cut]),
+            Answer::Stream(vec![event("ADDED", &pod("c", 11)), Step::Text("{\"type\":\"ADDED\",\"obj"), Step::Cut]),
+            Answer::Stream(vec![Step::Line(bookmark), Step::Pause(SOON), Step::Cut]),
+            Answer::Stream(vec![event("DELETED", &pod("a", 13)), Step::Hold]),
+        ],
+    );
+    let source = Source::start(&api);
+    assert_eq!(source.within(RETRY).await, "+shop/a +shop/b +shop/c -shop/a synced");
+    assert_eq!(versions(&api), ["", "9", "11", "12"]);
+    let state = &source.health.watches()[0].1;
+    assert!(state.connected);
+    assert_eq!((state.lists, state.errors, &state.last_error), (1, 3, &None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_ends_in_time_is_no_error() {
+    let api = Api::default();
+    let its_time = Step::Pause(Duration::from_secs(180));
+    api.script("pods", [stream(&[], "7", [its_time]), Answer::Stream(vec![Step::Hold])]);
+    let source = Source::start(&api);
+    source.within(Duration::from_secs(181)).await;
+    assert_eq!(versions(&api), ["", "7"]);
+    assert_eq!(source.health.watches()[0].1.errors, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_version_is_listed_again() {
+    let in_the_stream = Answer::Stream(vec![Step::Line(json!({"type": "ERROR", "object": status(410)}))]);
+    for gone in [Answer::Status(410), in_the_stream] {
+        let api = Api::default();
+        api.script(
+            "pods",
+            [
+                stream(&["a", "b"], "7", [Step::Cut]),
+                gone,
+                Answer::Stream([vec![event("ADDED", &pod("c", 1)), Step::Pause(RETRY)], listed(&["b"], "20")].concat()),
+                Answer::Stream(vec![Step::Hold]),
+            ],
+        );
+        let source = Source::start(&api);
+        assert_eq!(source.within(RETRY).await, "+shop/a +shop/b +shop/c synced");
+        assert_eq!(source.within(2 * RETRY).await, "+shop/b -shop/a");
+        assert_eq!(versions(&api)[..3], ["", "7", ""]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_cut_withdraws_nothing() {
+    let api = Api::default();
+    api.script(
+        "pods",
+        [
+            stream(&["a", "b"], "7", [Step::Cut]),
+            Answer::Status(410),
+            Answer::Stream(vec![event("ADDED", &pod("a", 3)), Step::Cut]),
+            Answer::Stream(vec![event("ADDED", &pod("a", 3))]),
+            stream(&["a"], "20", [Step::Hold]),
+        ],
+    );
+    let source = Source::start(&api);
+    assert_eq!(source.within(4 * RETRY).await, "+shop/a +shop/b +shop/a +shop/a +shop/a -shop/b synced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_does_one_whose_pages_expire() {
+    let api = Api::default();
+    let all = page(&[pod("a", 3), pod("b", 4)], "7", "");
+    let cut = Answer::Stream(vec![Step::Cut]);
+    api.script("pods", [Answer::Status(422), all, cut, Answer::Status(410)]);
+    api.script("pods", [page(&[pod("a", 3)], "7", "more"), Answer::Status(410), page(&[pod("a", 3)], "30", "")]);
+    let source = Source::start(&api);
+    assert_eq!(source.within(4 * RETRY).await, "+shop/a +shop/b +shop/a +shop/a -shop/b synced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_away_changes_nothing() {
+    let api = Api::default();
+    api.script("pods", [stream(&["a"], "7", [Step::Pause(RETRY), Step::Cut])]).otherwise("pods", Answer::Refused);
+    let source = Source::start(&api);
+    assert_eq!(source.within(SOON).await, "+shop/a synced");
+    assert_eq!(source.within(Duration::from_secs(3600)).await, "");
+    let asked = api.asked("pods").len();
+    assert!((60..150).contains(&asked), "{asked} requests in an hour");
+    let state = source.health.watches()[0].1.clone();
+    assert!(state.synced && !state.connected);
+    assert!(state.last_error.unwrap().contains("connection refused"));
+
+    api.otherwise("pods", Answer::Stream(vec![event("DELETED", &pod("a", 8)), Step::Hold]));
+    assert_eq!(source.within(Duration::from_secs(61)).await, "-shop/a");
+    assert_eq!(versions(&api).last().unwrap(), "7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rights_that_are_taken_away_change_nothing() {
+    for code in [401, 403] {
+        let api = Api::default();
+        api.script("pods", [stream(&["a"], "7", [Step::Cut]), Answer::Status(code), Answer::Status(code)]);
+        api.otherwise("pods", Answer::Stream(vec![event("ADDED", &pod("b", 8)), Step::Hold]));
+        let source = Source::start(&api);
+        assert_eq!(source.within(4 * RETRY).await, "+shop/a +shop/b synced");
+        assert_eq!(versions(&api), ["", "7", "7", "7"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_is_asked_again() {
+    let api = Api::default();
+    api.script("pods", [Answer::Nothing, stream(&["a"], "7", [Step::Hold])]);
+    let source = Source::start(&api);
+    assert_eq!(source.within(Duration::from_secs(100)).await, "+shop/a synced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_connection_is_noticed() {
+    let api = Api::default();
+    let after = Answer::Stream(vec![event("ADDED", &pod("b", 8)), Step::Hold]);
+    api.script("pods", [stream(&["a"], "7", [Step::Hold]), after]);
+    let source = Source::start(&api);
+    assert_eq!(source.within(SOON).await, "+shop/a synced");
+    assert_eq!(source.within(Duration::from_secs(296)).await, "+shop/b");
+    assert_eq!(versions(&api)[..2], ["", "7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_list_is_waited_for() {
+    let api = Api::default();
+    let slowly = (0..20).flat_map(|i| [event("ADDED", &pod(&i.to_string(), 1)), Step::Pause(Duration::from_secs(10))]);
+    api.script("pods", [Answer::Stream(slowly.chain([Step::Line(complete("7")), Step::Hold]).collect())]);
+    let source = Source::start(&api);
+    let seen = source.within(Duration::from_secs(199)).await;
+    assert!(seen.ends_with("+shop/19"), "{seen}");
+    assert_eq!(source.within(Duration::from_secs(2)).await, "synced");
+    assert_eq!(api.asked("pods").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_is_survived() {
+    let api = Api::default();
+    let lines = vec![Step::Text("<html>\n"), event("ADDED", &pod("b", 9)), Step::Hold];
+    api.script("pods", [stream(&["a"], "7", [Step::Cut]), Answer::Stream(lines)]);
+    api.otherwise("pods", Answer::Stream(vec![event("ADDED", &pod("b", 9)), Step::Hold]));
+    let source = Source::start(&api);
+    assert_eq!(source.within(2 * RETRY).await, "+shop/a +shop/b synced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_when_nobody_listens() {
+    let api = Api::default();
+    api.script("pods", [stream(&["a"], "7", [Step::Pause(RETRY), event("ADDED", &pod("b", 9)), Step::Hold])]);
+    let Source { inputs, task, .. } = Source::start(&api);
+    sleep(SOON).await;
+    drop(inputs);
+    tokio::time::timeout(2 * RETRY, task).await.unwrap().unwrap();
+}

@@ -1,0 +1,73 @@
+mod fake;
+mod faults;
+mod lists;
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use palisade_model::Change;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::{Health, run};
+use crate::input::Input;
+use fake::Api;
+
+/// The source at work, and what came out of it.
+struct Source {
+    inputs: Receiver<Input>,
+    health: Health,
+    task: JoinHandle<()>,
+}
+
+impl Source {
+    fn start(api: &Api) -> Self {
+        let (sender, inputs) = channel();
+        let health = Health::default();
+        let task = tokio::spawn(run(api.client(), "n1".to_owned(), sender, health.clone()));
+        Self { inputs, health, task }
+    }
+
+    /// What comes out within `time`: one text for each input, like `+shop/a -shop/b`.
+    async fn inputs(&self, time: Duration) -> Vec<String> {
+        sleep(time).await;
+        self.inputs.try_iter().map(|input| text(&input)).collect()
+    }
+
+    /// All of them as one text, with `synced` last: where it comes depends on what the other watches do.
+    async fn within(&self, time: Duration) -> String {
+        let mut inputs = self.inputs(time).await;
+        inputs.sort_by_key(|input| input == "synced");
+        inputs.join(" ")
+    }
+}
+
+fn text(input: &Input) -> String {
+    match input {
+        Input::Changes(changes) => changes.iter().map(change).collect::<Vec<_>>().join(" "),
+        Input::Synced => "synced".to_owned(),
+        Input::Disturbed(by) => format!("disturbed by {by}"),
+        Input::Stop => "stop".to_owned(),
+    }
+}
+
+fn change(change: &Change) -> String {
+    match change {
+        Change::Pod(pod) => format!("+{}", pod.id),
+        Change::PodGone(id) | Change::PolicyGone(id) => format!("-{id}"),
+        Change::Namespace(namespace) => format!("+{}", namespace.name),
+        Change::NamespaceGone(name) => format!("-{name}"),
+        Change::Policy(policy) => format!("+{}", policy.id),
+    }
+}
+
+/// Time for what needs no waiting.
+const SOON: Duration = Duration::from_millis(10);
+/// Time for the first pauses between repetitions, and not for much more.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// A pod of namespace `shop`.
+fn pod(name: &str, version: u32) -> Value {
+    json!({"metadata": {"namespace": "shop", "name": name, "resourceVersion": version.to_string()}})
+}

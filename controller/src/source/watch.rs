@@ -1,0 +1,314 @@
+//! Lists and follows one kind, for ever.
+//!
+//! Lists are consistent reads, streamed where the server can (`sendInitialEvents`), in pages otherwise: neither a start
+//! nor a relist goes back to a state older than what was seen before, as a list from a lagging server's cache would.
+//!
+//! Invariants:
+//! - A cut watch goes on from the version seen last; only an expired version, or none, leads to a list.
+//! - What is listed is applied at once, what is gone is withdrawn when the list is complete: an API that goes away
+//!   changes nothing, and a relist holds no second copy of the cluster.
+//! - Every wait has an end, and every repetition a pause that grows, with jitter.
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures::{AsyncBufReadExt, Stream, StreamExt};
+use kube::Client;
+use kube::api::{ListParams, WatchParams};
+use kube::core::Request;
+use palisade_model::Change;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::failure::Failure;
+use super::health::WatchHealth;
+use super::kind::Kind;
+use super::tracker::{Complaint, Seen, Tracker};
+use super::wire::{Arrived, Event, Page};
+use super::{Closed, Feed};
+use crate::events::{Recorder, Warning};
+
+/// Objects a page.
+const PAGE: u32 = 500;
+/// Events that are taken together, where as many are there.
+const BATCH: usize = 256;
+/// How long the first byte of an answer may take. The API server gives up on a list after a minute by itself.
+const ANSWER_LIMIT: Duration = Duration::from_secs(90);
+/// How long a streamed list may pause.
+const LIST_PAUSE_LIMIT: Duration = Duration::from_secs(60);
+/// How long a watch is asked to last, in seconds: not all end at once.
+const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 180..=290;
+/// How much later than asked for the server may end it: then the connection is dead.
+const WATCH_MARGIN: Duration = Duration::from_secs(5);
+/// A watch that ends sooner was cut, even if it was ended in order.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+
+/// Lists and follows one kind.
+pub(super) struct Watcher<K> {
+    client: Client,
+    feed: Feed,
+    health: WatchHealth,
+    recorder: Recorder,
+    tracker: Tracker<K>,
+    strategy: Strategy,
+    /// Where to go on; `None`: with a list.
+    version: Option<String>,
+    /// What was seen and not sent yet.
+    changes: Vec<Change>,
+    synced: bool,
+    failing: bool,
+    backoff: ExponentialBackoff,
+}
+
+/// How to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strategy {
+    Stream,
+    Pages,
+}
+
+/// A streamed list is being sent, or is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Listing,
+    Following,
+}
+
+impl<K: Kind> Watcher<K> {
+    pub(super) fn new(client: Client, feed: Feed, health: WatchHealth, recorder: Recorder) -> Self {
+        Self {
+            client,
+            feed,
+            health,
+            recorder,
+            tracker: Tracker::default(),
+            strategy: Strategy::Stream,
+            version: None,
+            changes: Vec::new(),
+            synced: false,
+            failing: false,
+            backoff: backoff(),
+        }
+    }
+
+    /// Returns when nobody receives any more.
+    pub(super) async fn run(mut self) -> Closed {
+        loop {
+            let failure = match self.request().await {
+                Ok(()) => continue,
+                Err(Failure::Closed) => return Closed,
+                Err(failure) => failure,
+            };
+            self.failed(&failure);
+            let pause = self.backoff.next().unwrap_or(LONGEST_PAUSE);
+            sleep(pause.max(failure.retry_after())).await;
+        }
+    }
+
+    /// Makes one request and takes in all that it brings.
+    async fn request(&mut self) -> Result<(), Failure> {
+        match (self.version.clone(), self.strategy) {
+            (None, Strategy::Pages) => self.list().await,
+            (version, _) => self.stream(version).await,
+        }
+    }
+
+    /// Lists page by page.
+    async fn list(&mut self) -> Result<(), Failure> {
+        self.begin();
+        let mut token = None;
+        loop {
+            let params = ListParams { limit: Some(PAGE), continue_token: token, ..ListParams::default() };
+            let request = Request::new(K::PATH).list(&params).map_err(kube::Error::BuildRequest)?;
+            let page: Page<K> = answer(self.client.request(request)).await?;
+            self.health.contact();
+            token = page.token();
+            let version = page.version();
+            page.items.into_iter().flatten().for_each(|object| self.seen(object));
+            self.flush()?;
+            if token.is_none() {
+                let version = version.ok_or(Failure::NoVersion)?;
+                self.complete()?;
+                self.advance(Some(version));
+                return Ok(());
+            }
+        }
+    }
+
+    /// Follows from `version`; without one lists first, on the same stream.
+    async fn stream(&mut self, version: Option<String>) -> Result<(), Failure> {
+        let mut phase = if version.is_some() { Phase::Following } else { Phase::Listing };
+        if phase == Phase::Listing {
+            self.begin();
+        }
+        let opened = Instant::now();
+        let seconds = fastrand::u32(WATCH_SECONDS);
+        let lines = self.open(phase, version, seconds).await?;
+        let mut batches = pin!(lines.ready_chunks(BATCH));
+        if phase == Phase::Following {
+            self.following();
+        }
+        loop {
+            let limit = match phase {
+                Phase::Listing => LIST_PAUSE_LIMIT,
+                Phase::Following => Duration::from_secs(seconds.into()) + WATCH_MARGIN,
+            };
+            let Some(lines) = timeout(limit, batches.next()).await.map_err(|_| Failure::Silent(limit))? else {
+                let in_time = phase == Phase::Following && opened.elapsed() >= SHORTEST_WATCH;
+                return if in_time { Ok(()) } else { Err(Failure::Cut) };
+            };
+            self.health.contact();
+            let taken = lines.into_iter().try_for_each(|line| self.line(line, &mut phase));
+            self.flush()?;
+            taken?;
+        }
+    }
+
+    async fn open(
+        &self,
+        phase: Phase,
+        version: Option<String>,
+        seconds: u32,
+    ) -> Result<impl Stream<Item = io::Result<String>> + use<K>, Failure> {
+        let params = WatchParams {
+            timeout: Some(seconds),
+            send_initial_events: phase == Phase::Listing,
+            ..WatchParams::default()
+        };
+        let version = version.unwrap_or_default();
+        let request = Request::new(K::PATH).watch(&params, &version).map_err(kube::Error::BuildRequest)?;
+        Ok(answer(self.client.request_stream(request)).await?.lines())
+    }
+
+    fn line(&mut self, line: io::Result<String>, phase: &mut Phase) -> Result<(), Failure> {
+        let line = line.map_err(Failure::Connection)?;
+        let version = match Event::<K>::parse(&line).map_err(Failure::Garbled)? {
+            Event::Seen(object) => {
+                let version = object.metadata().resource_version.clone();
+                self.seen(object);
+                version
+            }
+            Event::Gone(object) => {
+                self.changes.extend(self.tracker.gone(object.metadata()));
+                self.note_event();
+                object.metadata().resource_version.clone()
+            }
+            Event::Bookmark { version, list_complete } => {
+                if *phase == Phase::Listing && list_complete {
+                    *phase = Phase::Following;
+                    self.complete()?;
+                    self.following();
+                }
+                version
+            }
+            Event::Error(status) => return Err(Failure::Status(status)),
+        };
+        if *phase == Phase::Following {
+            self.advance(version);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self) {
+        self.tracker.begin();
+        self.health.listing();
+    }
+
+    fn seen(&mut self, object: Arrived<K>) {
+        let Seen { change, complaint } = self.tracker.seen(object);
+        if let Some(complaint) = complaint {
+            self.complain(&complaint);
+        }
+        self.changes.extend(change);
+        self.note_event();
+    }
+
+    fn flush(&mut self) -> Result<(), Closed> {
+        self.feed.changes(std::mem::take(&mut self.changes))
+    }
+
+    /// The list is complete.
+    fn complete(&mut self) -> Result<(), Closed> {
+        let withdrawn = self.tracker.finish();
+        tracing::info!(kind = K::KIND, objects = self.tracker.objects(), withdrawn = withdrawn.len(), "listed");
+        self.changes.extend(withdrawn);
+        self.flush()?;
+        self.note_objects();
+        self.health.listed();
+        if std::mem::replace(&mut self.synced, true) { Ok(()) } else { self.feed.synced() }
+    }
+
+    /// The watch got further: what failed before is over.
+    fn advance(&mut self, version: Option<String>) {
+        if let Some(version) = version.filter(|version| !version.is_empty()) {
+            self.version = Some(version);
+            self.backoff = backoff();
+        }
+    }
+
+    fn following(&mut self) {
+        self.health.following();
+        if std::mem::take(&mut self.failing) {
+            tracing::info!(kind = K::KIND, "following the API server again");
+        }
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        let listing = self.version.is_none();
+        if failure.expired() {
+            self.version = None;
+        }
+        if listing && failure.refuses_streaming() && self.strategy == Strategy::Stream {
+            tracing::info!(kind = K::KIND, %failure, "the API server does not stream lists: listing page by page");
+            self.strategy = Strategy::Pages;
+            return;
+        }
+        self.health.failed(failure);
+        if std::mem::replace(&mut self.failing, true) {
+            tracing::debug!(kind = K::KIND, %failure, "watch still failing");
+        } else {
+            tracing::warn!(kind = K::KIND, %failure, "watch failed, will try again; what was enforced stays");
+        }
+    }
+
+    fn complain(&self, complaint: &Complaint) {
+        let Complaint { id, version, problems } = complaint;
+        let fields: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let kind = K::KIND;
+        tracing::warn!(kind, %id, uid = version.uid, generation = version.generation, ?fields, "not understood, left out");
+        if K::WITH_EVENTS {
+            self.recorder.report(warning(complaint));
+        }
+    }
+
+    fn note_event(&self) {
+        self.health.event();
+        self.note_objects();
+    }
+
+    fn note_objects(&self) {
+        self.health.objects(self.tracker.objects(), self.tracker.objects_with_problems());
+    }
+}
+
+fn warning(complaint: &Complaint) -> Warning {
+    let Complaint { id, version, problems } = complaint.clone();
+    Warning { policy: id, uid: version.uid, generation: version.generation, problems }
+}
+
+async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    Ok(timeout(ANSWER_LIMIT, request).await.map_err(|_| Failure::NoAnswer(ANSWER_LIMIT))??)
+}
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// 400 ms, doubling to 30 s; each up to twice as long at random.
+fn backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(400))
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

@@ -1,0 +1,359 @@
+//! `palisade` as a program, as far as it needs no kernel: usage, help, completions, `render` and `explain`.
+#![allow(clippy::unwrap_used, reason = "all of this is tests")]
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const COMMANDS: [&str; 8] = ["run", "render", "diff", "explain", "status", "log-level", "cleanup", "completions"];
+
+/// `db` takes connections of `web` alone: at 5432, and at the port that it calls `metrics`. `web` may send to `db` alone.
+const SHOP: &str = "
+{kind: Namespace, apiVersion: v1, metadata: {name: shop}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: shop, labels: {app: web}}, spec: {nodeName: a},
+ status: {podIPs: [{ip: 10.0.0.1}, {ip: 'fd00::1'}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: db, namespace: shop, labels: {app: db}}, spec: {nodeName: b, containers: [{name: c,
+ ports: [{name: metrics, containerPort: 9187}, {name: dns, containerPort: 53, protocol: UDP}]}]},
+ status: {podIPs: [{ip: 10.0.1.1}, {ip: 'fd00:1::1'}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: open, namespace: shop, labels: {app: open}}, status: {podIPs: [{ip: 10.0.0.3}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: done, namespace: shop}, status: {phase: Succeeded, podIPs: [{ip: 10.0.0.4}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: new, namespace: shop}}
+---
+{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: db, namespace: shop}, spec: {
+ podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: 1}], from: [{ipBlock: {cidr: 192.0.2.0/24}}]},
+  {from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}, {port: metrics}]}]}}
+---
+{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: web, namespace: shop}, spec: {
+ podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: db}}}]}]}}
+---
+{kind: Service, apiVersion: v1, metadata: {name: db, namespace: shop}}
+";
+
+struct Directory(TempDir);
+
+impl Directory {
+    fn of(manifests: &str) -> Self {
+        let directory = Self(TempDir::new().unwrap());
+        fs::write(directory.0.path().join("shop.yaml"), manifests).unwrap();
+        directory
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
+    fn explain(&self, arguments: &[&str]) -> Output {
+        palisade().args(["explain", "--manifests"]).arg(self.path()).args(arguments).output().unwrap()
+    }
+}
+
+fn palisade() -> Command {
+    let mut palisade = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    palisade.env_remove("NODE_NAME").env_remove("PALISADE_LOG");
+    palisade
+}
+
+fn run(arguments: &[&str]) -> Output {
+    palisade().args(arguments).output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What it said on stderr; on stdout it says nothing.
+#[track_caller]
+fn fails(output: &Output, code: i32) -> String {
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()),
+        (Some(code), ""),
+        "{output:?}"
+    );
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[track_caller]
+fn says(message: &str, words: &[&str]) {
+    for word in words {
+        assert!(message.contains(word), "`{word}` is not in:\n{message}");
+    }
+}
+
+mod usage {
+    use super::*;
+
+    #[test]
+    fn help_tells_all_commands_and_exit_codes() {
+        let help = succeeds(&run(&["--help"]));
+        says(&help, &COMMANDS);
+        says(&help, &["Exit codes: 0 done, 1 the work failed, 2 wrong usage", "--manifests dir"]);
+    }
+
+    #[test]
+    fn every_command_has_help() {
+        for command in COMMANDS {
+            let help = succeeds(&run(&[command, "--help"]));
+            says(&help, &["Usage: palisade", command, "--log-level"]);
+        }
+    }
+
+    #[test]
+    fn version_is_printed() {
+        assert_eq!(succeeds(&run(&["--version"])), format!("palisade {}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn wrong_usage_exits_with_2() {
+        let cases: [&[&str]; 10] = [
+            &[],
+            &["enforce"],
+            &["run", "--manifests", "dir"],
+            &["render", "--manifests", "dir"],
+            &["run", "--manifests", "dir", "--node-name", "n", "--twice"],
+            &["explain", "--manifests", "dir", "--from", "web", "--to", "shop/db", "--port", "1"],
+            &["explain", "--manifests", "dir", "--from", "1.2.3.4", "--to", "a/b", "--port", "1", "--protocol", "GRE"],
+            &["run", "--manifests", "dir", "--node-name", "n", "--kubeconfig", "file"],
+            &["status", "-o", "xml"],
+            &["--log-level", "a=b=c", "status"],
+        ];
+        for arguments in cases {
+            let message = fails(&run(arguments), 2);
+            assert!(!message.is_empty(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        says(&fails(&run(&["run", "--manifests", "dir"]), 2), &["--node-name"]);
+        let explain = ["explain", "--manifests", "dir", "--to", "shop/db", "--port", "1", "--from", "web"];
+        says(&fails(&run(&explain), 2), &["web", "neither an IP address nor NAMESPACE/POD"]);
+    }
+
+    #[test]
+    fn completions_are_scripts() {
+        for shell in ["bash", "zsh", "fish"] {
+            let script = succeeds(&run(&["completions", shell]));
+            says(&script, &COMMANDS);
+        }
+        let script = run(&["completions", "bash"]).stdout;
+        let mut bash = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+        bash.stdin.take().unwrap().write_all(&script).unwrap();
+        assert!(bash.wait().unwrap().success());
+        assert_eq!(run(&["completions", "tcsh"]).status.code(), Some(2));
+    }
+
+    /// As by `palisade render … | head`.
+    #[test]
+    fn a_reader_that_leaves_is_no_panic() {
+        let directory = Directory::of(SHOP);
+        let mut render = palisade();
+        render.args(["render", "--node-name", "a", "--manifests"]).arg(directory.path());
+        let mut completions = palisade();
+        completions.args(["completions", "bash"]);
+        for mut command in [render, completions] {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let output = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert!(!message.contains("panicked"), "{message}");
+            assert_eq!(output.status.code(), Some(1), "{message}");
+        }
+    }
+}
+
+mod render {
+    use super::*;
+
+    fn render(manifests: &str, node: &str) -> Output {
+        let directory = Directory::of(manifests);
+        palisade().args(["render", "--node-name", node, "--manifests"]).arg(directory.path()).output().unwrap()
+    }
+
+    #[test]
+    fn the_node_decides_which_pods_are_judged() {
+        let [a, b] = ["a", "b"].map(|node| succeeds(&render(SHOP, node)));
+        assert!(a.contains("pod-egress-shop-web-") && !a.contains("pod-ingress-shop-db-"), "{a}");
+        assert!(b.contains("pod-ingress-shop-db-") && !b.contains("pod-egress-shop-web-"), "{b}");
+    }
+
+    #[test]
+    fn the_node_may_come_from_the_environment() {
+        let directory = Directory::of(SHOP);
+        let output =
+            palisade().env("NODE_NAME", "b").args(["render", "--manifests"]).arg(directory.path()).output().unwrap();
+        assert_eq!(succeeds(&output), succeeds(&render(SHOP, "b")));
+    }
+
+    #[test]
+    fn mistakes_lead_to_the_field() {
+        let typo = SHOP.replace("cidr: 192.0.2.0/24", "cidr: 192.0.2.0/33");
+        let message = fails(&render(&typo, "a"), 1);
+        says(
+            &message,
+            &["error: ", "shop.yaml:", "(document 7): NetworkPolicy shop/db: spec.ingress[0].from[0].ipBlock.cidr: "],
+        );
+    }
+}
+
+mod explain {
+    use super::*;
+
+    fn json(arguments: &[&str]) -> Value {
+        let output = Directory::of(SHOP).explain(&[arguments, &["-o", "json"]].concat());
+        serde_json::from_str(&succeeds(&output)).unwrap()
+    }
+
+    fn text(arguments: &[&str]) -> String {
+        succeeds(&Directory::of(SHOP).explain(arguments))
+    }
+
+    fn refused(arguments: &[&str]) -> String {
+        fails(&Directory::of(SHOP).explain(arguments), 1)
+    }
+
+    #[test]
+    fn an_allowed_connection() {
+        let verdict = json(&["--from", "shop/web", "--to", "shop/db", "--port", "5432"]);
+        let expected = json!({
+            "allowed": true,
+            "from": {"address": "10.0.0.1", "pod": "shop/web"},
+            "to": {"address": "10.0.1.1", "pod": "shop/db"},
+            "protocol": "TCP",
+            "port": 5432,
+            "egress": {"isolated": true, "allowed": true, "policies": ["shop/web"], "rule": {"policy": "shop/web", "field": "spec.egress[0]"}},
+            "ingress": {"isolated": true, "allowed": true, "policies": ["shop/db"], "rule": {"policy": "shop/db", "field": "spec.ingress[1]"}},
+        });
+        assert_eq!(verdict, expected);
+        let text = text(&["--from", "shop/web", "--to", "shop/db", "--port", "5432"]);
+        says(
+            &text,
+            &[
+                "allowed: shop/web (10.0.0.1) -> shop/db (10.0.1.1) TCP port 5432\n",
+                "shop/web spec.egress[0]",
+                "shop/db spec.ingress[1]",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_denied_connection() {
+        let verdict = json(&["--from", "shop/open", "--to", "shop/db", "--port", "5432"]);
+        assert_eq!(verdict["allowed"], false);
+        assert_eq!(verdict["egress"], json!({"isolated": false, "allowed": true, "policies": [], "rule": null}));
+        assert_eq!(
+            verdict["ingress"],
+            json!({"isolated": true, "allowed": false, "policies": ["shop/db"], "rule": null})
+        );
+        let text = text(&["--from", "shop/open", "--to", "shop/db", "--port", "5432"]);
+        says(&text, &["DENIED: shop/open", "no policy isolates shop/open", "isolated by shop/db"]);
+    }
+
+    /// A denied connection is an answer, not a failure.
+    #[test]
+    fn the_exit_code_does_not_tell_the_verdict() {
+        assert!(
+            Directory::of(SHOP).explain(&["--from", "shop/open", "--to", "shop/db", "--port", "1"]).status.success()
+        );
+    }
+
+    #[test]
+    fn by_address() {
+        let allowed = |from, to, port| json(&["--from", from, "--to", to, "--port", port])["allowed"].clone();
+        assert_eq!(allowed("192.0.2.9", "shop/db", "1"), true);
+        assert_eq!(allowed("192.0.3.9", "shop/db", "1"), false);
+        assert_eq!(allowed("10.0.0.1", "10.0.1.1", "5432"), true);
+        assert_eq!(allowed("shop/web", "192.0.2.9", "443"), false);
+        assert_eq!(allowed("192.0.2.9", "192.0.2.10", "443"), true);
+        says(&text(&["--from", "192.0.2.9", "--to", "shop/open", "--port", "1"]), &["192.0.2.9 is no pod"]);
+    }
+
+    #[test]
+    fn by_the_name_of_a_port() {
+        let verdict = json(&["--from", "shop/web", "--to", "shop/db", "--port", "metrics"]);
+        assert_eq!((&verdict["allowed"], &verdict["port"]), (&json!(true), &json!(9187)));
+        let verdict = json(&["--from", "shop/web", "--to", "shop/db", "--port", "dns", "--protocol", "udp"]);
+        assert_eq!(
+            (&verdict["allowed"], &verdict["port"], &verdict["protocol"]),
+            (&json!(false), &json!(53), &json!("UDP"))
+        );
+        says(
+            &refused(&["--from", "shop/web", "--to", "shop/db", "--port", "dns"]),
+            &["--port dns", "shop/db", "no TCP port"],
+        );
+        says(
+            &refused(&["--from", "shop/web", "--to", "192.0.2.1", "--port", "dns"]),
+            &["--port dns", "no pod", "number"],
+        );
+        says(&refused(&["--from", "shop/web", "--to", "shop/db", "--port", "70000"]), &["--port 70000"]);
+    }
+
+    #[test]
+    fn icmp_has_no_ports() {
+        let verdict = json(&["--from", "shop/web", "--to", "shop/db", "--protocol", "ICMP"]);
+        assert_eq!(
+            (&verdict["allowed"], &verdict["protocol"], &verdict["port"]),
+            (&json!(false), &json!("ICMP"), &json!(null))
+        );
+        assert_eq!(verdict["egress"]["allowed"], true);
+        says(
+            &refused(&["--from", "shop/web", "--to", "shop/db", "--protocol", "ICMP", "--port", "1"]),
+            &["ICMP has no ports"],
+        );
+        let message = fails(&Directory::of(SHOP).explain(&["--from", "shop/web", "--to", "shop/db"]), 2);
+        says(&message, &["--port is missing"]);
+    }
+
+    #[test]
+    fn in_either_family() {
+        let pair = ["--from", "shop/web", "--to", "shop/db", "--port", "5432", "--family"];
+        let verdict = json(&[&pair[..], &["ipv6"]].concat());
+        assert_eq!((&verdict["from"]["address"], &verdict["allowed"]), (&json!("fd00::1"), &json!(true)));
+        assert_eq!(json(&["--from", "shop/web", "--to", "fd00:1::1", "--port", "5432"])["to"]["pod"], "shop/db");
+        says(
+            &refused(&["--from", "shop/open", "--to", "fd00:1::1", "--port", "1"]),
+            &["no addresses of the same family"],
+        );
+        says(
+            &refused(&["--from", "shop/open", "--to", "shop/db", "--port", "1", "--family", "ipv6"]),
+            &["do not both have an IPv6 address"],
+        );
+    }
+
+    #[test]
+    fn to_itself() {
+        let verdict = json(&["--from", "shop/db", "--to", "shop/db", "--port", "9"]);
+        assert_eq!((&verdict["allowed"], &verdict["pass"]), (&json!(true), &json!("loopback")));
+        says(
+            &text(&["--from", "shop/db", "--to", "shop/db", "--port", "9"]),
+            &["allowed", "a pod always reaches itself"],
+        );
+    }
+
+    #[test]
+    fn of_a_pod_that_is_missing_or_has_no_address() {
+        let from = |pod| refused(&["--from", pod, "--to", "shop/db", "--port", "1"]);
+        says(&from("shop/nobody"), &["error: --from", "there is no pod shop/nobody", "NAMESPACE/POD"]);
+        says(&from("shop/done"), &["pod shop/done has finished"]);
+        says(&from("shop/new"), &["pod shop/new has no address", "status.podIPs"]);
+        says(&refused(&["--from", "shop/web", "--to", "shop/nobody", "--port", "1"]), &["error: --to", "shop/nobody"]);
+    }
+
+    #[test]
+    fn of_manifests_with_a_mistake() {
+        let directory = Directory::of(&SHOP.replace("podSelector: {matchLabels: {app: db}},", "podSelecter: {},"));
+        let message = fails(&directory.explain(&["--from", "shop/web", "--to", "shop/db", "--port", "1"]), 1);
+        says(&message, &["shop.yaml:", "NetworkPolicy shop/db: spec.podSelecter"]);
+    }
+}
