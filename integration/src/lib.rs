@@ -1,1 +1,19 @@
-//! Network namespaces and probes for tests and benchmarks.
+//! Palisade under real packets: pods, nodes and external hosts are network namespaces of one process.
+//!
+//! - [`netns`] builds them: one or two nodes around an underlay, pods behind their nodes, external hosts.
+//! - [`probe`] asks who reaches whom, with packets, all flows at once.
+//! - [`steady`] sends datagrams for as long as something else happens, and knows which arrived.
+//! - [`agent`] runs `palisade` in a node's namespace.
+//! - [`apiserver`] is a real Kubernetes API for agents that watch one.
+//! - [`cases`] plays the conformance cases with the three of them.
+//!
+//! Everything lives in anonymous namespaces that only file descriptors hold: nothing touches the machine's own network,
+//! and nothing is left behind, even when the process is killed. It needs CAP_SYS_ADMIN and CAP_NET_ADMIN
+//! (root, or `unshare --user --map-root-user --net --mount`).
+
+pub mod agent;
+pub mod apiserver;
+pub mod cases;
+pub mod netns;
+pub mod probe;
+pub mod steady;

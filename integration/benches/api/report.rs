@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use palisade_integration::apiserver::Usage;
+
+use super::events::Measured;
+use super::fill::Size;
+
+pub(crate) fn header(memory: bool) {
+    if !memory {
+        println!("times in milliseconds from the API's answer; CPU of the agent per write");
+        println!(
+            "{:>6} {:>8}  {:<28} {:>7} {:>7} {:>7} {:>9} {:>9} {:>8}",
+            "pods", "policies", "event", "p50", "p99", "max", "floor p50", "floor p99", "CPU ms"
+        );
+    }
+}
+
+pub(crate) fn line(size: Size, measured: &Measured) {
+    let Measured { event, verdicts, floor, cpu } = measured;
+    println!(
+        "{:>6} {:>8}  {event:<28} {:>7} {:>7} {:>7} {:>9} {:>9} {:>8.3}",
+        size.pods,
+        size.policies,
+        percentile(verdicts, 50),
+        percentile(verdicts, 99),
+        percentile(verdicts, 100),
+        percentile(floor, 50),
+        percentile(floor, 99),
+        cpu.as_secs_f64() * 1e3,
+    );
+}
+
+pub(crate) fn burst(size: Size, verdict: &Duration) {
+    println!(
+        "{:>6} {:>8}  {:<28} {:>7.1}",
+        size.pods,
+        size.policies,
+        "last of 200 pods at once",
+        verdict.as_secs_f64() * 1e3
+    );
+}
+
+pub(crate) fn memory(size: Size, usage: Usage, synced: Duration) {
+    println!(
+        "{:>6} {:>8}  memory: {:.1} MiB, at most {:.1} MiB; start to first commit: {synced:.1?}",
+        size.pods,
+        size.policies,
+        usage.resident as f64 / 1024.0,
+        usage.peak as f64 / 1024.0,
+    );
+}
+
+fn percentile(times: &[Duration], percent: usize) -> String {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(at).map_or("-".to_owned(), |time| format!("{:.1}", time.as_secs_f64() * 1e3))
+}

@@ -1,0 +1,110 @@
+//! What commits cost: large policies as a whole, and small changes to large tables, beside `nft -f` doing the same in the
+//! same run.
+//!
+//! `cargo bench -p palisade-integration --bench commits`
+
+use std::time::{Duration, Instant};
+
+use palisade::enforcer::Enforcer;
+use palisade_integration::netns::Namespace;
+use palisade_integration::workload::{NODE, address, many_exceptions, many_peers, many_policies, many_ranges, pod};
+use palisade_model::Change;
+use palisade_nft::{Kernel, Name, Ownership};
+
+const ROUNDS: usize = 9;
+const SMALL_ROUNDS: u32 = 101;
+
+fn main() {
+    println!("a whole table, from the objects to the kernel's acknowledgement; median of {ROUNDS} turns, in ms");
+    println!("{:<52}{:>10}{:>10}{:>8}", "", "palisade", "nft -f", "ratio");
+    for (what, changes) in [
+        ("a policy with 1,000 except CIDRs", many_exceptions(1_000)),
+        ("a policy with 1,000 port ranges", many_ranges(1_000)),
+        ("a pod with 200 policies", many_policies(200)),
+        ("a pod with 1,000 policies", many_policies(1_000)),
+        ("a policy with 100,000 peers", many_peers(100_000)),
+    ] {
+        let rounds: Vec<_> = (0..ROUNDS).map(|_| (palisade_whole(&changes), nft_whole(&changes))).collect();
+        print_row(what, &rounds);
+    }
+    println!("\none change, median of {SMALL_ROUNDS} turns, in ms");
+    println!("{:<52}{:>10}{:>10}{:>8}", "", "palisade", "nft -f", "ratio");
+    print_row("a remote pod comes into a set of 1,000", &one_pod(1_000));
+    print_row("a remote pod comes into a set of 100,000", &one_pod(100_000));
+}
+
+type Pair = (Duration, Duration);
+
+fn print_row(what: &str, rounds: &[Pair]) {
+    let milliseconds = |of: fn(&Pair) -> Duration| median(rounds.iter().map(|pair| of(pair).as_secs_f64() * 1e3));
+    let ratio = median(rounds.iter().map(|(palisade, nft)| nft.as_secs_f64() / palisade.as_secs_f64()));
+    println!("{what:<52}{:>10.3}{:>10.3}{ratio:>8.1}", milliseconds(|pair| pair.0), milliseconds(|pair| pair.1));
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn namespace() -> Namespace {
+    Namespace::new().expect("network namespaces can be made")
+}
+
+fn enforcer() -> Enforcer<Kernel> {
+    let table = Name::new("palisade").expect("a name");
+    let kernel = Kernel::open(table.clone(), Ownership::Plain).expect("nftables can be used");
+    Enforcer::new(NODE, table, kernel)
+}
+
+fn palisade_whole(changes: &[Change]) -> Duration {
+    namespace().enter(|| commit(&mut enforcer(), changes)).expect("the namespace can be entered")
+}
+
+fn commit(enforcer: &mut Enforcer<Kernel>, changes: &[Change]) -> Duration {
+    let changes = changes.to_vec();
+    let start = Instant::now();
+    changes.into_iter().for_each(|change| enforcer.apply(change));
+    enforcer.commit().expect("the ruleset is committed").expect("there was something to commit");
+    start.elapsed()
+}
+
+fn nft_whole(changes: &[Change]) -> Duration {
+    let namespace = namespace();
+    let text = namespace.enter(|| {
+        let mut enforcer = enforcer();
+        changes.iter().cloned().for_each(|change| enforcer.apply(change));
+        enforcer.plan().expect("the table can be read");
+        enforcer.desired().to_string()
+    });
+    load(&namespace, &text.expect("the namespace can be entered"))
+}
+
+fn load(namespace: &Namespace, text: &str) -> Duration {
+    let start = Instant::now();
+    namespace.nft(text).expect("the text loads");
+    start.elapsed()
+}
+
+/// A pod that comes, in each turn another one: by Palisade in one namespace, by `nft -f` in another with the same table.
+fn one_pod(peers: u32) -> Vec<Pair> {
+    let (ours, others) = (namespace(), namespace());
+    let changes = many_peers(peers);
+    let text = ours.enter(|| {
+        let mut enforcer = enforcer();
+        commit(&mut enforcer, &changes);
+        let text = enforcer.desired().to_string();
+        let rounds: Vec<Duration> = (0..SMALL_ROUNDS).map(|i| commit(&mut enforcer, &[new_pod(peers + i)])).collect();
+        (text, rounds)
+    });
+    let (text, rounds) = text.expect("the namespace can be entered");
+    others.nft(&text).expect("the text loads");
+    let set = text.split_whitespace().skip_while(|word| *word != "set").nth(1).expect("the peers are a set").to_owned();
+    let nft = (0..SMALL_ROUNDS)
+        .map(|i| load(&others, &format!("add element inet palisade {set} {{ {} }}\n", address(peers + i))));
+    rounds.into_iter().zip(nft).collect()
+}
+
+fn new_pod(i: u32) -> Change {
+    pod(&format!("new-{i}"), address(i))
+}

@@ -1,0 +1,76 @@
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{ApiError, ClusterAgent, Kubeconfig, Lease, Pool, Proxy, entrance};
+use crate::netns::{Host, Network, Node};
+
+/// The namespace of the agents' ServiceAccount.
+pub const AGENT_NAMESPACE: &str = "palisade-system";
+/// The ServiceAccount of the agents, its ClusterRole and its binding.
+pub const AGENT_ACCOUNT: &str = "palisade";
+
+const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+const SYNC_LIMIT: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A network whose agents find an API server of their own behind one proxy.
+pub struct Site<'p> {
+    /// One for each node on which one was started. They are dropped before what they use.
+    pub agents: Vec<ClusterAgent>,
+    /// Between them and the API server.
+    pub proxy: Proxy,
+    /// The nodes.
+    pub network: Network,
+    /// Who the agents are.
+    pub kubeconfig: Kubeconfig,
+    /// The API server.
+    pub api: Lease<'p>,
+    _entrance: Host,
+}
+
+impl<'p> Site<'p> {
+    /// `nodes` nodes without agents, and an API server from `pool` that knows the agents' ServiceAccount, which has the
+    /// rights in `rules` (of a ClusterRole).
+    pub fn new(pool: &'p Pool, nodes: usize, rules: &[Value]) -> Result<Self, ApiError> {
+        let api = pool.lease()?;
+        api.cluster().create_namespace(AGENT_NAMESPACE, &super::Labels::new())?;
+        api.cluster().grant(AGENT_NAMESPACE, AGENT_ACCOUNT, rules)?;
+        let token = api.token(AGENT_NAMESPACE, AGENT_ACCOUNT, TOKEN_LIFETIME)?;
+        let kubeconfig = api.kubeconfig("agent", &token)?;
+        let mut network = Network::new(nodes)?;
+        let entrance = entrance(&mut network)?;
+        let proxy = api.proxy(entrance.namespace())?;
+        Ok(Self { agents: Vec::new(), proxy, network, kubeconfig, api, _entrance: entrance })
+    }
+
+    /// Starts an agent on every node, and waits until each has put its table there.
+    pub fn start_agents(&mut self, program: &Path) -> Result<(), ApiError> {
+        let Self { agents, network, kubeconfig, .. } = self;
+        for node in network.nodes() {
+            agents.push(ClusterAgent::start(program, node, kubeconfig)?);
+        }
+        agents.iter_mut().zip(network.nodes()).try_for_each(|(agent, node)| wait_for_table(agent, node))
+    }
+}
+
+fn wait_for_table(agent: &mut ClusterAgent, node: &Node) -> Result<(), ApiError> {
+    let started = Instant::now();
+    while !has_table(node)? {
+        agent.check()?;
+        if started.elapsed() > SYNC_LIMIT {
+            let reason = format!("{} has no table after {SYNC_LIMIT:?}", node.name());
+            return Err(ApiError::NotReady { program: "palisade", reason, log: agent.last_words() });
+        }
+        sleep(POLL_INTERVAL);
+    }
+    Ok(())
+}
+
+/// Whether anything is enforced on a node.
+pub fn has_table(node: &Node) -> Result<bool, ApiError> {
+    let tables = node.namespace().run(std::process::Command::new("nft").args(["list", "tables"]), "")?;
+    Ok(String::from_utf8_lossy(&tables.stdout).contains("palisade"))
+}

@@ -1,0 +1,191 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use super::batches::{Batches, NODE_GATEWAY, UNDERLAY_GATEWAY, whole};
+use super::{Host, Namespace, NetnsError};
+
+/// Nodes around an underlay; pods behind nodes; external hosts behind the underlay. Everything is routed, no bridges:
+///
+/// ```text
+/// pod ── node ── underlay ── node ── pod
+///                   │
+///                external
+/// ```
+///
+/// A node has one interface a pod (`pod0`, `pod1`, …) and `uplink`; a pod and an external host have `eth0`.
+#[derive(Debug)]
+pub struct Network {
+    underlay: Arc<Namespace>,
+    nodes: Vec<Node>,
+    links: usize,
+}
+
+/// A machine of the cluster.
+#[derive(Debug)]
+pub struct Node {
+    name: String,
+    namespace: Arc<Namespace>,
+    addresses: [IpAddr; 2],
+}
+
+/// Where a host is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Behind the node of this number, in a namespace of its own, as a pod is.
+    Behind(usize),
+    /// In the namespace of the node of this number, as a pod with `hostNetwork` is. The addresses may be the node's own.
+    OnNode(usize),
+    /// Outside the cluster.
+    External,
+}
+
+impl Network {
+    /// `nodes` nodes (`node-0`, `node-1`, …) that reach each other in both families.
+    pub fn new(nodes: usize) -> Result<Self, NetnsError> {
+        let mut network = Self { underlay: Arc::new(Namespace::new()?), nodes: Vec::new(), links: 0 };
+        enable_forwarding(&network.underlay)?;
+        let mut batches = Batches::default();
+        for number in 0..nodes {
+            let node = Node::new(number)?;
+            enable_forwarding(&node.namespace)?;
+            batches.link(&network.underlay, &node.name, &node.namespace, "uplink", UNDERLAY_GATEWAY);
+            batches.leaf(&node.namespace, "uplink", &node.addresses, UNDERLAY_GATEWAY);
+            for address in node.addresses {
+                batches.add(&network.underlay, &format!("route add {address} dev {}", node.name));
+            }
+            network.nodes.push(node);
+        }
+        batches.run()?;
+        Ok(network)
+    }
+
+    /// The nodes, in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Attaches one host for each of the given places and address lists.
+    ///
+    /// # Panics
+    /// If a place names a node that there is not.
+    pub fn attach(&mut self, hosts: &[(Place, Vec<IpAddr>)]) -> Result<Vec<Host>, NetnsError> {
+        let mut batches = Batches::default();
+        let hosts = hosts
+            .iter()
+            .map(|(place, addresses)| match *place {
+                Place::Behind(number) => self.attach_pod(number, addresses, &mut batches),
+                Place::OnNode(number) => Ok(self.attach_to_node(number, addresses, &mut batches)),
+                Place::External => self.attach_external(addresses, &mut batches),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        batches.run()?;
+        Ok(hosts)
+    }
+
+    /// Attaches one host.
+    ///
+    /// # Panics
+    /// If `place` names a node that there is not.
+    pub fn attach_one(&mut self, place: Place, addresses: &[IpAddr]) -> Result<Host, NetnsError> {
+        let mut hosts = self.attach(&[(place, addresses.to_vec())])?;
+        Ok(hosts.pop().expect("one host was asked for"))
+    }
+
+    fn attach_pod(&mut self, number: usize, addresses: &[IpAddr], batches: &mut Batches) -> Result<Host, NetnsError> {
+        let namespace = Arc::new(Namespace::new()?);
+        let link = self.next_link("pod");
+        let node = &self.nodes[number];
+        batches.link(&node.namespace, &link, &namespace, "eth0", NODE_GATEWAY);
+        batches.leaf(&namespace, "eth0", addresses, NODE_GATEWAY);
+        for address in addresses {
+            let source = node.address_like(*address);
+            batches.add(&node.namespace, &format!("route add {address} dev {link} src {source}"));
+        }
+        let mut detach = vec![(Arc::clone(&node.namespace), format!("link del {link}"))];
+        detach.extend(self.route_through(number, addresses, batches));
+        Ok(Host::new(namespace, addresses, detach))
+    }
+
+    fn attach_to_node(&self, number: usize, addresses: &[IpAddr], batches: &mut Batches) -> Host {
+        let node = &self.nodes[number];
+        let foreign: Vec<_> = addresses.iter().copied().filter(|address| !node.addresses.contains(address)).collect();
+        let mut detach = self.route_through(number, &foreign, batches);
+        for address in &foreign {
+            batches.add(&node.namespace, &format!("addr add {} dev lo", whole(*address)));
+            detach.push((Arc::clone(&node.namespace), format!("addr del {address} dev lo")));
+        }
+        Host::new(Arc::clone(&node.namespace), addresses, detach)
+    }
+
+    fn attach_external(&mut self, addresses: &[IpAddr], batches: &mut Batches) -> Result<Host, NetnsError> {
+        let namespace = Arc::new(Namespace::new()?);
+        let link = self.next_link("ext");
+        batches.link(&self.underlay, &link, &namespace, "eth0", UNDERLAY_GATEWAY);
+        batches.leaf(&namespace, "eth0", addresses, UNDERLAY_GATEWAY);
+        for address in addresses {
+            batches.add(&self.underlay, &format!("route add {address} dev {link}"));
+        }
+        Ok(Host::new(namespace, addresses, vec![(Arc::clone(&self.underlay), format!("link del {link}"))]))
+    }
+
+    /// Routes the addresses through a node; gives what undoes it.
+    fn route_through(
+        &self,
+        number: usize,
+        addresses: &[IpAddr],
+        batches: &mut Batches,
+    ) -> Vec<(Arc<Namespace>, String)> {
+        let node = &self.nodes[number];
+        let mut undo = Vec::new();
+        for address in addresses {
+            let via = node.address_like(*address);
+            batches.add(&self.underlay, &format!("route add {address} via {via} dev {} onlink", node.name));
+            undo.push((Arc::clone(&self.underlay), format!("route del {address} dev {}", node.name)));
+        }
+        undo
+    }
+
+    fn next_link(&mut self, prefix: &str) -> String {
+        self.links += 1;
+        format!("{prefix}{}", self.links - 1)
+    }
+}
+
+impl Node {
+    fn new(number: usize) -> Result<Self, NetnsError> {
+        let last = u8::try_from(number + 1).expect("a handful of nodes");
+        let addresses = [
+            Ipv4Addr::new(172, 30, 255, last).into(),
+            Ipv6Addr::new(0xfd00, 0x30, 0xff, 0, 0, 0, 0, last.into()).into(),
+        ];
+        Ok(Self { name: format!("node-{number}"), namespace: Arc::new(Namespace::new()?), addresses })
+    }
+
+    /// `node-0`, `node-1`, …
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its kernel's rules are.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Its own addresses, one of each family.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    fn address_like(&self, other: IpAddr) -> IpAddr {
+        self.addresses[usize::from(other.is_ipv6())]
+    }
+}
+
+fn enable_forwarding(namespace: &Namespace) -> Result<(), NetnsError> {
+    namespace.sysctl(&[
+        ("net.ipv4.ip_forward", "1"),
+        ("net.ipv6.conf.all.forwarding", "1"),
+        ("net.ipv4.conf.all.rp_filter", "1"),
+        ("net.ipv4.conf.default.rp_filter", "1"),
+    ])
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Checks and tests everything. The last line says how many tests passed and failed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C.UTF-8
+
+step() {
+    printf '\n== %s\n' "$1"
+    shift
+    "$@"
+}
+
+# The tests make network namespaces: whoever is not root becomes it in a user namespace.
+with_namespaces() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif unshare --user --map-root-user --net --mount true 2>/dev/null; then
+        unshare --user --map-root-user --net --mount "$@"
+    else
+        echo "test: this user may make no namespaces: run as root, or allow user namespaces" >&2
+        return 1
+    fi
+}
+
+step 'set-up' integration/setup.sh
+step 'format' cargo fmt --all --check
+step 'clippy' cargo clippy --workspace --all-targets --quiet -- -D warnings
+step 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+step 'build' cargo build --workspace --bins --tests --quiet
+
+printf '\n== tests\n'
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+with_namespaces cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+
+printf '\n'
+awk '/^test result: / { passed += $4; failed += $6 }
+     END { printf "%d passed, %d failed\n", passed, failed; exit passed == 0 || failed > 0 }' "$log" || status=1
+exit "$status"

@@ -1,0 +1,216 @@
+//! The chart as helm renders it.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::{arguments, deploy, helm, objects, one_file, output, the};
+
+/// The chart with these values.
+pub(crate) fn render(values: &Value) -> Result<Vec<Value>, String> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(values.to_string().as_bytes()).unwrap();
+    let mut command = Command::new(helm());
+    command.args(["template", "palisade", "--namespace", "palisade-system", "--values"]).arg(file.path());
+    output(command.arg(deploy("helm/palisade"))).map(|yaml| objects(&yaml))
+}
+
+/// Every value set to something else than its default.
+pub(crate) fn every_value() -> Value {
+    json!({
+        "image": {"repository": "registry.example/p", "tag": "9", "digest": "", "pullPolicy": "Always"},
+        "imagePullSecrets": [{"name": "pull"}],
+        "nameOverride": "fence",
+        "fullnameOverride": "full",
+        "namespace": {"create": true},
+        "serviceAccount": {"create": true, "name": "account", "annotations": {"a": "account"}},
+        "rbac": {"create": true},
+        "log": {"level": "info,palisade=debug", "format": "text"},
+        "metrics": {
+            "address": "127.0.0.1",
+            "port": 9999,
+            "service": {"enabled": true, "annotations": {"a": "service"}},
+            "serviceMonitor": {
+                "enabled": true,
+                "labels": {"release": "monitor"},
+                "interval": "17s",
+                "scrapeTimeout": "7s"
+            }
+        },
+        "extraArgs": ["--extra=1"],
+        "extraEnv": [{"name": "EXTRA", "value": "2"}],
+        "resources": {"requests": {"cpu": "3m", "memory": "65Mi"}, "limits": {"memory": "513Mi"}},
+        "priorityClassName": "other",
+        "nodeSelector": {"pool": "blue"},
+        "tolerations": [{"key": "taint", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "20%"}},
+        "terminationGracePeriodSeconds": 11,
+        "podAnnotations": {"a": "pod"},
+        "podLabels": {"l": "pod"}
+    })
+}
+
+#[test]
+fn one_file_is_what_the_chart_gives() {
+    let printed = output(Command::new(deploy("one-file.sh")).env("HELM", helm())).unwrap();
+    let kept = std::fs::read_to_string(deploy("palisade.yaml")).unwrap();
+    assert!(printed == kept, "deploy/palisade.yaml is not the chart's: run deploy/one-file.sh > deploy/palisade.yaml");
+}
+
+#[test]
+fn helm_has_nothing_against_it() {
+    output(Command::new(helm()).args(["lint", "--strict"]).arg(deploy("helm/palisade"))).unwrap();
+}
+
+#[test]
+fn every_value_has_its_effect() {
+    let objects = render(&every_value()).unwrap();
+    let daemonset = the(&objects, "DaemonSet");
+    let pod = &daemonset["spec"]["template"];
+    let (spec, container) = (&pod["spec"], &pod["spec"]["containers"][0]);
+    assert_eq!(daemonset["metadata"]["name"], "full");
+    assert_eq!(daemonset["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"], "20%");
+    assert_eq!(daemonset["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"], "fence");
+    assert_eq!((&pod["metadata"]["annotations"]["a"], &pod["metadata"]["labels"]["l"]), (&json!("pod"), &json!("pod")));
+    assert_eq!(
+        (&container["image"], &container["imagePullPolicy"]),
+        (&json!("registry.example/p:9"), &json!("Always"))
+    );
+    assert_eq!(spec["imagePullSecrets"], json!([{"name": "pull"}]));
+    assert_eq!(spec["serviceAccountName"], "account");
+    assert_eq!(spec["priorityClassName"], "other");
+    assert_eq!(spec["nodeSelector"], json!({"kubernetes.io/os": "linux", "pool": "blue"}));
+    assert_eq!(spec["tolerations"], every_value()["tolerations"]);
+    assert_eq!(spec["affinity"], every_value()["affinity"]);
+    assert_eq!(spec["terminationGracePeriodSeconds"], 11);
+    assert_eq!(container["resources"], every_value()["resources"]);
+    assert!(container["env"].as_array().unwrap().contains(&json!({"name": "EXTRA", "value": "2"})));
+    let expected = [
+        "run",
+        "--log-level=info,palisade=debug",
+        "--log-format=text",
+        "--metrics-address=127.0.0.1:9999",
+        "--extra=1",
+    ];
+    assert_eq!(arguments(daemonset), expected);
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"]["host"], "127.0.0.1", "{probe}");
+    }
+    assert_eq!(the(&objects, "ServiceAccount")["metadata"]["annotations"]["a"], "account");
+    assert_eq!(the(&objects, "Namespace")["metadata"]["name"], "palisade-system");
+    let service = the(&objects, "Service");
+    assert_eq!(
+        (&service["spec"]["ports"][0]["port"], &service["metadata"]["annotations"]["a"]),
+        (&json!(9999), &json!("service"))
+    );
+    let monitor = the(&objects, "ServiceMonitor");
+    assert_eq!(monitor["metadata"]["labels"]["release"], "monitor");
+    let endpoint = &monitor["spec"]["endpoints"][0];
+    assert_eq!((&endpoint["interval"], &endpoint["scrapeTimeout"]), (&json!("17s"), &json!("7s")));
+    assert_eq!(monitor["spec"]["selector"]["matchLabels"], daemonset["spec"]["selector"]["matchLabels"]);
+}
+
+#[test]
+fn what_is_switched_off_is_not_there() {
+    let kinds = |values: &Value| -> BTreeSet<String> {
+        render(values).unwrap().iter().map(|object| object["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    let of = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(kinds(&json!({})), of(&["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet"]));
+    let least = json!({"rbac": {"create": false}, "serviceAccount": {"create": false, "name": "mine"}});
+    assert_eq!(kinds(&least), of(&["DaemonSet"]));
+    assert_eq!(the(&render(&least).unwrap(), "DaemonSet")["spec"]["template"]["spec"]["serviceAccountName"], "mine");
+    let service = json!({"metrics": {"service": {"enabled": true}}});
+    assert!(kinds(&service).contains("Service") && !kinds(&service).contains("ServiceMonitor"));
+}
+
+#[test]
+fn a_digest_goes_before_the_tag() {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let objects = render(&json!({"image": {"tag": "9", "digest": digest}})).unwrap();
+    let image = &the(&objects, "DaemonSet")["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, &json!(format!("localhost/palisade@{digest}")));
+}
+
+#[test]
+fn mistakes_are_refused() {
+    let mistakes = [
+        json!({"tolerationss": []}),
+        json!({"image": {"name": "palisade"}}),
+        json!({"image": {"pullPolicy": "Sometimes"}}),
+        json!({"image": {"digest": "latest"}}),
+        json!({"log": {"format": "xml"}}),
+        json!({"log": {"level": ""}}),
+        json!({"metrics": {"port": 0}}),
+        json!({"metrics": {"address": "::"}}),
+        json!({"metrics": {"serviceMonitor": {"interval": "often"}}}),
+        json!({"extraArgs": "--once"}),
+        json!({"updateStrategy": {"type": "Recreate"}}),
+    ];
+    for mistake in mistakes {
+        assert!(render(&mistake).is_err(), "{mistake}");
+    }
+}
+
+/// The values that the schema knows, the file has, and `every_value` sets, are the same.
+#[test]
+fn the_schema_knows_every_value_and_no_other() {
+    let read = |file| std::fs::read_to_string(deploy(file)).unwrap();
+    let schema: Value = serde_json::from_str(&read("helm/palisade/values.schema.json")).unwrap();
+    let values: Value = serde_saphyr::from_str(&read("helm/palisade/values.yaml")).unwrap();
+    let of_values = |values: &Value| paths(values, |value| value.as_object().cloned());
+    let mut in_schema = paths(&schema, |schema| schema["properties"].as_object().cloned());
+    in_schema.remove("global");
+    let leaves = |paths: BTreeSet<String>| -> BTreeSet<String> {
+        paths.into_iter().filter(|path| in_schema.contains(path)).collect()
+    };
+    assert_eq!(leaves(of_values(&values)), in_schema);
+    assert_eq!(leaves(of_values(&every_value())), in_schema);
+}
+
+/// The dotted paths of all fields below `value`.
+fn paths(value: &Value, fields: fn(&Value) -> Option<serde_json::Map<String, Value>>) -> BTreeSet<String> {
+    let below = |(name, value): (String, Value)| {
+        let inner = paths(&value, fields).into_iter().map(|path| format!("{name}.{path}")).collect::<Vec<_>>();
+        std::iter::once(name).chain(inner)
+    };
+    fields(value).unwrap_or_default().into_iter().flat_map(below).collect()
+}
+
+#[test]
+fn versions_agree() {
+    let version = env!("CARGO_PKG_VERSION");
+    let chart = std::fs::read_to_string(deploy("helm/palisade/Chart.yaml")).unwrap();
+    let chart: Value = serde_saphyr::from_str(&chart).unwrap();
+    assert_eq!((&chart["version"], &chart["appVersion"]), (&json!(version), &json!(version)));
+    let image = json!(format!("localhost/palisade:{version}"));
+    assert_eq!(the(&one_file(), "DaemonSet")["spec"]["template"]["spec"]["containers"][0]["image"], image);
+    let cleanup = objects(&std::fs::read_to_string(deploy("cleanup.yaml")).unwrap());
+    assert_eq!(cleanup[0]["spec"]["template"]["spec"]["initContainers"][0]["image"], image);
+}
+
+#[test]
+fn it_may_do_what_it_needs_and_no_more() {
+    let objects = one_file();
+    let spec = &the(&objects, "DaemonSet")["spec"]["template"]["spec"];
+    let security = &spec["containers"][0]["securityContext"];
+    assert_eq!(security["capabilities"], json!({"drop": ["ALL"], "add": ["NET_ADMIN"]}));
+    assert_eq!(security["readOnlyRootFilesystem"], true);
+    assert_eq!(security["allowPrivilegeEscalation"], false);
+    assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    assert_eq!((&spec["hostNetwork"], &spec["hostPID"]), (&json!(true), &Value::Null));
+    assert_eq!(spec["volumes"], json!([{"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]));
+    assert_eq!(spec["tolerations"], json!([{"operator": "Exists"}]));
+    assert_eq!(spec["priorityClassName"], "system-node-critical");
+    let rules = json!([
+        {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}
+    ]);
+    assert_eq!(the(&objects, "ClusterRole")["rules"], rules);
+    let subject = &the(&objects, "ClusterRoleBinding")["subjects"][0];
+    assert_eq!((&subject["name"], &subject["namespace"]), (&spec["serviceAccountName"], &json!("palisade-system")));
+}

@@ -1,0 +1,84 @@
+//! One agent at a time: it owns the table, and the next one waits for it to go.
+
+use nix::sys::signal::Signal;
+
+use crate::agent::Agent;
+use crate::node::{Node, says};
+use crate::shop::{pod, shop, shop_and};
+
+/// A node with an agent, whose manifests then become another's.
+fn node_and_other() -> (Node, String) {
+    let other = shop_and(&pod("shop", "more", "node-a", &["10.0.0.77"]));
+    (Node::new(&shop()), other)
+}
+
+/// A second directory of manifests on the same node.
+fn beside(node: &Node, manifests: &str) -> Node {
+    Node::at(node.namespace().try_clone().unwrap(), manifests)
+}
+
+#[test]
+fn a_single_commit_is_refused_while_an_agent_runs() {
+    let (node, other) = node_and_other();
+    let agent = Agent::start(&node);
+    let (held, generation) = (node.listing(), node.generation());
+    let message = beside(&node, &other).once().fails(1);
+    let named = format!("process {} (palisade)", agent.id());
+    says(&message, &["error: cannot commit: table palisade is owned by", &named, "stop it first"]);
+    assert!(!message.contains("again"), "nobody tries again: {message}");
+    assert_eq!((node.listing(), node.generation()), (held, generation));
+}
+
+#[test]
+fn a_single_commit_that_changes_nothing_is_done_already() {
+    let (node, _) = node_and_other();
+    let _agent = Agent::start(&node);
+    beside(&node, &shop()).once().succeeds();
+}
+
+#[test]
+fn a_second_agent_waits_and_takes_over() {
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let (node, other) = node_and_other();
+        let first = Agent::start(&node);
+        let (held, generation) = (node.listing(), node.generation());
+        let next = beside(&node, &other);
+        let second = Agent::launch(&next, "agent.log");
+        let line = second.says("not committed");
+        says(&line, &[&format!("process {} (palisade)", first.id()), "stop it first", "try again"]);
+        assert_eq!((node.listing(), node.generation()), (held, generation));
+        first.ends_by(signal);
+        second.says("enforcing");
+        second.catches_up(&next);
+        let owner = node.status()["owner"].clone();
+        assert_eq!(owner, format!("process {} (palisade)", second.id()));
+    }
+}
+
+#[test]
+fn a_waiting_agent_can_be_stopped() {
+    let (node, other) = node_and_other();
+    let first = Agent::start(&node);
+    let generation = node.generation();
+    let next = beside(&node, &other);
+    let second = Agent::launch(&next, "agent.log");
+    second.says("not committed");
+    second.stop();
+    assert_eq!(node.generation(), generation);
+    first.stop();
+}
+
+#[test]
+fn what_an_agent_owns_no_other_hand_can_flush() {
+    let (node, _) = node_and_other();
+    let agent = Agent::start(&node);
+    let held = node.listing();
+    node.nft(&["flush", "ruleset"]);
+    assert_eq!(node.listing(), held);
+    assert_ne!(
+        node.finish(std::process::Command::new("nft").args(["delete", "table", "inet", "palisade"])).code,
+        Some(0)
+    );
+    assert_eq!(node.listing(), held);
+    agent.stop();
+}

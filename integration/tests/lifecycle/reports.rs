@@ -1,0 +1,77 @@
+//! `status` and `diff`: what the kernel holds, and what it should.
+
+use serde_json::json;
+
+use crate::agent::Agent;
+use crate::node::{Node, says};
+use crate::shop::{pod, policy, shop, shop_and};
+
+#[test]
+fn status_of_nothing() {
+    let node = Node::new(&shop());
+    says(&node.plain(&["status"]).succeeds(), &["table inet palisade: not there: nothing is enforced on this node\n"]);
+    let status = node.status();
+    assert_eq!((&status["enforced"], &status["owner"], &status["pods"]), (&json!(false), &json!(null), &json!({})));
+    assert_eq!(status["table"], "inet palisade");
+}
+
+#[test]
+fn status_of_a_running_agent() {
+    let node =
+        Node::new(&shop_and(&policy("shop", "out", "{podSelector: {matchLabels: {app: web}}, policyTypes: [Egress]}")));
+    let agent = Agent::start(&node);
+    let status = node.status();
+    let none = json!({"packets": 0, "bytes": 0});
+    assert_eq!(
+        status["pods"],
+        json!({
+            "shop/db": {"addresses": ["10.0.0.2", "fd00::2"], "ingress": none},
+            "shop/web": {"addresses": ["10.0.0.1", "fd00::1"], "egress": none, "ingress": none},
+        })
+    );
+    let owner = format!("process {} (palisade)", agent.id());
+    assert_eq!((&status["enforced"], &status["owner"]), (&json!(true), &json!(owner)));
+    assert_eq!(status["generation"], node.generation());
+    assert_eq!(status["contents"]["foreign"], 0);
+    for count in ["chains", "rules", "sets", "elements"] {
+        assert!(status["contents"][count].as_u64().unwrap() > 3, "{status}");
+    }
+    let text = node.plain(&["status"]).succeeds();
+    says(&text, &[&format!("enforced, owned by {owner}"), "2 isolated pods", "shop/db ", "10.0.0.1 fd00::1", "open"]);
+    agent.stop();
+    assert_eq!(node.status()["owner"], json!(null));
+    says(&node.plain(&["status"]).succeeds(), &["enforced, no agent owns it"]);
+}
+
+#[test]
+fn status_tells_what_is_not_ours() {
+    let node = Node::enforcing(&shop());
+    node.load("add set inet palisade theirs { type mark; }");
+    assert_eq!(node.status()["contents"]["foreign"], 1);
+    says(&node.plain(&["status"]).succeeds(), &["1 objects in it are not ours"]);
+}
+
+#[test]
+fn asking_changes_nothing() {
+    let node = Node::enforcing(&shop());
+    node.write("more.yaml", &pod("shop", "more", "node-a", &["10.0.0.77"]));
+    let (listing, generation) = (node.listing(), node.generation());
+    node.plain(&["status"]).succeeds();
+    node.palisade("diff").succeeds();
+    node.palisade("render").succeeds();
+    assert_eq!((node.listing(), node.generation()), (listing, generation));
+}
+
+#[test]
+fn diff_is_what_a_commit_then_writes() {
+    let node = Node::new(&shop());
+    says(&node.palisade("diff").succeeds(), &["add table", "pod-ingress-shop-db-", "10.0.0.2"]);
+    node.once().succeeds();
+    assert_eq!(node.palisade("diff").succeeds(), "");
+    node.write("more.yaml", &pod("office", "desk-2", "node-b", &["10.0.1.77"]));
+    let difference = node.palisade("diff").succeeds();
+    says(&difference, &["add element", "10.0.1.77"]);
+    assert_eq!(difference.lines().count(), 1, "{difference}");
+    node.once().succeeds();
+    assert_eq!(node.palisade("diff").succeeds(), "");
+}
