@@ -3,13 +3,15 @@
 //!
 //! `cargo bench -p palisade-integration --bench commits`
 
+mod support;
+
 use std::time::{Duration, Instant};
 
 use palisade::enforcer::Enforcer;
 use palisade_integration::netns::Namespace;
-use palisade_integration::workload::{NODE, address, many_exceptions, many_peers, many_policies, many_ranges, pod};
 use palisade_model::Change;
 use palisade_nft::{Kernel, Name, Ownership};
+use support::{NODE, address, many_exceptions, many_peers, many_policies, many_ranges, pod};
 
 const ROUNDS: usize = 9;
 const SMALL_ROUNDS: u32 = 101;

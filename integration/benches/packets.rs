@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p palisade-integration --bench packets`
 
+mod support;
+
 use std::io::IoSlice;
 use std::net::{SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -11,11 +13,9 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
 use palisade::enforcer::Enforcer;
 use palisade_integration::netns::{Host, Network, Place};
-use palisade_integration::workload::{
-    CLIENT, NODE, PORT, SERVER, address, many_exceptions, many_peers, many_policies, many_ranges,
-};
 use palisade_model::Change;
 use palisade_nft::{Kernel, Name, Ownership};
+use support::{CLIENT, NODE, PORT, SERVER, address, many_exceptions, many_peers, many_policies, many_ranges};
 
 const ROUNDS: usize = 41;
 const BATCHES: usize = 40;

@@ -96,3 +96,53 @@ fn connect(config: Config) -> Result<Client, kube::Error> {
         .service(transport);
     Ok(Client::new(service, config.default_namespace))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const KUBECONFIG: &str = "
+apiVersion: v1
+kind: Config
+current-context: here
+clusters:
+- {name: plain, cluster: {server: 'http://127.0.0.1:1'}}
+- {name: proxied, cluster: {server: 'http://127.0.0.1:1', proxy-url: 'http://proxy.example:3128'}}
+- {name: bad-ca, cluster: {server: 'https://127.0.0.1:1', certificate-authority-data: '%%%'}}
+users: [{name: me, user: {token: t}}]
+contexts:
+- {name: here, context: {cluster: plain, user: me}}
+- {name: proxied, context: {cluster: proxied, user: me}}
+- {name: bad-ca, context: {cluster: bad-ca, user: me}}
+";
+
+    async fn connected(text: &str, context: Option<&str>) -> Result<Client, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config");
+        fs::write(&path, text).unwrap();
+        client(Some(&path), context).await.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_kubeconfig_and_its_contexts_are_read() {
+        assert!(connected(KUBECONFIG, None).await.is_ok());
+        assert!(connected(KUBECONFIG, Some("here")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_error_names_what_is_wrong() {
+        for (text, context, expected) in [
+            (KUBECONFIG, Some("there"), "there"),
+            (KUBECONFIG, Some("proxied"), "proxy.example:3128"),
+            (KUBECONFIG, Some("bad-ca"), "certificate authority"),
+            ("clusters: 5", None, "/config: "),
+        ] {
+            let error = connected(text, context).await.err().expect(expected);
+            assert!(error.contains(expected), "{error}");
+        }
+        let missing = client(Some(Path::new("/nowhere/config")), None).await.err().unwrap().to_string();
+        assert!(missing.contains("/nowhere/config") && missing.contains("check the file"), "{missing}");
+    }
+}

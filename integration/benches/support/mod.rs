@@ -1,5 +1,6 @@
 //! Policies and pods of chosen sizes, for benchmarks: all on the server pod at [`SERVER`], whose node is [`NODE`], and
 //! all such that a datagram from [`CLIENT`] to [`PORT`] is denied.
+#![allow(dead_code, reason = "each benchmark uses a part")]
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,16 +10,16 @@ use palisade_model::{
 };
 
 /// The node of all pods.
-pub const NODE: &str = "node-0";
+pub(crate) const NODE: &str = "node-0";
 /// The pod that sends: no policy allows it.
-pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// The pod that all policies select.
-pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// The port of the last of many policies.
-pub const PORT: u16 = 1_999;
+pub(crate) const PORT: u16 = 1_999;
 
 /// A pod of the benchmark's namespace, labelled `app=NAME`.
-pub fn pod(name: &str, ip: IpAddr) -> Change {
+pub(crate) fn pod(name: &str, ip: IpAddr) -> Change {
     Change::Pod(Pod {
         id: NamespacedName::new("bench", name),
         labels: Labels::from_iter([("app", name)]),
@@ -34,7 +35,7 @@ pub fn pod(name: &str, ip: IpAddr) -> Change {
 }
 
 /// The server pod.
-pub fn server() -> Change {
+pub(crate) fn server() -> Change {
     pod("server", SERVER.into())
 }
 
@@ -64,7 +65,7 @@ fn rule(peer: Peer, ports: Vec<PortMatch>) -> Rule {
 }
 
 /// `count` policies, each with a port and peers of its own.
-pub fn many_policies(count: u16) -> Vec<Change> {
+pub(crate) fn many_policies(count: u16) -> Vec<Change> {
     let policies = (0..count).flat_map(|i| {
         let name = format!("peer-{i}");
         let rule = rule(group(labelled("app", &name)), vec![udp(PORT - i, PORT - i)]);
@@ -74,7 +75,7 @@ pub fn many_policies(count: u16) -> Vec<Change> {
 }
 
 /// One policy with `count` port ranges, each with peers of its own.
-pub fn many_ranges(count: u16) -> Vec<Change> {
+pub(crate) fn many_ranges(count: u16) -> Vec<Change> {
     let rules = (0..count).map(|i| {
         let last = PORT + 20 * i;
         rule(group(labelled("app", &format!("peer-{i}"))), vec![udp(last - 9, last)])
@@ -83,20 +84,20 @@ pub fn many_ranges(count: u16) -> Vec<Change> {
 }
 
 /// One policy whose peers are `count` pods.
-pub fn many_peers(count: u32) -> Vec<Change> {
+pub(crate) fn many_peers(count: u32) -> Vec<Change> {
     let all = rule(group(Requirement::new("app", "NotIn", ["server"]).into_iter().collect()), vec![udp(PORT, PORT)]);
     let pods = (0..count).map(|i| pod(&format!("peer-{i}"), address(i)));
     pods.chain([policy("peers", vec![all]), server()]).collect()
 }
 
 /// One policy whose peers are a block with `count` exceptions.
-pub fn many_exceptions(count: u32) -> Vec<Change> {
+pub(crate) fn many_exceptions(count: u32) -> Vec<Change> {
     let net = |i: u32| format!("10.0.{}.{}/32", i / 256, i % 256).parse().expect("a CIDR");
     let block = IpBlock::new("10.0.0.0/16".parse().expect("a CIDR"), (1..=count).map(net)).expect("exceptions within");
     vec![policy("exceptions", vec![rule(Peer::Block(block), vec![udp(PORT, PORT)])]), server()]
 }
 
 /// The address of a peer, which is neither the client nor the server.
-pub fn address(i: u32) -> IpAddr {
+pub(crate) fn address(i: u32) -> IpAddr {
     Ipv4Addr::from_bits(0x0b00_0000 + i).into()
 }
