@@ -90,7 +90,7 @@ mod tests {
         let first = read(directory.path(), "node").unwrap();
         fs::write(directory.path().join("office.yaml"), OFFICE).unwrap();
         let (send, inputs) = channel();
-        let _watch = follow(directory.path().into(), "node".into(), first, send).unwrap();
+        let _watch = follow(directory.path(), "node".into(), first, send).unwrap();
         assert_eq!(names(&inputs), ["shop"]);
         assert_eq!(names(&inputs), ["synced"]);
         assert_eq!(names(&inputs), ["office"]);
