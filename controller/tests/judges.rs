@@ -260,7 +260,7 @@ mod mutations {
         );
         let empty_is_all = |rule: &mut Rule| {
             if rule.peers == Peers::AnyOf(vec![]) {
-                rule.peers = Peers::All
+                rule.peers = Peers::All;
             }
         };
         assert!(is_caught(misreading_rules(empty_is_all)), "takes no peers for all peers");
@@ -356,7 +356,7 @@ mod mutations {
                 match &mut set.elements {
                     Elements::PortVerdicts(ports) => ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept),
                     Elements::PortRangeVerdicts(ports) => {
-                        ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept)
+                        ports.values_mut().for_each(|verdict| *verdict = Verdict::Accept);
                     }
                     _ => {}
                 }

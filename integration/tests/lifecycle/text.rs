@@ -85,7 +85,7 @@ fn of_names_that_are_long_or_look_like_keywords() {
         &namespace(&long, "{}"),
         &pod("ip", "drop", "node-a", &["10.0.0.1"]),
         &pod("ip", "a.b.c", "node-a", &["10.0.0.2"]),
-        &pod(&long, &"b.".repeat(120).trim_end_matches('.').to_owned(), "node-a", &["10.0.0.3", "fd00::3"]),
+        &pod(&long, "b.".repeat(120).trim_end_matches('.'), "node-a", &["10.0.0.3", "fd00::3"]),
         &policy("ip", "accept", spec),
         &policy(
             &long,
