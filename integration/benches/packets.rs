@@ -29,7 +29,7 @@ fn main() {
         "ns per new, denied UDP packet (veth, routing and conntrack included), median of {ROUNDS} turns of {} packets",
         BATCHES * BATCH
     );
-    println!("{:<52}{:>8}{:>8}{:>8}{:>10}", "", "small", "large", "ratio", "no policy");
+    println!("{:<52}{:>8}{:>8}{:>8}{:>10}", "", "small", "large", "ratio", "delivered");
     for (what, mut small, mut large) in [
         (
             "1 -> 1,000 policies on the pod, own ports and peers",
