@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use palisade::enforcer::Enforcer;
 use palisade::render::{TABLE, render};
-use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic};
+use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, Index};
 use palisade_nft::{Backend, Fake, Name, Outcome, Packet, PacketState, Ruleset, Transport, diff, walk};
@@ -39,18 +39,7 @@ proptest! {
 fn disagreement(cluster: &Cluster, ruleset: &Ruleset) -> Option<Flow> {
     testing::flows(cluster)
         .into_iter()
-        .find(|flow| expected(cluster, flow).is_some_and(|expected| passes(ruleset, flow) != expected))
-}
-
-/// Whether this node lets a flow pass, by the reference verdict: it judges for its own pods alone. `None` for flows that
-/// its forward hook never sees.
-fn expected(cluster: &Cluster, flow: &Flow) -> Option<bool> {
-    let verdict = cluster.verdict(flow);
-    let lets_pass = |direction: &DirectionVerdict| {
-        let subject = direction.subject.as_ref().and_then(|pod| cluster.pods.get(pod));
-        direction.allowed || subject.is_none_or(|pod| pod.node.as_deref() != Some(NODE))
-    };
-    (verdict.pass != Some(Pass::OwnNode)).then(|| lets_pass(&verdict.egress) && lets_pass(&verdict.ingress))
+        .find(|flow| testing::passes(cluster, flow).is_some_and(|expected| passes(ruleset, flow) != expected))
 }
 
 fn passes(ruleset: &Ruleset, flow: &Flow) -> bool {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub use output::Output;
 pub use strategies::{change, changes, many_rules, namespace, node, pod, policy};
 
-use crate::reference::{Cluster, Flow, Traffic};
+use crate::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic};
 use crate::{ContainerPort, Policy, PortMatch, Ports, Protocol, Rule};
 
 /// The node whose pods are local, in all generated clusters.
@@ -31,6 +31,17 @@ pub fn flows(cluster: &Cluster) -> Vec<Flow> {
             traffic.iter().map(move |traffic| Flow { source, destination, traffic: *traffic })
         })
         .collect()
+}
+
+/// Whether the node [`NODE`] lets a flow pass, by the reference verdict: it judges for its own pods alone. `None` for flows
+/// that it never forwards.
+pub fn passes(cluster: &Cluster, flow: &Flow) -> Option<bool> {
+    let verdict = cluster.verdict(flow);
+    let lets_pass = |direction: &DirectionVerdict| {
+        let subject = direction.subject.as_ref().and_then(|pod| cluster.pods.get(pod));
+        direction.allowed || subject.is_none_or(|pod| pod.node.as_deref() != Some(NODE))
+    };
+    (verdict.pass != Some(Pass::OwnNode)).then(|| lets_pass(&verdict.egress) && lets_pass(&verdict.ingress))
 }
 
 fn traffic(cluster: &Cluster) -> Vec<Traffic> {

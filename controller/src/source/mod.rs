@@ -1,6 +1,6 @@
 //! The Kubernetes source: watches of Pods, Namespaces and NetworkPolicies, as [`Change`]s.
 //!
-//! Every watch lists and follows by itself ([`watch`]); what it sees becomes changes ([`tracker`]), which are sent to
+//! Every watch lists and follows by itself (`watch`); what it sees becomes changes (`tracker`), which are sent to
 //! the agent in the order in which they came, as many at once as there are.
 //!
 //! Invariants:
