@@ -86,7 +86,7 @@ fn an_account_has_its_rights_and_no_others_until_its_token_expires() {
     eventually(|| pods_seen(&site) == Ok(1));
 
     let listed = |code| {
-        let requests = site.api.requests().unwrap();
+        let requests = site.requests().unwrap();
         requests.iter().any(|one| (one.resource.as_str(), one.verb.as_str(), one.code) == ("pods", "list", code))
     };
     assert!(listed(200) && listed(403));

@@ -49,7 +49,8 @@ impl Floor {
         let watching = async move {
             let parameters = WatchParams::default().timeout(WATCH_SECONDS);
             loop {
-                let Ok(events) = objects.watch(&parameters, &version).await else { continue };
+                // Nobody answers any more once the API server has ended.
+                let Ok(events) = objects.watch(&parameters, &version).await else { return };
                 let mut events = events.boxed();
                 while let Some(Ok(event)) = events.next().await {
                     if let WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) =

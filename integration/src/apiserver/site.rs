@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{ApiError, ClusterAgent, Kubeconfig, Lease, Pool, Proxy, entrance};
+use super::{ApiError, ClusterAgent, Kubeconfig, Lease, Pool, Proxy, Request, entrance};
 use crate::netns::{Host, Network, Node};
 
 /// The namespace of the agents' ServiceAccount.
@@ -28,6 +28,8 @@ pub struct Site<'p> {
     pub kubeconfig: Kubeconfig,
     /// The API server.
     pub api: Lease<'p>,
+    /// How many requests others had made of the API server before.
+    earlier_requests: usize,
     _entrance: Host,
 }
 
@@ -36,6 +38,7 @@ impl<'p> Site<'p> {
     /// rights in `rules` (of a ClusterRole).
     pub fn new(pool: &'p Pool, nodes: usize, rules: &[Value]) -> Result<Self, ApiError> {
         let api = pool.lease()?;
+        let earlier_requests = api.requests()?.len();
         api.cluster().create_namespace(AGENT_NAMESPACE, &super::Labels::new())?;
         api.cluster().grant(AGENT_NAMESPACE, AGENT_ACCOUNT, rules)?;
         let token = api.token(AGENT_NAMESPACE, AGENT_ACCOUNT, TOKEN_LIFETIME)?;
@@ -43,7 +46,12 @@ impl<'p> Site<'p> {
         let mut network = Network::new(nodes)?;
         let entrance = entrance(&mut network)?;
         let proxy = api.proxy(entrance.namespace())?;
-        Ok(Self { agents: Vec::new(), proxy, network, kubeconfig, api, _entrance: entrance })
+        Ok(Self { agents: Vec::new(), proxy, network, kubeconfig, api, earlier_requests, _entrance: entrance })
+    }
+
+    /// What the ServiceAccounts of this site have asked for so far, in order.
+    pub fn requests(&self) -> Result<Vec<Request>, ApiError> {
+        Ok(self.api.requests()?.into_iter().skip(self.earlier_requests).collect())
     }
 
     /// Starts an agent on every node, and waits until each has put its table there.

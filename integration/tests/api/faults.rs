@@ -90,7 +90,7 @@ impl<'c> Drill<'c> {
     /// Waits until the agent has asked for so many more lists of pods.
     fn wait_for_lists(&mut self, count: usize) -> Outcome {
         let lists = |drill: &Self| -> Result<usize, Box<dyn Error>> {
-            let requests = drill.scene.site.api.requests()?;
+            let requests = drill.scene.site.requests()?;
             let is_list = |one: &&Request| one.resource == "pods" && (one.verb == "list" || one.initial_events);
             Ok(requests.iter().filter(is_list).count())
         };
@@ -208,7 +208,7 @@ fn rights_taken(context: &Context) -> Outcome {
     sleep(AWHILE);
     drill.scene.site.api.cluster().bind(AGENT_NAMESPACE, AGENT_ACCOUNT)?;
     drill.converge()?;
-    let refused = drill.scene.site.api.requests()?.iter().filter(|request| request.code == 403).count();
+    let refused = drill.scene.site.requests()?.iter().filter(|request| request.code == 403).count();
     assert!(refused > 0, "the agent asked without rights");
     drill.judge()
 }

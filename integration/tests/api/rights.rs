@@ -32,7 +32,7 @@ fn exactly_used(context: &Context) -> Outcome {
     let granted = rights(&deployed_rules()?);
     let started = Instant::now();
     loop {
-        let requests = scene.site.api.requests()?;
+        let requests = scene.site.requests()?;
         let refused: Vec<_> = requests.iter().filter(|request| request.code == 403).collect();
         if !refused.is_empty() {
             return Err(format!("a right too few: {refused:?}").into());
@@ -69,12 +69,11 @@ fn one_too_few(context: &Context) -> Outcome {
 /// Runs an agent with these rules for a while: which resources were refused, and whether it wrote its table.
 fn run_with(context: &Context, rules: &[Value]) -> Result<(BTreeSet<String>, bool), Box<dyn Error>> {
     let mut site = Site::new(&context.pool, 1, rules)?;
-    let before = site.api.requests()?.len();
     let node = &site.network.nodes()[0];
     site.agents.push(ClusterAgent::start(&context.program, node, &site.kubeconfig)?);
     sleep(AWHILE);
     let table = has_table(&site.network.nodes()[0])?;
-    let requests = site.api.requests()?.split_off(before);
+    let requests = site.requests()?;
     Ok((requests.into_iter().filter(|one| one.code == 403).map(|one| one.resource).collect(), table))
 }
 
