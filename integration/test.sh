@@ -34,7 +34,10 @@ printf '\n== tests\n'
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-with_namespaces cargo test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+# Not through a pipe, which a process that a failed test left behind would keep open.
+with_namespaces cargo test --workspace --no-fail-fast >"$log" 2>&1 &
+tail -n +1 -f --pid=$! "$log"
+wait $! || status=$?
 
 printf '\n'
 awk '/^test result: / { passed += $4; failed += $6 }

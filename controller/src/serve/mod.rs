@@ -14,17 +14,11 @@ mod socket;
 mod state;
 mod status;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 pub use client::{ClientError, set_log_filter, status};
 pub use http::serve;
 pub use socket::{SetLogFilter, SocketError, serve_socket};
 pub use state::{Figures, SourceProbe, State};
 pub use status::{LastCommit, LastError, SourceStatus, Status, Totals, WatchStatus};
-
-/// Where probes and metrics are served unless said otherwise. The port is one of the range (9100 to 9999) that exporters
-/// for Prometheus use; with the host's network it is a port of the node.
-pub const METRICS_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9468);
 
 /// Where the status socket is unless said otherwise.
 pub const SOCKET_PATH: &str = "/run/palisade/status.sock";

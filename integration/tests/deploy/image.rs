@@ -5,12 +5,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::chroot;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_no_new_privs;
+use palisade::serve::SOCKET_PATH;
 use palisade_integration::agent::binary;
 use palisade_integration::netns::Namespace;
 use tempfile::TempDir;
@@ -106,6 +107,16 @@ fn it_runs_with_nothing_but_what_the_daemonset_grants() {
     succeed(root.path(), &namespace, "/palisade", &["cleanup"]);
 }
 
+/// A process that ends with its test, also when that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 #[test]
 fn the_agent_serves_and_tells_its_status_there() {
     let root = image();
@@ -115,15 +126,15 @@ fn the_agent_serves_and_tells_its_status_there() {
         .enter(|| {
             let outside = namespace.try_clone().unwrap();
             contain(root.path());
-            let arguments = ["run", "--manifests", "/manifests", "--node-name", "node"];
+            let source = ["run", "--manifests", "/manifests", "--node-name", "node"];
+            let served = ["--metrics-address", &address.to_string(), "--status-socket", SOCKET_PATH];
             let mut agent = Command::new("/palisade");
-            let mut agent = agent.args(arguments).env_clear().stderr(Stdio::piped()).spawn().unwrap();
+            let agent = Running(agent.args(source).args(served).env_clear().spawn().unwrap());
             let ready = get(&outside, address, "/readyz", 200);
             let status = run("/palisade", &["status", "-o", "json"]);
-            agent.kill().unwrap();
-            let said = agent.wait_with_output().unwrap().stderr;
+            drop(agent);
             let cleanup = run("/palisade", &["cleanup"]);
-            assert_eq!(ready.0, 200, "{}\n{}", ready.1, String::from_utf8_lossy(&said));
+            assert_eq!(ready.0, 200, "{}", ready.1);
             for output in [status, cleanup] {
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             }
