@@ -44,6 +44,22 @@ pub enum ElementsKind {
     PortRangeVerdicts,
 }
 
+impl ElementsKind {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::Ipv4Ranges,
+        Self::Ipv6Ranges,
+        Self::Ipv4Endpoints,
+        Self::Ipv6Endpoints,
+        Self::Ipv4Verdicts,
+        Self::Ipv6Verdicts,
+        Self::PortVerdicts,
+        Self::PortRangeVerdicts,
+    ];
+}
+
 /// `first..=last` of an interval set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Range<T> {

@@ -5,19 +5,6 @@ use super::constants::*;
 use super::userdata;
 use crate::{Comment, ElementsKind, Name};
 
-const KINDS: [ElementsKind; 10] = [
-    ElementsKind::Ipv4,
-    ElementsKind::Ipv6,
-    ElementsKind::Ipv4Ranges,
-    ElementsKind::Ipv6Ranges,
-    ElementsKind::Ipv4Endpoints,
-    ElementsKind::Ipv6Endpoints,
-    ElementsKind::Ipv4Verdicts,
-    ElementsKind::Ipv6Verdicts,
-    ElementsKind::PortVerdicts,
-    ElementsKind::PortRangeVerdicts,
-];
-
 /// `nft`'s numbers for what a key is: they decide how it lists the set. The parts of a concatenation have six bits each.
 const TYPE_IPADDR: u32 = 7;
 const TYPE_IP6ADDR: u32 = 8;
@@ -99,7 +86,7 @@ impl Seen {
         if self.flags & NFT_SET_ANONYMOUS != 0 {
             return Found::OfRule;
         }
-        let kind = KINDS.into_iter().find(|kind| self.is(&layout(*kind)));
+        let kind = ElementsKind::ALL.into_iter().find(|kind| self.is(&layout(*kind)));
         match (Name::new(&*self.name), kind) {
             (Ok(name), Some(kind)) => Found::Own { name, kind, comment: self.comment },
             _ => Found::Foreign { name: self.name },

@@ -18,18 +18,6 @@ use crate::{
 const CHAINS: [&str; 7] = ["base-0", "base-1", "chain-0", "chain-1", "chain-2", "chain-3", "chain-4"];
 const SETS: [&str; 5] = ["set-0", "set-1", "set-2", "set-3", "set-4"];
 const MAPPED: usize = 5;
-const KINDS: [ElementsKind; 10] = [
-    ElementsKind::Ipv4,
-    ElementsKind::Ipv6,
-    ElementsKind::Ipv4Ranges,
-    ElementsKind::Ipv6Ranges,
-    ElementsKind::Ipv4Endpoints,
-    ElementsKind::Ipv6Endpoints,
-    ElementsKind::Ipv4Verdicts,
-    ElementsKind::Ipv6Verdicts,
-    ElementsKind::PortVerdicts,
-    ElementsKind::PortRangeVerdicts,
-];
 
 /// A ruleset in numbers, which [`Sketch::build`] makes sense of whatever they are.
 #[derive(Clone, Debug)]
@@ -109,8 +97,8 @@ fn set_edit(from: Option<&Set>, to: Option<&Set>, way: u8) -> SetEdit {
 fn sketches() -> impl Strategy<Value = Sketch> {
     let chain = (-30..30, option::weighted(0.3, 0..2_u8), vec(any::<[u8; 6]>(), 0..4))
         .prop_map(|(priority, comment, rules)| ChainSketch { priority, comment, rules });
-    let set = (0..KINDS.len(), option::weighted(0.3, 0..2_u8), vec((0..16_u8, any::<u8>()), 0..6))
-        .prop_map(|(kind, comment, elements)| SetSketch { kind: KINDS[kind], comment, elements });
+    let set = (0..ElementsKind::ALL.len(), option::weighted(0.3, 0..2_u8), vec((0..16_u8, any::<u8>()), 0..6))
+        .prop_map(|(kind, comment, elements)| SetSketch { kind: ElementsKind::ALL[kind], comment, elements });
     let chains = vec(option::weighted(0.8, chain), CHAINS.len());
     let sets = vec(option::weighted(0.8, set), SETS.len());
     (chains, sets).prop_map(|(chains, sets)| Sketch { chains, sets })

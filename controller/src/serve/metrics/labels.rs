@@ -96,19 +96,6 @@ impl KindLabel {
 
     /// Those of all types of elements.
     pub(super) fn of_elements() -> impl Iterator<Item = Self> {
-        [
-            ElementsKind::Ipv4,
-            ElementsKind::Ipv6,
-            ElementsKind::Ipv4Ranges,
-            ElementsKind::Ipv6Ranges,
-            ElementsKind::Ipv4Endpoints,
-            ElementsKind::Ipv6Endpoints,
-            ElementsKind::Ipv4Verdicts,
-            ElementsKind::Ipv6Verdicts,
-            ElementsKind::PortVerdicts,
-            ElementsKind::PortRangeVerdicts,
-        ]
-        .into_iter()
-        .map(Self::of)
+        ElementsKind::ALL.into_iter().map(Self::of)
     }
 }
