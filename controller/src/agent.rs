@@ -96,10 +96,14 @@ impl<B: Backend> Agent<'_, B> {
     }
 }
 
-/// Logs a commit.
+/// Logs a commit: the ordinary ones, of which there are as many as events, only to whoever looks for them.
 pub fn log(commit: &Commit) {
     let Commit { diff, generation, from_backend, elapsed } = commit;
-    tracing::info!(generation, from_backend, ?elapsed, change = ?diff.summary(), "committed");
+    if *from_backend {
+        tracing::info!(generation, ?elapsed, change = ?diff.summary(), "committed what the table lacked");
+    } else {
+        tracing::debug!(generation, ?elapsed, change = ?diff.summary(), "committed");
+    }
 }
 
 /// When to act without being told to.

@@ -17,14 +17,15 @@ use crate::input::Input;
 /// Where changes cannot be listened for.
 pub fn watch(table: Name, own_port: u32, inputs: Sender<Input>) -> io::Result<()> {
     let monitor = Monitor::open(table)?;
-    thread::Builder::new().name("drift".to_owned()).spawn(move || listen(monitor, own_port, &inputs))?;
+    monitor.ignore(own_port)?;
+    thread::Builder::new().name("drift".to_owned()).spawn(move || listen(monitor, &inputs))?;
     Ok(())
 }
 
-fn listen(mut monitor: Monitor, own_port: u32, inputs: &Sender<Input>) {
+fn listen(mut monitor: Monitor, inputs: &Sender<Input>) {
     loop {
         let by = match monitor.try_next() {
-            Ok(Some(Event::NewGeneration { port, pid, process, touched: true, .. })) if port != own_port => {
+            Ok(Some(Event::NewGeneration { pid, process, touched: true, .. })) => {
                 format!("process {pid} ({process})")
             }
             Ok(Some(Event::NewGeneration { .. })) => continue,

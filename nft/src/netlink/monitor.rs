@@ -3,6 +3,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno as Raw;
+use socket2::{SockFilter, SockRef};
 
 use super::attributes::{Attributes, Malformed};
 use super::constants::*;
@@ -50,6 +51,15 @@ impl Monitor {
     pub fn open(table: Name) -> io::Result<Self> {
         let channel = Channel::open(1 << (NFNLGRP_NFTABLES - 1))?;
         Ok(Self { channel, table, touched: false, events: VecDeque::new() })
+    }
+
+    /// Hears no longer of the changes that come from netlink port `port`: they are neither read, nor do they wake whoever
+    /// waits, nor can they crowd out what others do.
+    ///
+    /// # Errors
+    /// Where the socket takes no filter.
+    pub fn ignore(&self, port: u32) -> io::Result<()> {
+        SockRef::from(self).attach_filter(&all_but(port))
     }
 
     /// The next event, `None` where there is none yet.
@@ -103,6 +113,26 @@ impl AsRawFd for Monitor {
     fn as_raw_fd(&self) -> RawFd {
         self.channel.fd().as_raw_fd()
     }
+}
+
+/// A program of the classic BPF that takes a datagram unless its first message comes from `port`. The messages of a
+/// datagram all tell of one transaction.
+fn all_but(port: u32) -> [SockFilter; 4] {
+    const PORT_OFFSET: u32 = std::mem::offset_of!(libc::nlmsghdr, nlmsg_pid) as u32;
+    const WHOLE: u32 = u32::MAX;
+    const NOTHING: u32 = 0;
+    let code = |parts: [u32; 3]| u16::try_from(parts.into_iter().sum::<u32>()).expect("a code is a byte");
+    let load = code([libc::BPF_LD, libc::BPF_W, libc::BPF_ABS]);
+    let jump_if_equal = code([libc::BPF_JMP, libc::BPF_JEQ, libc::BPF_K]);
+    let take = code([libc::BPF_RET, libc::BPF_K, 0]);
+    // What is loaded is taken to be in network order.
+    let port = u32::from_be_bytes(port.to_ne_bytes());
+    [
+        SockFilter::new(load, 0, 0, PORT_OFFSET),
+        SockFilter::new(jump_if_equal, 0, 1, port),
+        SockFilter::new(take, 0, 0, NOTHING),
+        SockFilter::new(take, 0, 0, WHOLE),
+    ]
 }
 
 fn new_generation(attributes: Attributes<'_>, port: u32, touched: bool) -> Result<Event, Malformed> {

@@ -42,3 +42,19 @@ fn lost_events_are_told() {
         assert!(matches!(&*heard(&mut monitor), [Event::NewGeneration { touched: true, .. }]));
     });
 }
+
+#[test]
+fn ignored_changes_are_not_heard_and_crowd_out_nothing() {
+    in_namespace(|| {
+        let mut kernel = open(Ownership::Plain);
+        let mut monitor = Monitor::open(name(TABLE)).unwrap();
+        monitor.ignore(kernel.port()).unwrap();
+        let many: BTreeSet<_> = (0..300_000_u32).map(Into::into).collect();
+        change(&mut kernel, None, &peers(Elements::Ipv4(many))).unwrap();
+        assert_eq!(heard(&mut monitor), []);
+        load("add element inet palisade peers { 240.0.0.1 }");
+        let [Event::NewGeneration { port, touched, .. }] = &*heard(&mut monitor) else { panic!() };
+        assert_ne!(*port, kernel.port());
+        assert!(touched);
+    });
+}
