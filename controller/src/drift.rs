@@ -7,17 +7,15 @@ use std::thread;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use palisade_nft::{Event, Monitor, Name};
+use palisade_nft::{Event, Monitor};
 
 use crate::input::Input;
 
-/// Tells the agent, on a thread of its own, whenever somebody but `own_port` changes `table`, or may have.
+/// Tells the agent, on a thread of its own, whenever somebody else changes the table, or may have, as `monitor` hears it.
 ///
 /// # Errors
-/// Where changes cannot be listened for.
-pub fn watch(table: Name, own_port: u32, inputs: Sender<Input>) -> io::Result<()> {
-    let monitor = Monitor::open(table)?;
-    monitor.ignore(own_port)?;
+/// Where there can be no further thread.
+pub fn watch(monitor: Monitor, inputs: Sender<Input>) -> io::Result<()> {
     thread::Builder::new().name("drift".to_owned()).spawn(move || listen(monitor, &inputs))?;
     Ok(())
 }

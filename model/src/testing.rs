@@ -1,9 +1,11 @@
 //! Random clusters and changes, and a reader of the index's output, for the tests of this and other crates.
 //!
-//! The clusters are small and crowded: few names, labels, addresses and ports, so that objects meet.
+//! The clusters are small and crowded: few names, labels, addresses and ports, so that objects meet. Those of
+//! [`workload`] are as large as asked for.
 
 mod output;
 mod strategies;
+pub mod workload;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

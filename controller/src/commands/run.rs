@@ -52,7 +52,8 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
         }
     };
     let mut enforcer = enforcer(args, Ownership::Take)?;
-    drift::watch(kernel::table(), enforcer.backend().port(), inputs.clone())?;
+    let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
+    drift::watch(monitor, inputs.clone())?;
     stop_on_signal(&runtime, &inputs)?;
     serve_metrics(&runtime, args.metrics_address, &state);
     serve_status(&runtime, status_socket(args), &state, log_filter);

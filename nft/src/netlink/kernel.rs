@@ -14,6 +14,7 @@ use self::failure::{errno, failed, owner, unreachable_because};
 use self::old::{creates_table, is_unsupported, release, retires_in_two_steps};
 use super::constants::{NFT_MSG_GETRULE, NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST};
 use super::expression::Counter;
+use super::monitor::{Ear, Monitor};
 use super::read;
 use super::socket::Channel;
 use crate::{Backend, BackendError, CommitError, Committed, Errno, Name, Owner, Ruleset, Transaction};
@@ -32,6 +33,9 @@ pub struct Kernel {
     flags: u32,
     /// Whether this socket owns the table.
     owned: bool,
+    bytes_sent: u64,
+    /// The ear of the monitor that [`Kernel::monitor`] gave.
+    ear: Option<Ear>,
 }
 
 /// Whether the table is to be owned.
@@ -73,7 +77,7 @@ impl Kernel {
             Ownership::Take => OWNED,
             Ownership::Plain => 0,
         };
-        let mut kernel = Self { channel, table, flags, owned: false };
+        let mut kernel = Self { channel, table, flags, owned: false, bytes_sent: 0, ear: None };
         match kernel.ask_generation() {
             Ok(_) => Ok(kernel),
             Err(failure) => {
@@ -86,6 +90,34 @@ impl Kernel {
     /// The netlink port, which a change of ours carries in [`Event::NewGeneration`](super::Event::NewGeneration).
     pub fn port(&self) -> u32 {
         self.channel.port()
+    }
+
+    /// Hears of what others do to the table, for as long as they can: while the table is owned by this socket nobody
+    /// listens, and commits cost less. There is one such monitor: the one asked for last.
+    ///
+    /// # Errors
+    /// Where the socket could not be opened, or takes no filter.
+    pub fn monitor(&mut self) -> io::Result<Monitor> {
+        let monitor = Monitor::open(self.table.clone())?;
+        let ear = Ear::of(&monitor, self.port())?;
+        ear.listen(!self.owned)?;
+        self.ear = Some(ear);
+        Ok(monitor)
+    }
+
+    fn set_owned(&mut self, owned: bool) {
+        if owned == self.owned {
+            return;
+        }
+        self.owned = owned;
+        if let Some(Err(error)) = self.ear.as_ref().map(|ear| ear.listen(!owned)) {
+            tracing::warn!(%error, owned, "the monitor of the table could not be told who owns it");
+        }
+    }
+
+    /// How many bytes of transactions have been sent so far.
+    pub fn bytes_sent(&self) -> u64 {
+        self.bytes_sent
     }
 
     /// The generation of the ruleset. Each commit in this network namespace moves it, to whatever table.

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno as Raw;
 use socket2::{SockFilter, SockRef};
@@ -8,13 +8,14 @@ use socket2::{SockFilter, SockRef};
 use super::attributes::{Attributes, Malformed};
 use super::constants::*;
 use super::message::Messages;
-use super::socket::Channel;
+use super::socket::{Channel, set_netlink_option};
 use crate::{BackendError, Errno, Name};
 
-/// Hears of every change to nf_tables in this network namespace, whoever makes it.
+/// Hears of every change to nf_tables in this network namespace, whoever makes it, or of those that others make
+/// ([`Kernel::monitor`](super::Kernel::monitor)).
 ///
 /// It does not block: poll its descriptor, then take events till there are none. That something listens makes large
-/// commits cost up to twice as much.
+/// commits cost up to twice as much, everybody's, in all network namespaces.
 pub struct Monitor {
     channel: Channel,
     table: Name,
@@ -51,15 +52,6 @@ impl Monitor {
     pub fn open(table: Name) -> io::Result<Self> {
         let channel = Channel::open(1 << (NFNLGRP_NFTABLES - 1))?;
         Ok(Self { channel, table, touched: false, events: VecDeque::new() })
-    }
-
-    /// Hears no longer of the changes that come from netlink port `port`: they are neither read, nor do they wake whoever
-    /// waits, nor can they crowd out what others do.
-    ///
-    /// # Errors
-    /// Where the socket takes no filter.
-    pub fn ignore(&self, port: u32) -> io::Result<()> {
-        SockRef::from(self).attach_filter(&all_but(port))
     }
 
     /// The next event, `None` where there is none yet.
@@ -100,6 +92,25 @@ impl Monitor {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes a [`Monitor`] listen, or not.
+pub(super) struct Ear(OwnedFd);
+
+impl Ear {
+    /// That of `monitor`, which shall not hear of what comes from `port`: that is neither read, nor does it wake whoever
+    /// waits, nor can it crowd out what others do.
+    pub(super) fn of(monitor: &Monitor, port: u32) -> io::Result<Self> {
+        SockRef::from(monitor).attach_filter(&all_but(port))?;
+        monitor.as_fd().try_clone_to_owned().map(Self)
+    }
+
+    /// Listens from now on, or no longer.
+    pub(super) fn listen(&self, listens: bool) -> Result<(), Raw> {
+        const GROUP: libc::c_int = NFNLGRP_NFTABLES as libc::c_int;
+        let option = if listens { libc::NETLINK_ADD_MEMBERSHIP } else { libc::NETLINK_DROP_MEMBERSHIP };
+        set_netlink_option(self.0.as_fd(), option, GROUP)
     }
 }
 

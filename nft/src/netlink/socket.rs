@@ -21,6 +21,7 @@ const DATAGRAM: usize = 1 << 17;
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// What fits into the send buffer as it is on every kernel.
 const SEND_BUFFER: usize = 1 << 16;
+const ON: libc::c_int = 1;
 /// Requests are numbered from here on: the messages of a batch from 1.
 const FIRST_REQUEST: u32 = 1 << 31;
 
@@ -144,8 +145,8 @@ impl Channel {
     fn configure(&self) -> Result<(), Errno> {
         fcntl(self.fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         fcntl(self.fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        set_netlink_option(self.fd(), libc::NETLINK_EXT_ACK)?;
-        set_netlink_option(self.fd(), libc::NETLINK_CAP_ACK)?;
+        set_netlink_option(self.fd(), libc::NETLINK_EXT_ACK, ON)?;
+        set_netlink_option(self.fd(), libc::NETLINK_CAP_ACK, ON)?;
         setsockopt(&self.fd(), sockopt::RcvBufForce, &RECEIVE_BUFFER)
             .or_else(|_| setsockopt(&self.fd(), sockopt::RcvBuf, &RECEIVE_BUFFER))
     }
@@ -192,12 +193,13 @@ impl Answer {
     }
 }
 
-fn set_netlink_option(fd: BorrowedFd<'_>, option: libc::c_int) -> Result<(), Errno> {
-    let on: libc::c_int = 1;
-    let length = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: the descriptor is open, and the option's value is `length` bytes at `&on`, which outlives the call.
-    let result =
-        unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_NETLINK, option, std::ptr::from_ref(&on).cast(), length) };
+/// Sets an option of level `SOL_NETLINK` that is a number.
+pub(super) fn set_netlink_option(fd: BorrowedFd<'_>, option: libc::c_int, value: libc::c_int) -> Result<(), Errno> {
+    let length = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the descriptor is open, and the option's value is `length` bytes at `&value`, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(fd.as_raw_fd(), libc::SOL_NETLINK, option, std::ptr::from_ref(&value).cast(), length)
+    };
     Errno::result(result).map(drop)
 }
 

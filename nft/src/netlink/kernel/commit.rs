@@ -17,13 +17,15 @@ impl Kernel {
             .map_err(|Unencodable(index)| refused(transaction, index, Errno(libc::EMSGSIZE), None))?;
         let adoption: Vec<&Message> = adoption.iter().collect();
         self.send(transaction, &adoption, &parts, expected)?;
+        let mut owned = self.owned;
         for operation in &transaction.operations {
             match operation {
-                Operation::CreateTable { .. } => self.owned |= self.flags == OWNED,
-                Operation::DeleteTable => self.owned = false,
+                Operation::CreateTable { .. } => owned |= self.flags == OWNED,
+                Operation::DeleteTable => owned = false,
                 _ => {}
             }
         }
+        self.set_owned(owned);
         Ok(())
     }
 
@@ -101,10 +103,11 @@ impl Kernel {
         let wire = batch::wire(&messages, expected).map_err(|error| rejected(SENDING, &error.into()))?;
         self.channel.discard().map_err(|error| rejected(SENDING, &error.into()))?;
         self.channel.send(&wire.bytes).map_err(|error| rejected(SENDING, &error.into()))?;
+        self.bytes_sent += wire.bytes.len() as u64;
         let (replies, broken) = self.replies();
         match batch::outcome(&wire, replies) {
             Outcome::Committed => {
-                self.owned |= !adoption.is_empty();
+                self.set_owned(self.owned || !adoption.is_empty());
                 Ok(())
             }
             Outcome::Refused(reply) => {

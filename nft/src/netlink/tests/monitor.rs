@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::namespace::{TABLE, change, in_namespace, load, open};
 use super::sample::peers;
 use crate::tests::build::{addresses, name};
-use crate::{Elements, Event, Monitor, Ownership};
+use crate::{Backend, Elements, Event, Monitor, Operation, Ownership, Transaction};
 
 fn heard(monitor: &mut Monitor) -> Vec<Event> {
     std::iter::from_fn(|| monitor.try_next().unwrap()).collect()
@@ -44,11 +44,10 @@ fn lost_events_are_told() {
 }
 
 #[test]
-fn ignored_changes_are_not_heard_and_crowd_out_nothing() {
+fn own_changes_are_not_heard_and_crowd_out_nothing() {
     in_namespace(|| {
         let mut kernel = open(Ownership::Plain);
-        let mut monitor = Monitor::open(name(TABLE)).unwrap();
-        monitor.ignore(kernel.port()).unwrap();
+        let mut monitor = kernel.monitor().unwrap();
         let many: BTreeSet<_> = (0..300_000_u32).map(Into::into).collect();
         change(&mut kernel, None, &peers(Elements::Ipv4(many))).unwrap();
         assert_eq!(heard(&mut monitor), []);
@@ -56,5 +55,39 @@ fn ignored_changes_are_not_heard_and_crowd_out_nothing() {
         let [Event::NewGeneration { port, touched, .. }] = &*heard(&mut monitor) else { panic!() };
         assert_ne!(*port, kernel.port());
         assert!(touched);
+    });
+}
+
+#[test]
+fn nobody_listens_while_nobody_else_can_write() {
+    in_namespace(|| {
+        let mut kernel = open(Ownership::Take);
+        let mut monitor = kernel.monitor().unwrap();
+        load("add table inet other");
+        assert_eq!(heard(&mut monitor).len(), 1);
+
+        let ruleset = peers(addresses(&["10.0.0.1"]));
+        change(&mut kernel, None, &ruleset).unwrap();
+        load("delete table inet other");
+        assert_eq!(heard(&mut monitor), [], "the table is owned");
+
+        let gone = Transaction { operations: vec![Operation::DeleteTable] };
+        kernel.commit(&name(TABLE), &gone).unwrap();
+        load("add table inet other");
+        assert_eq!(heard(&mut monitor).len(), 1, "there is no table to own");
+    });
+}
+
+#[test]
+fn an_orphan_is_listened_for_until_it_is_adopted() {
+    in_namespace(|| {
+        change(&mut open(Ownership::Take), None, &peers(addresses(&["10.0.0.1"]))).unwrap();
+        let mut kernel = open(Ownership::Take);
+        let mut monitor = kernel.monitor().unwrap();
+        load("add element inet palisade peers { 10.0.0.2 }");
+        assert_eq!(heard(&mut monitor).len(), 1);
+        assert!(kernel.adopt().unwrap());
+        load("add table inet other");
+        assert_eq!(heard(&mut monitor), []);
     });
 }
