@@ -1,6 +1,6 @@
 //! Palisade under real packets: pods, nodes and external hosts are network namespaces of one process.
 //!
-//! - [`netns`] builds them: one or two nodes around an underlay, pods behind their nodes, external hosts.
+//! - [`netns`] builds them, in the topologies that CNI plugins make: nodes around an underlay, pods, external hosts.
 //! - [`probe`] asks who reaches whom, with packets, all flows at once.
 //! - [`steady`] sends datagrams for as long as something else happens, and knows which arrived.
 //! - [`agent`] runs `palisade` in a node's namespace.

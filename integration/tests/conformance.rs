@@ -1,4 +1,5 @@
-//! Plays every conformance case with real packets, on one node and on two: `one-node::NAME` and `two-nodes::NAME`.
+//! Plays every conformance case with real packets, in each topology: `one-node::NAME` and `two-nodes::NAME` (routed veth
+//! pairs), `one-bridge::NAME`, and `bridges-over-vxlan::NAME` (two nodes, as flannel lays them out).
 //!
 //! `cargo test -p palisade-integration --test conformance -- two-nodes::e2e-20` plays one.
 //! `PALISADE_CASES` names another directory of cases, `PALISADE_BIN` another binary.
@@ -10,11 +11,17 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 use palisade_integration::agent::binary;
 use palisade_integration::cases::{Case, built_in, play};
+use palisade_integration::netns::Topology;
 
 /// Cases mostly wait for packets that must not come, so more of them run at once than there are processors.
 const CASES_AT_ONCE_PER_PROCESSOR: usize = 3;
 
-const PLACEMENTS: [(&str, usize); 2] = [("one-node", 1), ("two-nodes", 2)];
+const TOPOLOGIES: [(&str, Topology); 4] = [
+    ("one-node", Topology::routed(1)),
+    ("two-nodes", Topology::routed(2)),
+    ("one-bridge", Topology::routed(1).on_bridges()),
+    ("bridges-over-vxlan", Topology::routed(2).on_bridges().over_vxlan()),
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -32,11 +39,11 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
     let program = binary()?;
     let cases: Vec<_> = built_in()?.into_iter().map(Arc::new).collect();
-    let placed = PLACEMENTS.iter().flat_map(|placement| cases.iter().map(move |case| (placement, case)));
-    Ok(placed.map(|((label, nodes), case)| trial(label, *nodes, Arc::clone(case), program.clone())).collect())
+    let played = TOPOLOGIES.iter().flat_map(|topology| cases.iter().map(move |case| (topology, case)));
+    Ok(played.map(|((label, topology), case)| trial(label, *topology, Arc::clone(case), program.clone())).collect())
 }
 
-fn trial(placement: &str, nodes: usize, case: Arc<Case>, program: PathBuf) -> Trial {
-    let name = format!("{placement}::{}", case.name);
-    Trial::test(name, move || play(&case, nodes, &program).map_err(|error| Failed::from(error.to_string())))
+fn trial(label: &str, topology: Topology, case: Arc<Case>, program: PathBuf) -> Trial {
+    let name = format!("{label}::{}", case.name);
+    Trial::test(name, move || play(&case, topology, &program).map_err(|error| Failed::from(error.to_string())))
 }

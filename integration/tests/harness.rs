@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use palisade_integration::netns::{Host, Network, Place};
+use palisade_integration::netns::{Host, Network, Place, Topology};
 use palisade_integration::probe::{Family, Flow, Kind, Patience, probe};
 
 const KINDS: [Kind; 4] = [Kind::Tcp(80), Kind::Udp(80), Kind::Sctp(80), Kind::Echo];
@@ -26,9 +26,12 @@ fn dual(number: u8) -> Vec<IpAddr> {
     [format!("10.1.0.{number}"), format!("fd01::{number:x}")].iter().map(|text| text.parse().unwrap()).collect()
 }
 
+const ROUTED: Topology = Topology::routed(2);
+const TOPOLOGIES: [Topology; 4] = [ROUTED, ROUTED.on_bridges(), ROUTED.over_vxlan(), ROUTED.on_bridges().over_vxlan()];
+
 /// Two pods on each of two nodes, a host-network pod on the second, and an external host.
-fn network() -> (Network, Vec<Host>) {
-    let mut network = Network::new(2).unwrap();
+fn network(topology: Topology) -> (Network, Vec<Host>) {
+    let mut network = Network::new(topology).unwrap();
     let places =
         [Place::Behind(0), Place::Behind(0), Place::Behind(1), Place::Behind(1), Place::OnNode(1), Place::External];
     let specs: Vec<_> = places.into_iter().zip(1..).map(|(place, number)| (place, dual(number))).collect();
@@ -66,20 +69,24 @@ fn check(hosts: &[Host], expected: impl Fn(usize, usize, Kind) -> bool) {
 
 #[test]
 fn in_an_open_network_all_reach_all() {
-    let (_network, hosts) = network();
-    check(&hosts, |_, _, _| true);
+    for topology in TOPOLOGIES {
+        let (_network, hosts) = network(topology);
+        check(&hosts, |_, _, _| true);
+    }
 }
 
 #[test]
 fn rules_in_a_node_decide_in_both_families() {
-    let (network, hosts) = network();
-    network.nodes()[0].namespace().nft(RULES).unwrap();
-    check(&hosts, |from, to, kind| to != 1 || from == 1 || (from == 0 && kind == Kind::Tcp(80)));
+    for topology in TOPOLOGIES {
+        let (network, hosts) = network(topology);
+        network.nodes()[0].namespace().nft(RULES).unwrap();
+        check(&hosts, |from, to, kind| to != 1 || from == 1 || (from == 0 && kind == Kind::Tcp(80)));
+    }
 }
 
 #[test]
 fn what_the_rules_allowed_before_is_asked_anew() {
-    let (network, hosts) = network();
+    let (network, hosts) = network(ROUTED);
     check(&hosts[..2], |_, _, _| true);
     network.nodes()[0].namespace().nft(RULES).unwrap();
     check(&hosts[..2], |from, to, kind| to != 1 || from == 1 || kind == Kind::Tcp(80));
@@ -89,19 +96,21 @@ fn what_the_rules_allowed_before_is_asked_anew() {
 
 #[test]
 fn an_address_moves_to_another_host() {
-    let (mut network, mut hosts) = network();
-    hosts.remove(1).detach().unwrap();
-    let moved = network.attach_one(Place::Behind(1), &dual(2)).unwrap();
-    hosts.insert(1, moved);
-    hosts.remove(4).detach().unwrap();
-    let moved = network.attach_one(Place::External, &dual(5)).unwrap();
-    hosts.insert(4, moved);
-    check(&hosts, |_, _, _| true);
+    for topology in TOPOLOGIES {
+        let (mut network, mut hosts) = network(topology);
+        hosts.remove(1).detach().unwrap();
+        let moved = network.attach_one(Place::Behind(1), &dual(2)).unwrap();
+        hosts.insert(1, moved);
+        hosts.remove(4).detach().unwrap();
+        let moved = network.attach_one(Place::External, &dual(5)).unwrap();
+        hosts.insert(4, moved);
+        check(&hosts, |_, _, _| true);
+    }
 }
 
 #[test]
 fn a_silent_host_is_not_reached() {
-    let (mut network, hosts) = network();
+    let (mut network, hosts) = network(ROUTED);
     let gone = network.attach_one(Place::Behind(0), &dual(9)).unwrap();
     gone.namespace().ip("link set eth0 down\n").unwrap();
     let flows = KINDS.map(|kind| Flow { from: &hosts[0], to: &gone, family: Family::Ipv4, kind, expected: false });

@@ -4,6 +4,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::{Case, Expectation, Stage, StageError};
+use crate::netns::Topology;
 use crate::probe::Patience;
 
 /// Why a case did not pass.
@@ -28,13 +29,13 @@ pub struct WrongFlow {
     pub expectation: Expectation,
 }
 
-/// Plays a case on a network of its own with `nodes` nodes, each with an agent running `program`. The cluster is there
+/// Plays a case on a network of its own, with an agent running `program` on each node. The cluster is there
 /// before the agents start; what happens in the steps they see as changes.
 ///
 /// # Errors
 /// The flows that came out wrong, in all steps, or what kept the case from being played.
-pub fn play(case: &Case, nodes: usize, program: &Path) -> Result<(), PlayError> {
-    let mut stage = Stage::set(case, nodes, program)?;
+pub fn play(case: &Case, topology: impl Into<Topology>, program: &Path) -> Result<(), PlayError> {
+    let mut stage = Stage::set(case, topology, program)?;
     let mut wrong = Vec::new();
     for (number, step) in case.steps.iter().enumerate() {
         step.actions.iter().try_for_each(|action| stage.apply(action))?;

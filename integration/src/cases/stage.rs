@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{Action, Case, Expectation, ManifestDirectory, Resident, World, WorldError, manifests};
 use crate::agent::{Agent, AgentError};
-use crate::netns::{Host, NetnsError, Network};
+use crate::netns::{Host, NetnsError, Network, Topology};
 use crate::probe::{Flow, Patience, ProbeError, probe};
 
 /// How long an agent may take to enforce a change, on a machine that is busy with other cases.
@@ -54,10 +54,10 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The start of a case on `nodes` nodes. The cluster is there before the agents, which run `program`, start; they
+    /// The start of a case on a network of its own. The cluster is there before the agents, which run `program`, start; they
     /// have caught up when this returns.
-    pub fn set(case: &Case, nodes: usize, program: &Path) -> Result<Self, StageError> {
-        let network = Network::new(nodes)?;
+    pub fn set(case: &Case, topology: impl Into<Topology>, program: &Path) -> Result<Self, StageError> {
+        let network = Network::new(topology)?;
         let world = World::new(case, network.nodes());
         let files = tempfile::tempdir()?;
         let directory = ManifestDirectory::create(files.path())?;

@@ -45,9 +45,14 @@ impl Batches {
     ) {
         let path = leaf.path();
         self.add(router, &format!("link add {name} type veth peer name {leaf_end} netns {}", path.display()));
-        self.add(router, &format!("addr add {}/32 dev {name} scope link", gateway.v4));
-        self.add(router, &format!("addr add {}/64 dev {name} nodad", gateway.v6));
-        self.add(router, &format!("link set {name} up"));
+        self.gateway(router, name, gateway);
+    }
+
+    /// Gives a device the gateway's addresses, and brings it up.
+    pub(super) fn gateway(&mut self, router: &Arc<Namespace>, device: &str, gateway: Gateway) {
+        self.add(router, &format!("addr add {}/32 dev {device} scope link", gateway.v4));
+        self.add(router, &format!("addr add {}/64 dev {device} nodad", gateway.v6));
+        self.add(router, &format!("link set {device} up"));
     }
 
     /// The leaf's end of a link.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::batches::Batches;
+use super::bridge::Bridge;
 use super::{Namespace, NetnsError};
 
 /// Source ports of probes start here.
@@ -14,12 +15,19 @@ pub struct Host {
     namespace: Arc<Namespace>,
     addresses: Vec<IpAddr>,
     detach: Vec<(Arc<Namespace>, String)>,
+    bridge: Option<Bridge>,
     source_port: AtomicU16,
 }
 
 impl Host {
     pub(super) fn new(namespace: Arc<Namespace>, addresses: &[IpAddr], detach: Vec<(Arc<Namespace>, String)>) -> Self {
-        Self { namespace, addresses: addresses.to_vec(), detach, source_port: FIRST_SOURCE_PORT.into() }
+        let source_port = FIRST_SOURCE_PORT.into();
+        Self { namespace, addresses: addresses.to_vec(), detach, bridge: None, source_port }
+    }
+
+    /// The same, on a bridge if there is one.
+    pub(super) fn on(self, bridge: Option<Bridge>) -> Self {
+        Self { bridge, ..self }
     }
 
     /// Where its sockets are.
@@ -37,6 +45,9 @@ impl Host {
         let mut batches = Batches::default();
         for (namespace, line) in &self.detach {
             batches.add(namespace, line);
+        }
+        if let Some(bridge) = &self.bridge {
+            bridge.unplug(&self.namespace, &mut batches);
         }
         batches.run()
     }

@@ -1,12 +1,17 @@
 //! Network namespaces, and networks of them.
 
 mod batches;
+mod bridge;
 mod daemon;
 mod host;
 mod namespace;
 mod network;
+mod topology;
+mod tunnel;
 
+pub use bridge::{BRIDGE, pass_to_netfilter};
 pub use daemon::Daemon;
 pub use host::Host;
 pub use namespace::{Namespace, NetnsError};
 pub use network::{Network, Node, Place};
+pub use topology::{Fabric, PodLinks, Topology};

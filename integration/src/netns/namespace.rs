@@ -19,6 +19,9 @@ pub enum NetnsError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Bridges cannot hand packets to netfilter.
+    #[error("pods on a bridge need the kernel's br_netfilter, which is not there: `modprobe br_netfilter`")]
+    NoBridgeNetfilter,
     /// A program that configures the namespace failed.
     #[error("`{command}` failed: {stderr}\nits input was:\n{input}")]
     Command {

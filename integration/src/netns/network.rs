@@ -2,9 +2,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::batches::{Batches, NODE_GATEWAY, UNDERLAY_GATEWAY, whole};
-use super::{Host, Namespace, NetnsError};
+use super::bridge::{BRIDGE, Bridge};
+use super::{Fabric, Host, Namespace, NetnsError, PodLinks, Topology, tunnel};
 
-/// Nodes around an underlay; pods behind nodes; external hosts behind the underlay. Everything is routed, no bridges:
+/// Nodes around an underlay; pods behind nodes; external hosts behind the underlay:
 ///
 /// ```text
 /// pod ── node ── underlay ── node ── pod
@@ -12,11 +13,13 @@ use super::{Host, Namespace, NetnsError};
 ///                external
 /// ```
 ///
-/// A node has one interface a pod (`pod0`, `pod1`, …) and `uplink`; a pod and an external host have `eth0`.
+/// A node has one interface a pod (`pod0`, `pod1`, …) and `uplink`; a pod and an external host have `eth0`. Where pods
+/// are on bridges, `pod0`, `pod1`, … are ports of [`BRIDGE`]; where nodes have tunnels, `tunnel-N` leads to node N.
 #[derive(Debug)]
 pub struct Network {
     underlay: Arc<Namespace>,
     nodes: Vec<Node>,
+    fabric: Fabric,
     links: usize,
 }
 
@@ -26,6 +29,7 @@ pub struct Node {
     name: String,
     namespace: Arc<Namespace>,
     addresses: [IpAddr; 2],
+    bridge: Option<Bridge>,
 }
 
 /// Where a host is attached.
@@ -40,23 +44,39 @@ pub enum Place {
 }
 
 impl Network {
-    /// `nodes` nodes (`node-0`, `node-1`, …) that reach each other in both families.
-    pub fn new(nodes: usize) -> Result<Self, NetnsError> {
-        let mut network = Self { underlay: Arc::new(Namespace::new()?), nodes: Vec::new(), links: 0 };
-        enable_forwarding(&network.underlay)?;
+    /// Nodes (`node-0`, `node-1`, …) that reach each other in both families. A bare number is that many routed ones.
+    pub fn new(topology: impl Into<Topology>) -> Result<Self, NetnsError> {
+        let Topology { nodes, pods, fabric } = topology.into();
+        let mut network = Self { underlay: Arc::new(Namespace::new()?), nodes: Vec::new(), fabric, links: 0 };
+        enable_forwarding(&network.underlay, fabric)?;
         let mut batches = Batches::default();
         for number in 0..nodes {
-            let node = Node::new(number)?;
-            enable_forwarding(&node.namespace)?;
-            batches.link(&network.underlay, &node.name, &node.namespace, "uplink", UNDERLAY_GATEWAY);
-            batches.leaf(&node.namespace, "uplink", &node.addresses, UNDERLAY_GATEWAY);
-            for address in node.addresses {
-                batches.add(&network.underlay, &format!("route add {address} dev {}", node.name));
-            }
-            network.nodes.push(node);
+            network.add_node(number, pods, &mut batches)?;
         }
         batches.run()?;
         Ok(network)
+    }
+
+    fn add_node(&mut self, number: usize, pods: PodLinks, batches: &mut Batches) -> Result<(), NetnsError> {
+        let mut node = Node::new(number)?;
+        enable_forwarding(&node.namespace, self.fabric)?;
+        batches.link(&self.underlay, &node.name, &node.namespace, "uplink", UNDERLAY_GATEWAY);
+        batches.leaf(&node.namespace, "uplink", &node.addresses, UNDERLAY_GATEWAY);
+        for address in node.addresses {
+            batches.add(&self.underlay, &format!("route add {address} dev {}", node.name));
+        }
+        if pods == PodLinks::Bridge {
+            node.bridge = Some(Bridge::set_up(&node.namespace, batches)?);
+        }
+        self.nodes.push(node);
+        if self.fabric == Fabric::Vxlan {
+            let end = |number: usize| {
+                let Node { namespace, addresses, .. } = &self.nodes[number];
+                tunnel::End { number, node: namespace, underlay: addresses[0] }
+            };
+            (0..number).for_each(|other| tunnel::connect(&end(number), &end(other), batches));
+        }
+        Ok(())
     }
 
     /// The nodes, in order.
@@ -95,15 +115,29 @@ impl Network {
         let namespace = Arc::new(Namespace::new()?);
         let link = self.next_link("pod");
         let node = &self.nodes[number];
-        batches.link(&node.namespace, &link, &namespace, "eth0", NODE_GATEWAY);
-        batches.leaf(&namespace, "eth0", addresses, NODE_GATEWAY);
+        let device = match &node.bridge {
+            Some(bridge) => {
+                bridge.plug(&node.namespace, &link, &namespace, addresses, batches);
+                BRIDGE
+            }
+            None => {
+                batches.link(&node.namespace, &link, &namespace, "eth0", NODE_GATEWAY);
+                batches.leaf(&namespace, "eth0", addresses, NODE_GATEWAY);
+                &link
+            }
+        };
+        let mut detach = Vec::new();
         for address in addresses {
             let source = node.address_like(*address);
-            batches.add(&node.namespace, &format!("route add {address} dev {link} src {source}"));
+            batches.add(&node.namespace, &format!("route add {address} dev {device} src {source}"));
+            detach.push((Arc::clone(&node.namespace), format!("route del {address} dev {device}")));
         }
-        let mut detach = vec![(Arc::clone(&node.namespace), format!("link del {link}"))];
+        detach.push((Arc::clone(&node.namespace), format!("link del {link}")));
         detach.extend(self.route_through(number, addresses, batches));
-        Ok(Host::new(namespace, addresses, detach))
+        if self.fabric == Fabric::Vxlan {
+            detach.extend(self.tunnel_to(number, addresses, batches));
+        }
+        Ok(Host::new(namespace, addresses, detach).on(node.bridge.clone()))
     }
 
     fn attach_to_node(&self, number: usize, addresses: &[IpAddr], batches: &mut Batches) -> Host {
@@ -145,6 +179,21 @@ impl Network {
         undo
     }
 
+    /// Sends what other nodes have for these addresses through the tunnel to a node; gives what undoes it.
+    fn tunnel_to(&self, number: usize, addresses: &[IpAddr], batches: &mut Batches) -> Vec<(Arc<Namespace>, String)> {
+        let device = tunnel::device(number);
+        let mut undo = Vec::new();
+        for (_, other) in self.nodes.iter().enumerate().filter(|(other, _)| *other != number) {
+            for address in addresses {
+                let (via, source) = (tunnel::address_like(*address, number), other.address_like(*address));
+                batches
+                    .add(&other.namespace, &format!("route add {address} via {via} dev {device} onlink src {source}"));
+                undo.push((Arc::clone(&other.namespace), format!("route del {address} dev {device}")));
+            }
+        }
+        undo
+    }
+
     fn next_link(&mut self, prefix: &str) -> String {
         self.links += 1;
         format!("{prefix}{}", self.links - 1)
@@ -158,7 +207,7 @@ impl Node {
             Ipv4Addr::new(172, 30, 255, last).into(),
             Ipv6Addr::new(0xfd00, 0x30, 0xff, 0, 0, 0, 0, last.into()).into(),
         ];
-        Ok(Self { name: format!("node-{number}"), namespace: Arc::new(Namespace::new()?), addresses })
+        Ok(Self { name: format!("node-{number}"), namespace: Arc::new(Namespace::new()?), addresses, bridge: None })
     }
 
     /// `node-0`, `node-1`, …
@@ -181,11 +230,17 @@ impl Node {
     }
 }
 
-fn enable_forwarding(namespace: &Namespace) -> Result<(), NetnsError> {
+/// Strict about where packets come from, but for tunnels: what a node itself sends to a pod of another node comes out of
+/// the tunnel with the address that the node has outside.
+fn enable_forwarding(namespace: &Namespace, fabric: Fabric) -> Result<(), NetnsError> {
+    let rp_filter = match fabric {
+        Fabric::Routed => "1",
+        Fabric::Vxlan => "2",
+    };
     namespace.sysctl(&[
         ("net.ipv4.ip_forward", "1"),
         ("net.ipv6.conf.all.forwarding", "1"),
-        ("net.ipv4.conf.all.rp_filter", "1"),
-        ("net.ipv4.conf.default.rp_filter", "1"),
+        ("net.ipv4.conf.all.rp_filter", rp_filter),
+        ("net.ipv4.conf.default.rp_filter", rp_filter),
     ])
 }
