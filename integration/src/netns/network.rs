@@ -84,6 +84,11 @@ impl Network {
         &self.nodes
     }
 
+    /// What is between the nodes.
+    pub fn underlay(&self) -> &Namespace {
+        &self.underlay
+    }
+
     /// Attaches one host for each of the given places and address lists.
     ///
     /// # Panics

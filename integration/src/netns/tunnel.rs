@@ -9,6 +9,8 @@ use super::batches::{Batches, whole};
 /// The UDP port that Linux and flannel use.
 const PORT: u16 = 8472;
 
+const FAMILIES: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+
 /// One end of a tunnel: the node of this number and where it is.
 pub(super) struct End<'a> {
     pub(super) number: usize,
@@ -38,10 +40,14 @@ pub(super) fn connect(one: &End<'_>, other: &End<'_>, batches: &mut Batches) {
         let (local, remote) = (near.underlay, far.underlay);
         let tunnel = format!("vxlan id {id} local {local} remote {remote} dstport {PORT} dev uplink");
         batches.add(near.node, &format!("link add {device} type {tunnel}"));
-        for family in [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()] {
+        for family in FAMILIES {
             let own = whole(address_like(family, near.number));
             batches.add(near.node, &format!("addr add {own} dev {device}"));
         }
         batches.add(near.node, &format!("link set {device} up"));
+        for family in FAMILIES {
+            let far = address_like(family, far.number);
+            batches.add(near.node, &format!("route add {far} dev {device}"));
+        }
     }
 }
