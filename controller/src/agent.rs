@@ -17,7 +17,7 @@ use crate::input::Input;
 use crate::serve::{Figures, State};
 
 /// How often the table is read and compared although nothing is known to have changed it.
-const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Runs until it is told to stop, or every sender is gone. What it does is published in `state`.
 pub fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &Receiver<Input>, state: &State) {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::sysctl;
+
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
 #[derive(Debug, Parser)]
 #[command(name = "palisade", version, max_term_width = 100, propagate_version = true)]
@@ -128,6 +130,14 @@ pub struct RunArgs {
     /// Where `palisade status` finds this agent. Otherwise /run/palisade/status.sock, or with --manifests nowhere.
     #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH")]
     pub status_socket: Option<PathBuf>,
+    /// Set the kernel parameters that this node needs for its pods and that are 0: net.ipv4.ip_forward,
+    /// net.ipv6.conf.all.forwarding, net.bridge.bridge-nf-call-iptables, net.bridge.bridge-nf-call-ip6tables. Otherwise
+    /// they are only looked at.
+    #[arg(long)]
+    pub set_sysctls: bool,
+    /// Where the node's /proc/sys is mounted to be written. A container's own is read-only.
+    #[arg(long, value_name = "DIR", default_value = sysctl::PROC_SYS)]
+    pub proc_sys: PathBuf,
 }
 
 /// `palisade diff`.

@@ -15,3 +15,4 @@ pub mod objects;
 pub mod render;
 pub mod serve;
 pub mod source;
+pub mod sysctl;

@@ -18,6 +18,7 @@ use crate::input::Input;
 use crate::logging::LogFilter;
 use crate::serve::{self, SourceStatus, State};
 use crate::source::{self, Health};
+use crate::sysctl::Check;
 use crate::{agent, drift, manifests};
 
 pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
@@ -27,6 +28,7 @@ pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
 /// Who exits at once has nothing to guard: the table stays plain.
 fn once(args: &RunArgs) -> anyhow::Result<()> {
     let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
+    Check::new(&args.proc_sys, args.set_sysctls).run();
     let mut enforcer = enforcer(args, Ownership::Plain)?;
     changes.into_iter().for_each(|change| enforcer.apply(change));
     enforcer.commit()?.iter().for_each(agent::log);
@@ -55,6 +57,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
     drift::watch(monitor, inputs.clone())?;
     stop_on_signal(&runtime, &inputs)?;
+    watch_sysctls(&runtime, args, &state);
     serve_metrics(&runtime, args.metrics_address, &state);
     serve_status(&runtime, status_socket(args), &state, log_filter);
     drop(inputs);
@@ -81,6 +84,19 @@ fn stop_on_signal(runtime: &Runtime, inputs: &Sender<Input>) -> anyhow::Result<(
         });
     }
     Ok(())
+}
+
+/// Looks at once, and then as often as the table is checked.
+fn watch_sysctls(runtime: &Runtime, args: &RunArgs, state: &Arc<State>) {
+    let mut check = Check::new(&args.proc_sys, args.set_sysctls);
+    state.sysctls(check.run());
+    let state = state.clone();
+    runtime.spawn(async move {
+        loop {
+            tokio::time::sleep(agent::CHECK_INTERVAL).await;
+            state.sysctls(check.run());
+        }
+    });
 }
 
 /// Whatever hinders it is logged: enforcing matters more.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::IpAddr;
+use std::path::Path;
 
 use palisade_model::Direction;
 use palisade_nft::{Backend, Counter, Name, Ownership, Ruleset};
@@ -12,11 +13,13 @@ use super::kernel;
 use crate::cli::{Output, StatusArgs};
 use crate::render::{self, InspectedPod};
 use crate::serve;
+use crate::sysctl::{self, Unmet};
 
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
     let ruleset = kernel.read()?;
     let counters = if ruleset.is_some() { kernel.counters()? } else { BTreeMap::new() };
+    let sysctls = sysctl::look(Path::new(sysctl::PROC_SYS));
     let agent = serve::status(&args.agent.status_socket);
     let status = Status {
         agent_error: agent.as_ref().err().map(ToString::to_string),
@@ -26,6 +29,8 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
         owner: kernel.owner()?.map(|owner| owner.to_string()),
         generation: kernel.generation()?,
         contents: ruleset.as_ref().map(Contents::new),
+        sysctls_error: sysctls.as_ref().err().map(ToString::to_string),
+        sysctls: sysctls.ok(),
         pods: ruleset.map(|ruleset| pods(&ruleset, &counters)).unwrap_or_default(),
     };
     let mut out = std::io::stdout().lock();
@@ -51,6 +56,11 @@ struct Status {
     /// The generation of the network namespace's whole ruleset.
     generation: u32,
     contents: Option<Contents>,
+    /// The kernel's parameters that are not what this node's pods need.
+    sysctls: Option<Vec<Unmet>>,
+    /// Why they are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sysctls_error: Option<String>,
     /// The isolated local pods, by `namespace/name`.
     pods: BTreeMap<String, Pod>,
 }
@@ -114,7 +124,14 @@ impl Status {
             (Some(agent), _) => agent.to_string(),
             (None, error) => format!("{}\n", error.as_deref().unwrap_or_default()),
         };
-        format!("{agent}\n{}", self.table_text())
+        format!("{agent}\n{}{}", self.sysctls_text(), self.table_text())
+    }
+
+    fn sysctls_text(&self) -> String {
+        match &self.sysctls {
+            Some(unmet) => unmet.iter().map(|one| format!("{one}\n")).collect(),
+            None => format!("kernel parameters are not known: {}\n", self.sysctls_error.as_deref().unwrap_or_default()),
+        }
     }
 
     fn table_text(&self) -> String {

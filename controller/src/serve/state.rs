@@ -10,6 +10,7 @@ use palisade_nft::Ruleset;
 use super::metrics::Metrics;
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
 use crate::enforcer::{Commit, EnforceError};
+use crate::sysctl::Unmet;
 
 /// Asks the source how it is. Called at each scrape and status request: it must be quick.
 pub type SourceProbe = Box<dyn Fn() -> SourceStatus + Send + Sync>;
@@ -96,6 +97,11 @@ impl State {
     /// Every watch has delivered all that there was.
     pub fn synced(&self) {
         self.progress().synced = true;
+    }
+
+    /// The kernel's parameters were looked at.
+    pub fn sysctls(&self, unmet: &[Unmet]) {
+        self.metrics.sysctls(unmet);
     }
 
     /// A commit was tried. `compared`: it read the table first and compared it with what it was to put in force.

@@ -12,6 +12,7 @@ mod node_ports;
 mod paths;
 mod scene;
 mod services;
+mod sysctls;
 
 use std::panic::resume_unwind;
 use std::thread;

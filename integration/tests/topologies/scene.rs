@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use palisade_integration::agent::{Agent, binary};
-use palisade_integration::netns::{Host, Network, Place, Topology};
+use palisade_integration::netns::{Host, Network, Node, Place, Topology};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -40,12 +40,25 @@ impl Scene {
         fs::create_dir(files.path().join("manifests")).unwrap();
         let mut scene = Self { agents: Vec::new(), _servers: servers, hosts: named, network, files };
         scene.write("pods.json", &scene.pods());
-        for node in scene.network.nodes() {
-            let (manifests, log) = (scene.path("manifests"), scene.path(&format!("{}.log", node.name())));
-            scene.agents.push(Agent::start(&binary().unwrap(), node, &manifests, &log).unwrap());
-        }
+        scene.agents = scene.network.nodes().iter().map(|node| scene.agent(node)).collect();
         scene.catch_up();
         scene
+    }
+
+    /// Stops all agents.
+    pub(crate) fn stop_agents(&mut self) {
+        self.agents.clear();
+    }
+
+    /// Stops the agent of a node and starts another, with a log of its own.
+    pub(crate) fn restart(&mut self, node: usize) {
+        drop(self.agents.remove(node));
+        self.agents.insert(node, self.agent(&self.network.nodes()[node]));
+        self.catch_up();
+    }
+
+    fn agent(&self, node: &Node) -> Agent {
+        Agent::start(&binary().unwrap(), node, &self.manifests(), &self.path(&format!("{}.log", node.name()))).unwrap()
     }
 
     /// Makes these the policies: name and spec. They are enforced when this returns.
@@ -83,6 +96,11 @@ impl Scene {
         &self.network
     }
 
+    /// Where the manifests are.
+    pub(crate) fn manifests(&self) -> std::path::PathBuf {
+        self.path("manifests")
+    }
+
     /// All that the agent of a node has logged.
     pub(crate) fn log(&self, node: usize) -> String {
         fs::read_to_string(self.path(&format!("node-{node}.log"))).unwrap()
@@ -116,7 +134,7 @@ impl Scene {
 
     fn write(&self, name: &str, object: &Value) {
         fs::write(self.path("new"), object.to_string()).unwrap();
-        fs::rename(self.path("new"), self.path("manifests").join(name)).unwrap();
+        fs::rename(self.path("new"), self.manifests().join(name)).unwrap();
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {

@@ -6,6 +6,7 @@ use palisade_nft::{BackendError, ElementsKind, Errno};
 use prometheus_client::encoding::EncodeLabelSet;
 
 use crate::enforcer::EnforceError;
+use crate::sysctl::Sysctl;
 
 /// A change that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,6 +65,18 @@ impl ErrorLabels {
 
 fn name(Errno(number): Errno) -> SystemErrno {
     SystemErrno::from_raw(number)
+}
+
+/// A kernel parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct SysctlLabel {
+    sysctl: &'static str,
+}
+
+impl SysctlLabel {
+    pub(super) fn of(sysctl: Sysctl) -> Self {
+        Self { sysctl: sysctl.name() }
+    }
 }
 
 /// A type of chain, or of elements.

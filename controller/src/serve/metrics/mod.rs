@@ -20,11 +20,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use self::labels::{ErrorLabels, EventLabels, KindLabel};
+use self::labels::{ErrorLabels, EventLabels, KindLabel, SysctlLabel};
 use self::source::{Source, SourceCollector};
 use super::SourceProbe;
 use super::status::SourceStatus;
 use crate::enforcer::{Commit, EnforceError};
+use crate::sysctl::{Sysctl, Unmet};
 
 /// Upper bounds of the buckets for the time that a commit takes, in seconds.
 const COMMIT_BUCKETS: [f64; 13] =
@@ -61,6 +62,7 @@ pub(super) struct Metrics {
     namespaces: Gauge,
     policies: Gauge,
     tables: Gauge,
+    sysctls: Family<SysctlLabel, Gauge>,
 }
 
 impl Metrics {
@@ -86,6 +88,7 @@ impl Metrics {
             namespaces: Gauge::default(),
             policies: Gauge::default(),
             tables: Gauge::default(),
+            sysctls: Family::default(),
         };
         metrics.register();
         metrics.start_at_zero();
@@ -141,6 +144,14 @@ impl Metrics {
         self.tables.set(signed(tables));
     }
 
+    /// What of the kernel's parameters is not as it should be.
+    pub(super) fn sysctls(&self, unmet: &[Unmet]) {
+        for sysctl in Sysctl::ALL {
+            let is_unmet = unmet.iter().any(|one| one.sysctl == sysctl);
+            self.sysctls.get_or_create(&SysctlLabel::of(sysctl)).set(is_unmet.into());
+        }
+    }
+
     /// What the source says of itself.
     pub(super) fn source(&self) -> SourceStatus {
         (self.source.0)()
@@ -160,6 +171,7 @@ impl Metrics {
             set(&self.sets, kind, 0);
             set(&self.elements, kind, 0);
         }
+        self.sysctls(&[]);
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
         ErrorLabels::usual().for_each(|labels| drop(self.netlink_errors.get_or_create(&labels)));
     }
@@ -185,6 +197,7 @@ impl Metrics {
         r.register("namespaces", "Namespaces that are known", self.namespaces.clone());
         r.register("policies", "NetworkPolicies that are known", self.policies.clone());
         r.register("tables", "Decision tables in use: pods with the same policies share one", self.tables.clone());
+        r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }
 }

@@ -1,0 +1,188 @@
+//! The links and routes of this network namespace, as rtnetlink tells them: unlike `/sys/class/net`, it is always about
+//! the namespace that the caller is in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::link::{InfoBridge, InfoData, InfoKind, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use thiserror::Error;
+
+use super::Family;
+
+/// How pods hang on this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// The bridges that have pods on them (ports that are veth pairs), by name.
+    pub bridges: BTreeMap<String, Bridge>,
+    /// The families in which a route leads to a pod's link or to a bridge.
+    pub routed: BTreeSet<Family>,
+}
+
+/// Which packets a bridge hands to netfilter on its own account, whatever the parameter for all bridges says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bridge {
+    /// Those of IPv4.
+    pub calls_ipv4: bool,
+    /// Those of IPv6.
+    pub calls_ipv6: bool,
+}
+
+/// Why links and routes are not known.
+#[derive(Debug, Error)]
+pub enum LinksError {
+    /// The kernel cannot be asked.
+    #[error("cannot ask for links and routes over rtnetlink: {0}")]
+    System(#[from] io::Error),
+    /// The kernel answered with something that is not understood.
+    #[error("an answer of rtnetlink is not understood: {0}")]
+    Malformed(String),
+}
+
+impl Links {
+    /// Reads them from the kernel.
+    ///
+    /// # Errors
+    /// [`LinksError`].
+    pub fn read() -> Result<Self, LinksError> {
+        let links: Vec<_> = dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?
+            .into_iter()
+            .filter_map(|message| if let RouteNetlinkMessage::NewLink(link) = message { Link::new(link) } else { None })
+            .collect();
+        let ports = links.iter().filter(|link| link.bridge.is_none()).filter_map(|link| link.master);
+        let masters: BTreeSet<u32> = ports.collect();
+        let is_of_pods = |link: &&Link| link.bridge.is_none() || masters.contains(&link.index);
+        let of_pods: Vec<_> = links.iter().filter(is_of_pods).collect();
+        let bridges = of_pods.iter().filter_map(|link| Some((link.name.clone(), link.bridge?))).collect();
+        let indexes = of_pods.iter().map(|link| link.index).collect();
+        let families = [(Family::Ipv4, AddressFamily::Inet), (Family::Ipv6, AddressFamily::Inet6)];
+        let mut routed = BTreeSet::new();
+        for (family, asked) in families {
+            if leads_to(&indexes, asked)? {
+                routed.insert(family);
+            }
+        }
+        Ok(Self { bridges, routed })
+    }
+
+    /// The bridges that hand packets of a family to netfilter only if the parameter for all bridges says so.
+    pub(super) fn bridges_past_netfilter(&self, family: Family) -> BTreeSet<String> {
+        let calls = |bridge: &Bridge| match family {
+            Family::Ipv4 => bridge.calls_ipv4,
+            Family::Ipv6 => bridge.calls_ipv6,
+        };
+        self.bridges.iter().filter(|(_, bridge)| !calls(bridge)).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// A link that matters here: a bridge, or one end of a veth pair.
+struct Link {
+    index: u32,
+    name: String,
+    master: Option<u32>,
+    bridge: Option<Bridge>,
+}
+
+impl Link {
+    fn new(message: LinkMessage) -> Option<Self> {
+        let index = message.header.index;
+        let (mut name, mut master, mut kind, mut bridge) = (String::new(), None, None, Bridge::default());
+        for attribute in message.attributes {
+            match attribute {
+                LinkAttribute::IfName(value) => name = value,
+                LinkAttribute::Controller(value) => master = Some(value),
+                LinkAttribute::LinkInfo(infos) => infos.into_iter().for_each(|info| match info {
+                    LinkInfo::Kind(value) => kind = Some(value),
+                    LinkInfo::Data(InfoData::Bridge(settings)) => bridge = Bridge::new(&settings),
+                    _ => {}
+                }),
+                _ => {}
+            }
+        }
+        match kind? {
+            InfoKind::Bridge => Some(Self { index, name, master, bridge: Some(bridge) }),
+            InfoKind::Veth => Some(Self { index, name, master, bridge: None }),
+            _ => None,
+        }
+    }
+}
+
+impl Bridge {
+    fn new(settings: &[InfoBridge]) -> Self {
+        Self {
+            calls_ipv4: settings.contains(&InfoBridge::NfCallIpTables(true)),
+            calls_ipv6: settings.contains(&InfoBridge::NfCallIp6Tables(true)),
+        }
+    }
+}
+
+/// Whether a route of the family, but for link-local ones and the default, leads to one of these links.
+fn leads_to(links: &BTreeSet<u32>, family: AddressFamily) -> Result<bool, LinksError> {
+    let mut request = RouteMessage::default();
+    request.header.address_family = family;
+    let routes = dump(RouteNetlinkMessage::GetRoute(request))?;
+    Ok(routes.iter().any(|message| match message {
+        RouteNetlinkMessage::NewRoute(route) => {
+            let to = route.attributes.iter().any(|attribute| match attribute {
+                RouteAttribute::Destination(RouteAddress::Inet(to)) => !is_link_local((*to).into()),
+                RouteAttribute::Destination(RouteAddress::Inet6(to)) => !is_link_local((*to).into()),
+                _ => false,
+            });
+            let through =
+                |attribute: &RouteAttribute| matches!(attribute, RouteAttribute::Oif(index) if links.contains(index));
+            to && route.header.kind == RouteType::Unicast && route.attributes.iter().any(through)
+        }
+        _ => false,
+    }))
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_multicast(),
+    }
+}
+
+/// Everything that the kernel answers to a request for all of a kind.
+fn dump(request: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, LinksError> {
+    let mut socket = Socket::new(NETLINK_ROUTE)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(request));
+    message.header.flags = NLM_F_DUMP | NLM_F_REQUEST;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    socket.send(&bytes, 0)?;
+    let mut answers = Vec::new();
+    loop {
+        let (datagram, _) = socket.recv_from_full()?;
+        if !take(&datagram, &mut answers)? {
+            return Ok(answers);
+        }
+    }
+}
+
+/// Takes the answers of one datagram; whether more will come.
+fn take(mut datagram: &[u8], answers: &mut Vec<RouteNetlinkMessage>) -> Result<bool, LinksError> {
+    while !datagram.is_empty() {
+        let malformed = |error: &dyn std::fmt::Display| LinksError::Malformed(error.to_string());
+        let message =
+            NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram).map_err(|error| malformed(&error))?;
+        let length = message.header.length as usize;
+        match message.payload {
+            NetlinkPayload::Done(_) => return Ok(false),
+            NetlinkPayload::Error(error) => return Err(error.to_io().into()),
+            NetlinkPayload::InnerMessage(answer) => answers.push(answer),
+            _ => {}
+        }
+        // Messages are aligned to 4 bytes.
+        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(true)
+}
