@@ -41,11 +41,11 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
     let program = binary()?;
     let cases: Vec<_> = built_in()?.into_iter().map(Arc::new).collect();
-    let played = TOPOLOGIES.iter().flat_map(|(label, topology, names)| {
-        let cases = cases.iter().filter(|case| case.name.starts_with(names));
-        cases.map(|case| trial(label, *topology, Arc::clone(case), program.clone()))
+    let trials = TOPOLOGIES.iter().flat_map(|(label, topology, names)| {
+        let played = cases.iter().filter(move |case| case.name.starts_with(names));
+        played.map(|case| trial(label, *topology, Arc::clone(case), program.clone()))
     });
-    Ok(played.collect())
+    Ok(trials.collect())
 }
 
 fn trial(label: &str, topology: Topology, case: Arc<Case>, program: PathBuf) -> Trial {

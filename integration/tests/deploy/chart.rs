@@ -39,6 +39,7 @@ pub(crate) fn every_value() -> Value {
                 "scrapeTimeout": "7s"
             }
         },
+        "sysctls": {"set": true},
         "extraArgs": ["--extra=1"],
         "extraEnv": [{"name": "EXTRA", "value": "2"}],
         "resources": {"requests": {"cpu": "3m", "memory": "65Mi"}, "limits": {"memory": "513Mi"}},
@@ -93,9 +94,14 @@ fn every_value_has_its_effect() {
         "--log-level=info,palisade=debug",
         "--log-format=text",
         "--metrics-address=127.0.0.1:9999",
+        "--set-sysctls",
+        "--proc-sys=/host/proc/sys",
         "--extra=1",
     ];
     assert_eq!(arguments(daemonset), expected);
+    let (mount, volume) = (&container["volumeMounts"][1], &spec["volumes"][1]);
+    assert_eq!((&mount["name"], &mount["mountPath"]), (&volume["name"], &json!("/host/proc/sys/net")));
+    assert_eq!(volume["hostPath"], json!({"path": "/proc/sys/net", "type": "Directory"}));
     for probe in ["livenessProbe", "readinessProbe"] {
         assert_eq!(container[probe]["httpGet"]["host"], "127.0.0.1", "{probe}");
     }
@@ -147,6 +153,7 @@ fn mistakes_are_refused() {
         json!({"metrics": {"port": 0}}),
         json!({"metrics": {"address": "::"}}),
         json!({"metrics": {"serviceMonitor": {"interval": "often"}}}),
+        json!({"sysctls": {"set": "no"}}),
         json!({"extraArgs": "--once"}),
         json!({"updateStrategy": {"type": "Recreate"}}),
     ];

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::echo::{Protocol, ask_briefly};
 use crate::scene::{PORT, Scene, subject};
-use crate::sysctls::{once, status};
+use crate::sysctls::{once, status, status_text};
 
 /// `near` and `web` on one bridge, `far` on another node. `web` lets nobody in.
 fn scene() -> Scene {
@@ -56,6 +56,7 @@ fn neighbours_are_judged_only_through_br_netfilter_and_the_agent_says_so() {
     }
     let said = status(&scene);
     let unmet = |name: &str| json!({"sysctl": name, "exists": true, "bridges": ["cni0"]});
+    assert!(LOUD.iter().all(|words| status_text(&scene).contains(words)), "{}", status_text(&scene));
     let both = ["net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"].map(unmet);
     assert_eq!(said["sysctls"], json!(both));
 

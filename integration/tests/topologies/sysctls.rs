@@ -18,9 +18,18 @@ pub(crate) fn once(scene: &Scene, arguments: &[&str]) -> String {
 
 /// What `palisade status` says on the first node.
 pub(crate) fn status(scene: &Scene) -> Value {
+    serde_json::from_str(&status_as(scene, "json")).unwrap()
+}
+
+/// The same, for a person.
+pub(crate) fn status_text(scene: &Scene) -> String {
+    status_as(scene, "text")
+}
+
+fn status_as(scene: &Scene, form: &str) -> String {
     let mut command = Command::new(binary().unwrap());
-    command.args(["status", "-o", "json", "--status-socket", "/nowhere"]);
-    serde_json::from_slice(&run(node(scene), &mut command).stdout).unwrap()
+    command.args(["status", "-o", form, "--status-socket", "/nowhere"]);
+    String::from_utf8(run(node(scene), &mut command).stdout).unwrap()
 }
 
 fn arguments_of_once(scene: &Scene) -> Vec<String> {

@@ -3,6 +3,7 @@ use palisade_nft::{BackendError, Errno};
 
 use crate::serve::State;
 use crate::serve::state::tests::{Attempt, state};
+use crate::sysctl::{Sysctl, Unmet};
 
 fn value(state: &State, series: &str) -> String {
     let text = state.metrics();
@@ -73,6 +74,18 @@ fn errors_are_counted_by_operation_and_name() {
     assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="read",errno="EBADMSG"}"#), "1");
     assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="read",errno="UnknownErrno"}"#), "1");
     assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="read",errno="EPERM"}"#), "0");
+}
+
+#[test]
+fn parameters_that_are_not_as_they_should_be_are_shown_until_they_are() {
+    let state = state();
+    let shown = |name: &str| value(&state, &format!(r#"palisade_sysctl_unmet{{sysctl="{name}"}}"#));
+    assert_eq!(Sysctl::ALL.map(|sysctl| shown(sysctl.name())), ["0"; 4]);
+    state.sysctls(&[Unmet { sysctl: Sysctl::BridgeIpv4, exists: true, bridges: ["cni0".to_owned()].into() }]);
+    assert_eq!(shown("net.bridge.bridge-nf-call-iptables"), "1");
+    assert_eq!(shown("net.ipv4.ip_forward"), "0");
+    state.sysctls(&[]);
+    assert_eq!(shown("net.bridge.bridge-nf-call-iptables"), "0");
 }
 
 #[test]
