@@ -15,6 +15,7 @@ use crate::scene::{PORT, Scene, block, of_family, pods, subject};
 const SERVICE_PORT: u16 = 80;
 /// Enough for every backend to have its turn, a few times.
 const TIMES: usize = 6;
+const ROUNDS: usize = 10;
 
 /// `db`, on this node, and `api`, on the other, are behind the Service `data`; `web` is behind `front`, alone.
 fn scene(topology: Topology) -> (Scene, Service, Service) {
@@ -66,8 +67,14 @@ fn expected(servers: &[&str], seen: IpAddr) -> BTreeSet<Answer> {
 fn check(scene: &Scene, service: &Service, protocol: Protocol, allowed: &[(&str, &[&str])]) {
     for is_ipv6 in [false, true] {
         for (from, servers) in allowed {
-            let answered = answers(scene, from, at(service, is_ipv6), protocol);
             let wanted = expected(servers, scene.address(from, is_ipv6));
+            let mut answered = answers(scene, from, at(service, is_ipv6), protocol);
+            // Who should answer is asked again on a busy machine; whoever should not has failed the test.
+            for _ in 1..ROUNDS {
+                if answered.is_subset(&wanted) && answered != wanted {
+                    answered.extend(answers(scene, from, at(service, is_ipv6), protocol));
+                }
+            }
             assert_eq!(answered, wanted, "{from} asks {} by {protocol:?}", at(service, is_ipv6));
         }
     }
