@@ -19,6 +19,8 @@ pub struct Packet {
     pub transport: Transport,
     /// What conntrack says of it.
     pub state: PacketState,
+    /// The mark of its connection, `ct mark`: 0 where there is none.
+    pub mark: u32,
 }
 
 /// What is above IP.
@@ -181,10 +183,11 @@ impl<'a> Walker<'a> {
     }
 
     fn matches(&mut self, condition: &Match) -> Result<bool, WalkError> {
-        let Packet { source, destination, transport, state } = *self.packet;
+        let Packet { source, destination, transport, state, mark } = *self.packet;
         Ok(match condition {
             Match::CtState(CtState::Established) => state == PacketState::Established,
             Match::CtState(CtState::Related) => state == PacketState::Related,
+            Match::CtMark(bits) => mark & bits != 0,
             Match::L4Proto(number) => transport.protocol() == *number,
             Match::Icmpv6Types { first, last } => {
                 matches!(transport, Transport::Icmpv6(kind) if source.is_ipv6() && (*first..=*last).contains(&kind))

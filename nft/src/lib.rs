@@ -4,13 +4,14 @@
 //! [`Diff`]; a [`Diff`] becomes a [`Transaction`], which the kernel (or the in-memory fake) commits whole or not at all.
 //!
 //! Invariants:
-//! - Only our own table is ever written.
+//! - Only our own table is ever written, and of connections' marks only the bits that are asked for.
 //! - A `Ruleset` holds what we can write, print and read back; what else is found in the kernel's table is
 //!   [`Rule::Foreign`], which is never written.
 //! - Unsafe code lives in `netlink/` alone.
 
 mod backend;
 mod collection;
+mod conntrack;
 mod depth;
 mod diff;
 mod edit;
@@ -25,13 +26,14 @@ mod text;
 mod transaction;
 
 pub use backend::{Backend, BackendError, CommitError, Committed, Errno, Owner};
+pub use conntrack::{Connection, Conntrack, NoConntrack, Selection};
 pub use diff::{ChainChange, Diff, SetChange, Summary, TableChange, diff};
 pub use edit::EditError;
 pub use elements::{Elements, ElementsKind, Endpoint, Range};
 pub use fake::{Fake, Fault};
 pub use interpreter::{Outcome, Packet, PacketState, Step, Transport, Walk, WalkError, walk};
 pub use name::{Comment, Name, NameError};
-pub use netlink::{Counter, Event, Kernel, Monitor, OpenError, Ownership};
+pub use netlink::{Counter, Event, Kernel, KernelConntrack, Monitor, OpenError, Ownership};
 pub use ruleset::{
     Action, AddressField, BaseChain, Chain, CtState, Edit, Family, Key, Match, Rule, Ruleset, Set, SetEdit, Statement,
     Verdict,

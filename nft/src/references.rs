@@ -22,10 +22,14 @@ impl Statement {
     }
 
     /// What it looks up, and in which sets.
-    pub(crate) fn lookups(&self) -> impl Iterator<Item = (Key, &Name)> {
+    pub fn lookups(&self) -> impl Iterator<Item = (Key, &Name)> {
         let matched = self.matches.iter().filter_map(|m| match m {
             Match::In(key, set) => Some((*key, set)),
-            Match::CtState(_) | Match::L4Proto(_) | Match::Icmpv6Types { .. } | Match::Address(..) => None,
+            Match::CtState(_)
+            | Match::CtMark(_)
+            | Match::L4Proto(_)
+            | Match::Icmpv6Types { .. }
+            | Match::Address(..) => None,
         });
         matched.chain(self.vmap())
     }
@@ -41,7 +45,7 @@ impl Statement {
 
 impl Chain {
     /// Its rules that are ours.
-    pub(crate) fn statements(&self) -> impl Iterator<Item = &Statement> {
+    pub fn statements(&self) -> impl Iterator<Item = &Statement> {
         self.rules.iter().filter_map(|rule| match rule {
             Rule::Own(statement) => Some(statement),
             Rule::Foreign => None,
@@ -65,7 +69,7 @@ impl Key {
 
 impl Ruleset {
     /// The chains that `chain` leads to, by name or through a verdict map.
-    pub(crate) fn targets<'a>(&'a self, chain: &Name) -> impl Iterator<Item = &'a Name> + use<'a> {
+    pub fn targets<'a>(&'a self, chain: &Name) -> impl Iterator<Item = &'a Name> + use<'a> {
         let statements = self.chains.get(chain).into_iter().flat_map(Chain::statements);
         statements.flat_map(|statement| {
             let map = statement.vmap().and_then(|(_, map)| self.sets.get(map));

@@ -76,6 +76,8 @@ pub struct Statement {
 pub enum Match {
     /// `ct state established`.
     CtState(CtState),
+    /// `ct mark & 0x01000000 != 0`: the mark of the packet's connection has one of these bits, of which there are some.
+    CtMark(u32),
     /// `meta l4proto 1`, by IP protocol number.
     L4Proto(u8),
     /// `icmpv6 type 133-137`, which implies IPv6.

@@ -12,6 +12,7 @@ fn tcp(source: &str, destination: &str, port: u16) -> Packet {
         destination: destination.parse().unwrap(),
         transport: Transport::Ports { protocol: 6, destination: port },
         state: PacketState::New,
+        mark: 0,
     }
 }
 
@@ -80,6 +81,9 @@ fn matches_look_at_the_packet() {
         (Match::CtState(CtState::Established), state(PacketState::Related), false),
         (Match::CtState(CtState::Related), state(PacketState::Related), true),
         (Match::CtState(CtState::Related), packet, false),
+        (Match::CtMark(6), packet, false),
+        (Match::CtMark(6), Packet { mark: 9, ..packet }, false),
+        (Match::CtMark(6), Packet { mark: 12, ..packet }, true),
         (Match::L4Proto(6), packet, true),
         (Match::L4Proto(17), packet, false),
         (Match::L4Proto(58), icmp6(1), true),

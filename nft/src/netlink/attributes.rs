@@ -36,6 +36,11 @@ impl Writer {
     }
 
     /// A number in network order.
+    pub(super) fn be16(&mut self, kind: u16, value: u16) {
+        self.bytes(kind, &value.to_be_bytes());
+    }
+
+    /// A number in network order.
     pub(super) fn be32(&mut self, kind: u16, value: u32) {
         self.bytes(kind, &value.to_be_bytes());
     }
@@ -84,6 +89,11 @@ impl<'a> Attribute<'a> {
     /// As text, up to the first zero; what is not UTF-8 is replaced.
     pub(super) fn text(&self) -> Cow<'a, str> {
         String::from_utf8_lossy(self.value.split(|&byte| byte == 0).next().unwrap_or_default())
+    }
+
+    /// As a number in network order.
+    pub(super) fn be16(&self) -> Result<u16, Malformed> {
+        self.value.try_into().map(u16::from_be_bytes).map_err(|_| Malformed("a number of other than 2 bytes"))
     }
 
     /// As a number in network order.
@@ -170,6 +180,7 @@ mod tests {
             assert_eq!(read.len(), 1, "{bad:?}");
             assert!(read[0].is_err(), "{bad:?}");
         }
+        assert!(Attribute { kind: 1, value: &[1, 2, 3] }.be16().is_err());
         assert!(Attribute { kind: 1, value: &[1, 2, 3] }.be32().is_err());
         assert!(Attribute { kind: 1, value: &[1, 2, 3] }.be64().is_err());
     }

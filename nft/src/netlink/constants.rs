@@ -1,5 +1,5 @@
-//! Numbers of the kernel's interface, under the names of `linux/netlink.h`, `linux/netfilter/nfnetlink.h` and
-//! `linux/netfilter/nf_tables.h`.
+//! Numbers of the kernel's interface, under the names of `linux/netlink.h`, `linux/netfilter/nfnetlink.h`,
+//! `linux/netfilter/nf_tables.h` and `linux/netfilter/nfnetlink_conntrack.h`.
 
 pub(super) const NLMSG_ERROR: u16 = 2;
 pub(super) const NLMSG_DONE: u16 = 3;
@@ -21,6 +21,7 @@ pub(super) const NLMSGERR_ATTR_OFFS: u16 = 2;
 
 pub(super) const NFNL_BATCH_GENID: u16 = 1;
 pub(super) const NFNLGRP_NFTABLES: u32 = 7;
+pub(super) const NFNL_SUBSYS_CTNETLINK: u8 = 1;
 pub(super) const NFNL_SUBSYS_NFTABLES: u8 = 10;
 
 pub(super) const NFT_MSG_NEWTABLE: u8 = 0;
@@ -136,6 +137,7 @@ pub(super) const NFT_META_L4PROTO: u32 = 16;
 pub(super) const NFTA_CT_DREG: u16 = 1;
 pub(super) const NFTA_CT_KEY: u16 = 2;
 pub(super) const NFT_CT_STATE: u32 = 0;
+pub(super) const NFT_CT_MARK: u32 = 3;
 pub(super) const NF_CT_STATE_ESTABLISHED: u32 = 2;
 pub(super) const NF_CT_STATE_RELATED: u32 = 4;
 
@@ -172,6 +174,22 @@ pub(super) const NFTA_IMMEDIATE_DATA: u16 = 2;
 pub(super) const NFTA_COUNTER_BYTES: u16 = 1;
 pub(super) const NFTA_COUNTER_PACKETS: u16 = 2;
 
+pub(super) const IPCTNL_MSG_CT_NEW: u8 = 0;
+pub(super) const IPCTNL_MSG_CT_GET: u8 = 1;
+pub(super) const CTA_TUPLE_ORIG: u16 = 1;
+pub(super) const CTA_TUPLE_REPLY: u16 = 2;
+pub(super) const CTA_MARK: u16 = 8;
+pub(super) const CTA_ZONE: u16 = 18;
+pub(super) const CTA_MARK_MASK: u16 = 21;
+pub(super) const CTA_TUPLE_IP: u16 = 1;
+pub(super) const CTA_TUPLE_PROTO: u16 = 2;
+pub(super) const CTA_IP_V4_SRC: u16 = 1;
+pub(super) const CTA_IP_V6_SRC: u16 = 3;
+pub(super) const CTA_PROTO_NUM: u16 = 1;
+pub(super) const CTA_PROTO_SRC_PORT: u16 = 2;
+pub(super) const CTA_PROTO_ICMPV6_TYPE: u16 = 8;
+
+pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_INET: u8 = 1;
 pub(super) const NFPROTO_IPV4: u8 = 2;
 pub(super) const NFPROTO_IPV6: u8 = 10;

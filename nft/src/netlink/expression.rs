@@ -6,8 +6,8 @@ use crate::{Name, Verdict};
 /// An instruction of a rule: the few that our rules are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expression {
-    /// `ct load state => reg 1`.
-    CtState,
+    /// `ct load KEY => reg 1`.
+    Ct { key: u32 },
     /// `reg 1 = reg 1 & mask`, of four bytes.
     Mask(u32),
     /// `meta load KEY => reg REGISTER`.
@@ -53,7 +53,7 @@ impl Expression {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::CtState => "ct",
+            Self::Ct { .. } => "ct",
             Self::Mask(_) => "bitwise",
             Self::Meta { .. } => "meta",
             Self::Payload { .. } => "payload",
@@ -66,8 +66,8 @@ impl Expression {
 
     fn write_data(&self, data: &mut Writer) {
         match self {
-            Self::CtState => {
-                data.be32(NFTA_CT_KEY, NFT_CT_STATE);
+            Self::Ct { key } => {
+                data.be32(NFTA_CT_KEY, *key);
                 data.be32(NFTA_CT_DREG, NFT_REG_1);
             }
             Self::Mask(mask) => {
@@ -110,8 +110,8 @@ impl Expression {
     fn from_fields(name: &str, fields: &mut Fields<'_>) -> Option<Self> {
         match name {
             "ct" => {
-                let state = fields.is(NFTA_CT_KEY, NFT_CT_STATE) && fields.is(NFTA_CT_DREG, NFT_REG_1);
-                state.then_some(Self::CtState)
+                let key = fields.be32(NFTA_CT_KEY)?;
+                fields.is(NFTA_CT_DREG, NFT_REG_1).then_some(Self::Ct { key })
             }
             "bitwise" => {
                 let registers = fields.is(NFTA_BITWISE_SREG, NFT_REG_1) && fields.is(NFTA_BITWISE_DREG, NFT_REG_1);

@@ -10,7 +10,8 @@ use std::io;
 
 use thiserror::Error;
 
-use self::failure::{errno, failed, owner, unreachable_because};
+pub(super) use self::failure::failed;
+use self::failure::{errno, owner, unreachable_because};
 use self::old::{creates_table, is_unsupported, release, retires_in_two_steps};
 use super::constants::{NFT_MSG_GETRULE, NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST};
 use super::expression::Counter;

@@ -3,15 +3,16 @@ use std::ffi::c_void;
 use nftnl::{MsgType, NlMsg};
 
 use super::attributes::{Attributes, Malformed, Writer, aligned};
-use super::constants::{NFNL_SUBSYS_NFTABLES, NFPROTO_INET, NLM_F_REQUEST};
+use super::constants::{NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_NFTABLES, NFPROTO_INET, NLM_F_ACK, NLM_F_REQUEST};
 
 const NETLINK_HEADER: usize = 16;
 /// `struct nfgenmsg`: family, version, resource.
 const NETFILTER_HEADER: usize = 4;
 
-/// A message to nf_tables: never longer than [`Message::MAX`].
+/// A message to nf_tables, or to conntrack: never longer than [`Message::MAX`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
+    subsystem: u8,
     kind: u8,
     flags: u16,
     family: u8,
@@ -29,9 +30,23 @@ impl Message {
 
     /// A request of type `kind` (`NFT_MSG_...`) about an object of family `inet`.
     pub(super) fn new(kind: u8, flags: u16, attributes: Writer) -> Result<Self, TooLong> {
-        let message =
-            Self { kind, flags: flags | NLM_F_REQUEST, family: NFPROTO_INET, attributes: attributes.into_bytes() };
+        Self::to(NFNL_SUBSYS_NFTABLES, kind, flags, NFPROTO_INET, attributes)
+    }
+
+    /// A request of type `kind` (`IPCTNL_MSG_CT_...`) about connections of `family`.
+    pub(super) fn conntrack(kind: u8, flags: u16, family: u8, attributes: Writer) -> Result<Self, TooLong> {
+        Self::to(NFNL_SUBSYS_CTNETLINK, kind, flags, family, attributes)
+    }
+
+    fn to(subsystem: u8, kind: u8, flags: u16, family: u8, attributes: Writer) -> Result<Self, TooLong> {
+        let flags = flags | NLM_F_REQUEST;
+        let message = Self { subsystem, kind, flags, family, attributes: attributes.into_bytes() };
         if message.len() <= Self::MAX { Ok(message) } else { Err(TooLong) }
+    }
+
+    /// The same, to be acknowledged.
+    pub(super) fn acknowledged(self) -> Self {
+        Self { flags: self.flags | NLM_F_ACK, ..self }
     }
 
     /// The length in bytes.
@@ -54,7 +69,7 @@ impl Message {
         let length = u32::try_from(self.len()).expect("a message is at most Message::MAX long");
         let mut bytes = Vec::with_capacity(self.len());
         bytes.extend_from_slice(&length.to_ne_bytes());
-        bytes.extend_from_slice(&u16::from_be_bytes([NFNL_SUBSYS_NFTABLES, self.kind]).to_ne_bytes());
+        bytes.extend_from_slice(&u16::from_be_bytes([self.subsystem, self.kind]).to_ne_bytes());
         bytes.extend_from_slice(&self.flags.to_ne_bytes());
         bytes.extend_from_slice(&sequence.to_ne_bytes());
         bytes.extend_from_slice(&[0; 4]);
@@ -93,11 +108,20 @@ pub(super) struct Received<'a> {
 impl<'a> Received<'a> {
     /// The type, if it is a message of nf_tables'.
     pub(super) fn nftables_kind(&self) -> Option<u8> {
-        let [subsystem, kind] = self.kind.to_be_bytes();
-        (subsystem == NFNL_SUBSYS_NFTABLES).then_some(kind)
+        self.kind_of(NFNL_SUBSYS_NFTABLES)
     }
 
-    /// The family, and the attributes, of a message of nf_tables'.
+    /// The type, if it is a message of conntrack's.
+    pub(super) fn conntrack_kind(&self) -> Option<u8> {
+        self.kind_of(NFNL_SUBSYS_CTNETLINK)
+    }
+
+    fn kind_of(&self, wanted: u8) -> Option<u8> {
+        let [subsystem, kind] = self.kind.to_be_bytes();
+        (subsystem == wanted).then_some(kind)
+    }
+
+    /// The family, and the attributes, of a message of nf_tables' or conntrack's.
     pub(super) fn content(&self) -> Result<(u8, Attributes<'a>), Malformed> {
         let (header, attributes) = self
             .body

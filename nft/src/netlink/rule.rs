@@ -76,11 +76,8 @@ struct Compiler {
 impl Compiler {
     fn condition(&mut self, condition: &Match) {
         match condition {
-            Match::CtState(state) => {
-                self.expressions.push(Expression::CtState);
-                self.expressions.push(Expression::Mask(state_bit(*state)));
-                self.compare(NFT_CMP_NEQ, &[0; 4]);
-            }
+            Match::CtState(state) => self.any_bit(NFT_CT_STATE, state_bit(*state)),
+            Match::CtMark(bits) => self.any_bit(NFT_CT_MARK, *bits),
             Match::L4Proto(protocol) => self.protocol(*protocol),
             Match::Icmpv6Types { first, last } => {
                 self.need_family(Family::Ipv6);
@@ -112,6 +109,13 @@ impl Compiler {
                 self.expressions.push(Expression::Lookup { set: map.clone(), verdict: true });
             }
         }
+    }
+
+    /// What conntrack says under `key` has one of these bits.
+    fn any_bit(&mut self, key: u32, bits: u32) {
+        self.expressions.push(Expression::Ct { key });
+        self.expressions.push(Expression::Mask(bits));
+        self.compare(NFT_CMP_NEQ, &[0; 4]);
     }
 
     fn load(&mut self, key: Key) {

@@ -81,22 +81,56 @@ impl Channel {
         unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }
     }
 
-    /// Asks for one object (`NLM_F_ACK`: that ends the answer) or for many (`NLM_F_DUMP`): the datagrams of the answer, one after the other.
+    /// Asks for one object (`NLM_F_ACK`: that ends the answer) or for many (`NLM_F_DUMP`): the datagrams of the answer, one
+    /// after the other.
     pub(super) fn request(&mut self, message: &Message) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        self.stream(message, |datagram| {
+            bytes.extend_from_slice(datagram);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
+    /// [`Channel::request`] for answers that are too long to be held: gives `each` the datagrams as they come.
+    pub(super) fn stream(
+        &mut self,
+        message: &Message,
+        mut each: impl FnMut(&[u8]) -> Result<(), Malformed>,
+    ) -> Result<(), Failure> {
         self.discard()?;
-        let sequence = self.next_request;
-        self.next_request = sequence.checked_add(1).unwrap_or(FIRST_REQUEST);
+        let sequence = self.number(1);
         self.send(&message.to_bytes(sequence))?;
         let mut answer = Answer { sequence, interrupted: false };
-        let mut bytes = Vec::new();
         loop {
             let datagram = self.receive_in_time()?;
             let complete = answer.is_completed_by(&datagram)?;
-            bytes.extend(datagram);
+            each(&datagram)?;
             match complete {
                 false => {}
                 true if answer.interrupted => return Err(Failure::Interrupted),
-                true => return Ok(bytes),
+                true => return Ok(()),
+            }
+        }
+    }
+
+    /// Sends requests that are answered by nothing but errors, as one datagram: those errors.
+    pub(super) fn request_all(&mut self, messages: &[Message]) -> Result<Vec<Reply>, Failure> {
+        let Some((last, rest)) = messages.split_last() else { return Ok(Vec::new()) };
+        self.discard()?;
+        let first = self.number(messages.len());
+        let mut bytes: Vec<u8> = rest.iter().zip(first..).flat_map(|(one, sequence)| one.to_bytes(sequence)).collect();
+        let end = first + u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        bytes.extend(last.clone().acknowledged().to_bytes(end));
+        self.send(&bytes)?;
+        let mut errors = Vec::new();
+        loop {
+            for reply in Reply::read_all(&self.receive_in_time()?)? {
+                let is_last = reply.sequence == end;
+                errors.extend(Some(reply).filter(|reply| reply.errno != 0));
+                if is_last {
+                    return Ok(errors);
+                }
             }
         }
     }
@@ -128,6 +162,14 @@ impl Channel {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The first of `count` numbers for requests.
+    fn number(&mut self, count: usize) -> u32 {
+        let after = |first: u32| u32::try_from(count).ok().and_then(|count| first.checked_add(count));
+        let first = if after(self.next_request).is_some() { self.next_request } else { FIRST_REQUEST };
+        self.next_request = after(first).unwrap_or(FIRST_REQUEST);
+        first
     }
 
     fn receive_in_time(&mut self) -> Result<Vec<u8>, Errno> {

@@ -148,9 +148,10 @@ impl Sketch {
         let field = if field % 2 == 0 { AddressField::Saddr } else { AddressField::Daddr };
         let set = usize::from(set) % SETS.len();
         let kind = self.sets[set].as_ref().map(|set| set.kind);
-        let mut matches = match first % 4 {
+        let mut matches = match first % 5 {
             0 => vec![Match::CtState(CtState::Established)],
             1 => vec![Match::CtState(CtState::Related)],
+            2 => vec![Match::CtMark(1 << (rest % 32))],
             _ => vec![],
         };
         let action = match kind {

@@ -321,6 +321,7 @@ fn an_edit_of_what_is_so_already_is_no_difference() {
 fn statements_read_as_in_nft() {
     let texts: Vec<String> = [
         Match::CtState(CtState::Established),
+        Match::CtMark(0x0100_0000),
         Match::L4Proto(58),
         Match::L4Proto(47),
         Match::Icmpv6Types { first: 133, last: 137 },
@@ -333,6 +334,7 @@ fn statements_read_as_in_nft() {
     .collect();
     assert_snapshot!(texts.join("\n"), @r"
     ct state established
+    ct mark & 0x01000000 != 0x00000000
     meta l4proto ipv6-icmp
     meta l4proto 47
     icmpv6 type 133-137

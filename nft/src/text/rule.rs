@@ -26,6 +26,7 @@ impl Display for Match {
         match self {
             Self::CtState(CtState::Established) => f.write_str("ct state established"),
             Self::CtState(CtState::Related) => f.write_str("ct state related"),
+            Self::CtMark(bits) => write!(f, "ct mark & {bits:#010x} != 0x00000000"),
             Self::L4Proto(number) => write!(f, "meta l4proto {}", protocol(*number)),
             Self::Icmpv6Types { first, last } => write!(f, "icmpv6 type {first}-{last}"),
             Self::Address(field, IpAddr::V4(address)) => write!(f, "ip {field} {address}"),

@@ -37,7 +37,7 @@ pub(super) fn rejected(what: &str, failure: &Failure) -> CommitError {
     CommitError::Rejected { what: what.to_owned(), errno: errno(failure) }
 }
 
-pub(super) fn failed(what: &str, failure: Failure) -> BackendError {
+pub(in crate::netlink) fn failed(what: &str, failure: Failure) -> BackendError {
     match failure {
         Failure::Malformed(malformed) => BackendError::Malformed(malformed.to_string()),
         failure => BackendError::System { what: what.to_owned(), errno: errno(&failure) },

@@ -1,7 +1,9 @@
 use std::net::IpAddr;
 
 use super::{ICMPV6_TYPE, Known, family_number, key_loads, state_bit};
-use crate::netlink::constants::{NFT_META_L4PROTO, NFT_META_NFPROTO, NFT_PAYLOAD_TRANSPORT_HEADER};
+use crate::netlink::constants::{
+    NFT_CT_MARK, NFT_CT_STATE, NFT_META_L4PROTO, NFT_META_NFPROTO, NFT_PAYLOAD_TRANSPORT_HEADER,
+};
 use crate::netlink::expression::Expression;
 use crate::{Action, AddressField, CtState, Family, Key, Match, Statement};
 
@@ -28,8 +30,8 @@ impl Reader {
                     self.counter = true;
                     rest
                 }
-                [Expression::CtState, Expression::Mask(bit), Expression::Compare { .. }, rest @ ..] => {
-                    self.matches.push(Match::CtState(state(*bit)?));
+                [Expression::Ct { key }, Expression::Mask(bits), Expression::Compare { .. }, rest @ ..] => {
+                    self.matches.push(of_conntrack(*key, *bits)?);
                     rest
                 }
                 [Expression::Meta { key, .. }, Expression::Compare { data, .. }, rest @ ..] => {
@@ -100,6 +102,14 @@ fn keyed(key: Key, condition: &Expression) -> Option<Match> {
             };
             Some(Match::Address(field, address))
         }
+        _ => None,
+    }
+}
+
+fn of_conntrack(key: u32, bits: u32) -> Option<Match> {
+    match key {
+        NFT_CT_STATE => Some(Match::CtState(state(bits)?)),
+        NFT_CT_MARK => Some(Match::CtMark(bits)),
         _ => None,
     }
 }

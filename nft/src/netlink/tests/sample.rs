@@ -16,6 +16,8 @@ pub(in crate::netlink) fn everything() -> Ruleset {
     let ip6 = |field| Key::Address(Family::Ipv6, field);
     let (saddr, daddr) = (AddressField::Saddr, AddressField::Daddr);
     let forward = vec![
+        statement(vec![Match::CtMark(0x0100_0000)], true, Action::Verdict(Verdict::Drop), Some("cut")),
+        rule(vec![Match::CtMark(0x3), Match::CtState(CtState::Related)], accept()),
         rule(vec![Match::CtState(CtState::Established)], accept()),
         rule(vec![Match::CtState(CtState::Related), Match::L4Proto(1)], accept()),
         rule(vec![Match::CtState(CtState::Related), Match::L4Proto(58)], accept()),
