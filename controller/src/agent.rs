@@ -4,6 +4,7 @@
 //! - Nothing is committed before the source has synced once.
 //! - What arrives while a commit runs is taken together into the next one.
 //! - A failed commit is tried again with backoff until it holds; stopping leaves the table as it is.
+//! - Connections are cut after each commit, when that is due: where commits come one after the other, some of them later.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use palisade_nft::Backend;
 
+use crate::cuts::Cuts;
 use crate::enforcer::{Commit, Enforcer};
 use crate::input::Input;
 use crate::serve::{Figures, State};
@@ -23,7 +25,7 @@ pub const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 pub fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &Receiver<Input>, state: &State) {
     let mut agent = Agent { enforcer, state, schedule: Schedule::new(), synced: false, enforcing: false };
     loop {
-        let mut next = match inputs.recv_timeout(state.rest(agent.schedule.wait())) {
+        let mut next = match inputs.recv_timeout(state.rest(agent.wait())) {
             Ok(input) => Some(input),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -66,6 +68,12 @@ impl<B: Backend> Agent<'_, B> {
         ControlFlow::Continue(())
     }
 
+    /// For how long there is nothing to do.
+    fn wait(&self) -> Duration {
+        let cut = self.enforcer.cut_is_due().map(|due| due.saturating_duration_since(Instant::now()));
+        cut.into_iter().fold(self.schedule.wait(), Duration::min)
+    }
+
     fn act(&mut self) {
         let check_is_due = self.schedule.check_is_due();
         if !self.synced {
@@ -78,13 +86,20 @@ impl<B: Backend> Agent<'_, B> {
         if !self.schedule.may_commit() {
             return;
         }
+        let committed = self.commit();
+        self.schedule.note(committed);
+        if committed {
+            self.cut();
+        }
+    }
+
+    fn commit(&mut self) -> bool {
         let compared = !self.enforcer.is_in_step();
         let result = self.enforcer.commit();
         match &result {
             Ok(commit) => commit.iter().for_each(log),
             Err(error) => tracing::error!(%error, "not committed, will try again; what was enforced stays"),
         }
-        self.schedule.note(result.is_ok());
         if result.is_ok() && !self.enforcing {
             self.enforcing = true;
             tracing::info!(adopted = matches!(result, Ok(None)), "enforcing");
@@ -93,6 +108,16 @@ impl<B: Backend> Agent<'_, B> {
             ruleset: self.enforcer.desired(),
             index: self.enforcer.index().size(),
         });
+        result.is_ok()
+    }
+
+    fn cut(&mut self) {
+        let result = self.enforcer.cut();
+        match &result {
+            Ok(cuts) => cuts.iter().for_each(log_cuts),
+            Err(error) => tracing::error!(%error, "forbidden connections may go on, will try again"),
+        }
+        self.state.cut(&result);
     }
 }
 
@@ -103,6 +128,16 @@ pub fn log(commit: &Commit) {
         tracing::info!(generation, ?elapsed, change = ?diff.summary(), "committed what the table lacked");
     } else {
         tracing::debug!(generation, ?elapsed, change = ?diff.summary(), "committed");
+    }
+}
+
+/// Logs what a commit meant for connections.
+pub fn log_cuts(cuts: &Cuts) {
+    let Cuts { judged, cut, restored, elapsed } = cuts;
+    if *cut == 0 && *restored == 0 {
+        tracing::debug!(judged, ?elapsed, "connections stay as they are");
+    } else {
+        tracing::info!(judged, cut, restored, ?elapsed, "connections cut or restored");
     }
 }
 

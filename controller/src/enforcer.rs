@@ -5,13 +5,17 @@
 //! - A transaction is computed from the desired ruleset alone only while the last commit was acknowledged; at start,
 //!   after any error and at every check it is computed from what the backend really holds.
 //! - Nothing is written before [`Enforcer::commit`], and nothing where there is no difference.
+//! - First the rules, then the cut: connections are judged by rules that are in force.
 
 use std::time::{Duration, Instant};
 
 use palisade_model::{Change, Index};
-use palisade_nft::{Backend, BackendError, CommitError, Diff, Name, Ruleset, Transaction, diff};
+use palisade_nft::{
+    Backend, BackendError, CommitError, Conntrack, Diff, Name, NoConntrack, Ruleset, Transaction, diff,
+};
 use thiserror::Error;
 
+use crate::cuts::{CutError, Cuts, Cutter};
 use crate::render::{Renderer, skeleton};
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
@@ -22,6 +26,7 @@ pub struct Enforcer<B> {
     desired: Ruleset,
     backend: B,
     in_step: bool,
+    cutter: Cutter,
 }
 
 /// A transaction that was committed.
@@ -50,7 +55,7 @@ pub enum EnforceError {
 }
 
 impl<B: Backend> Enforcer<B> {
-    /// Enforces the policies of `node`'s pods in `table`.
+    /// Enforces the policies of `node`'s pods in `table`, for new connections.
     pub fn new(node: &str, table: Name, backend: B) -> Self {
         Self {
             index: Index::new(node),
@@ -58,7 +63,14 @@ impl<B: Backend> Enforcer<B> {
             desired: skeleton(table),
             backend,
             in_step: false,
+            cutter: Cutter::new(NoConntrack),
         }
+    }
+
+    /// Enforces them for the connections of `conntrack`, too.
+    #[must_use]
+    pub fn with_connections_of(self, conntrack: impl Conntrack + Send + 'static) -> Self {
+        Self { cutter: Cutter::new(conntrack), ..self }
     }
 
     /// Takes note of a change. It takes effect with the next commit.
@@ -100,9 +112,25 @@ impl<B: Backend> Enforcer<B> {
             return Ok(None);
         }
         self.in_step = false;
-        let committed = self.backend.commit(&self.desired.table, &transaction)?;
+        let result = self.backend.commit(&self.desired.table, &transaction);
+        self.cutter.note(&diff, &self.desired);
+        let committed = result?;
         self.in_step = true;
         Ok(Some(Commit { diff, generation: committed.generation, from_backend, elapsed: start.elapsed() }))
+    }
+
+    /// Cuts and restores the connections that the commits since the last time forbid and allow. `None`: there was nothing
+    /// to look at, or it is not due yet, or what is in force is not known.
+    ///
+    /// # Errors
+    /// [`CutError`]: the next call judges all of it again.
+    pub fn cut(&mut self) -> Result<Option<Cuts>, CutError> {
+        if self.in_step { self.cutter.cut(&self.desired) } else { Ok(None) }
+    }
+
+    /// When [`Enforcer::cut`] has something to look at; `None` where it has not before the next commit.
+    pub fn cut_is_due(&self) -> Option<Instant> {
+        self.cutter.due().filter(|_| self.in_step)
     }
 
     /// What [`Enforcer::commit`] would do now, without doing it.
@@ -129,12 +157,18 @@ impl<B: Backend> Enforcer<B> {
         &mut self.backend
     }
 
+    #[cfg(test)]
+    pub(crate) fn cutter(&mut self) -> &mut Cutter {
+        &mut self.cutter
+    }
+
     fn difference(&mut self) -> Result<Diff, EnforceError> {
         let edit = self.renderer.edit(&self.index.take_delta());
         let diff_to_last = self.desired.apply(edit).expect("a rendered edit fits the ruleset rendered before");
         if self.in_step {
             return Ok(diff_to_last);
         }
+        self.cutter.note(&diff_to_last, &self.desired);
         Ok(diff(self.backend.read()?.as_ref(), &self.desired))
     }
 }

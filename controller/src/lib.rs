@@ -5,6 +5,7 @@ pub mod agent;
 pub mod cli;
 pub mod commands;
 pub mod convert;
+pub mod cuts;
 pub mod drift;
 pub mod enforcer;
 pub mod events;

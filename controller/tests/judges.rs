@@ -48,7 +48,7 @@ fn passes(ruleset: &Ruleset, flow: &Flow) -> bool {
         Traffic::Other(protocol) => Transport::Other(protocol),
     };
     let Flow { source, destination, .. } = *flow;
-    let packet = Packet { source, destination, transport, state: PacketState::New };
+    let packet = Packet { source, destination, transport, state: PacketState::New, mark: 0 };
     walk(ruleset, &packet).unwrap().verdict == Outcome::Accept
 }
 
@@ -84,7 +84,7 @@ mod exemptions {
 
     fn outcome(source: &str, destination: &str, transport: Transport, state: PacketState) -> Outcome {
         let [source, destination] = [source, destination].map(|address| address.parse::<IpAddr>().unwrap());
-        walk(&deny_all(), &Packet { source, destination, transport, state }).unwrap().verdict
+        walk(&deny_all(), &Packet { source, destination, transport, state, mark: 0 }).unwrap().verdict
     }
 
     const TCP: Transport = Transport::Ports { protocol: 6, destination: 80 };

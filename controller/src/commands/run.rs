@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
 use anyhow::Context;
-use palisade_nft::{Kernel, Ownership};
+use palisade_nft::{Kernel, KernelConntrack, Ownership};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,7 @@ fn once(args: &RunArgs) -> anyhow::Result<()> {
     let mut enforcer = enforcer(args, Ownership::Plain)?;
     changes.into_iter().for_each(|change| enforcer.apply(change));
     enforcer.commit()?.iter().for_each(agent::log);
+    enforcer.cut()?.iter().for_each(agent::log_cuts);
     Ok(())
 }
 
@@ -69,7 +70,9 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
 }
 
 fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Kernel>> {
-    Ok(Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?))
+    let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?);
+    let conntrack = KernelConntrack::open().context("cannot open a netlink socket for connections")?;
+    Ok(enforcer.with_connections_of(conntrack))
 }
 
 fn stop_on_signal(runtime: &Runtime, inputs: &Sender<Input>) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@
 //!
 //! | object | name | holds |
 //! |---|---|---|
-//! | base chain | `forward-egress`, `forward-ingress` | what always passes, then the dispatch |
+//! | base chain | `forward-egress`, `forward-ingress` | what is cut (the first one), what always passes, then the dispatch |
 //! | dispatch map | `egress-pods-4`, ... | address of an isolated local pod : goto its chain |
 //! | pod chain | `pod-egress-NAMESPACE-POD-HASH` | the pod itself, its policies, then count and drop |
 //! | policies chain | `policies-egress-NAMESPACE-POLICY-HASH` | the decision table of one combination of policies |
@@ -35,6 +35,14 @@ pub use inspect::{InspectedPod, pods};
 /// The name of the table, of family inet.
 pub const TABLE: &str = "palisade";
 
+/// The bit of connections' marks (`ct mark`) that says that a connection is cut: bit 24.
+///
+/// Marks are shared by all that runs on a node, so this is a bit that others leave alone in connections' marks:
+/// Kubernetes has bits 14 and 15, the portmap plugin 13, the AWS plugin 7, Istio 0 to 10, OVN-Kubernetes 0 to 20, Weave 17
+/// and 18, Tailscale 16 to 23. Calico and Cilium use it in packets' marks, which are others. Whoever writes marks as a
+/// whole (`ct mark set 1`, without a mask) revives connections that are cut.
+pub const CUT_MARK: u32 = 1 << 24;
+
 /// Turns the index's [`Delta`]s into [`Edit`]s of the ruleset.
 ///
 /// It remembers what it rendered last of pods and tables, to take away what they no longer need.
@@ -48,6 +56,12 @@ pub struct Renderer {
 /// The ruleset of a node without isolated pods: base chains and empty dispatch maps.
 pub fn skeleton(table: Name) -> Ruleset {
     objects::skeleton(table)
+}
+
+/// The maps by which the base chains find pods' chains.
+pub(crate) fn dispatch_maps() -> impl Iterator<Item = Name> {
+    let maps = Direction::ALL.into_iter().flat_map(|d| [(d, Family::Ipv4), (d, Family::Ipv6)]);
+    maps.map(|(direction, family)| names::dispatch_map(direction, family))
 }
 
 impl Renderer {

@@ -11,7 +11,7 @@ use palisade_nft::{
     Rule, Ruleset, Set, Statement, Verdict,
 };
 
-use super::{names, ranges};
+use super::{CUT_MARK, names, ranges};
 
 /// Written into the table's comment; a later layout replaces the table in one transaction.
 const LAYOUT: &str = "palisade layout 1";
@@ -57,8 +57,22 @@ fn base_chain(direction: Direction) -> Chain {
     ];
     Chain {
         base: Some(BaseChain { priority: priority(direction) }),
-        rules: rules.map(Rule::Own).into(),
+        rules: cut(direction).into_iter().chain(rules).map(Rule::Own).collect(),
         comment: Some(Comment::new(&format!("{direction} of local pods"))),
+    }
+}
+
+/// What connections need that policy forbids since they began. Packets of both sides meet the first base chain, so the
+/// second one needs no such rule.
+fn cut(direction: Direction) -> Option<Statement> {
+    let drop = Statement {
+        counter: true,
+        comment: Some(Comment::new("connections that no policy allows any more")),
+        ..statement([Match::CtMark(CUT_MARK)], Action::Verdict(Verdict::Drop))
+    };
+    match direction {
+        Direction::Egress => Some(drop),
+        Direction::Ingress => None,
     }
 }
 

@@ -9,6 +9,7 @@ use palisade_nft::Ruleset;
 
 use super::metrics::Metrics;
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
+use crate::cuts::{CutError, Cuts};
 use crate::enforcer::{Commit, EnforceError};
 use crate::sysctl::Unmet;
 
@@ -48,6 +49,8 @@ struct Progress {
     synced: bool,
     /// Whether the kernel holds what was last asked of it.
     in_force: bool,
+    /// Whether there may be connections that go on although it forbids them.
+    uncut: bool,
     /// Whether changes came since the last attempt.
     pending: bool,
     /// When figures were last published.
@@ -137,6 +140,25 @@ impl State {
         }
     }
 
+    /// After a commit, connections were cut or could not be. Until they are, not all is in force.
+    pub fn cut(&self, result: &Result<Option<Cuts>, CutError>) {
+        let mut progress = self.progress();
+        match result {
+            Ok(None) => {}
+            Ok(Some(cuts)) => {
+                progress.uncut = false;
+                progress.resolve();
+                self.metrics.cut(cuts);
+            }
+            Err(error) => {
+                progress.uncut = true;
+                let message = error.to_string();
+                progress.last_error = Some(LastError { at: Timestamp::now(), message, resolved: false });
+                self.metrics.cut_failed(error);
+            }
+        }
+    }
+
     /// Whether the agent's thread reports as it promised.
     pub fn is_alive(&self) -> bool {
         self.progress().is_alive()
@@ -184,7 +206,7 @@ impl Progress {
     }
 
     fn is_ready(&self) -> bool {
-        self.synced && self.in_force
+        self.synced && self.in_force && !self.uncut
     }
 
     /// Takes note of an attempt. Whether nothing of ours called for it: the kernel held what was asked, and no changes
@@ -194,10 +216,15 @@ impl Progress {
         self.outdated |= self.pending || self.published.is_none();
         self.pending = false;
         self.in_force = succeeded;
-        if let Some(error) = &mut self.last_error {
-            error.resolved |= succeeded;
-        }
+        self.resolve();
         undisturbed
+    }
+
+    fn resolve(&mut self) {
+        let resolved = self.in_force && !self.uncut;
+        if let Some(error) = &mut self.last_error {
+            error.resolved |= resolved;
+        }
     }
 
     fn committed(&mut self, at: Timestamp, commit: &Commit) {

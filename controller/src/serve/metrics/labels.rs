@@ -5,6 +5,7 @@ use palisade_model::Change;
 use palisade_nft::{BackendError, ElementsKind, Errno};
 use prometheus_client::encoding::EncodeLabelSet;
 
+use crate::cuts::CutError;
 use crate::enforcer::EnforceError;
 use crate::sysctl::Sysctl;
 
@@ -44,9 +45,15 @@ pub(super) struct ErrorLabels {
 impl ErrorLabels {
     pub(super) fn of(error: &EnforceError) -> Self {
         match error {
-            EnforceError::Read(BackendError::System { errno, .. }) => Self::new("read", name(*errno)),
-            EnforceError::Read(BackendError::Malformed(_)) => Self::new("read", SystemErrno::EBADMSG),
+            EnforceError::Read(error) => Self::new("read", backend_errno(error)),
             EnforceError::Commit(error) => Self::new("commit", name(error.errno())),
+        }
+    }
+
+    pub(super) fn of_cut(error: &CutError) -> Self {
+        match error {
+            CutError::Conntrack(error) => Self::new("cut", backend_errno(error)),
+            CutError::Walk(_) => Self::new("cut", SystemErrno::EINVAL),
         }
     }
 
@@ -54,12 +61,19 @@ impl ErrorLabels {
     pub(super) fn usual() -> impl Iterator<Item = Self> {
         use SystemErrno::{EAGAIN, EBADMSG, EBUSY, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENOENT, ENOMEM, EPERM, ERESTART};
         let errors = [EAGAIN, EBADMSG, EBUSY, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENOENT, ENOMEM, EPERM, ERESTART];
-        ["read", "commit"].into_iter().flat_map(move |operation| errors.map(|errno| Self::new(operation, errno)))
+        ["read", "commit", "cut"].into_iter().flat_map(move |operation| errors.map(|errno| Self::new(operation, errno)))
     }
 
     /// `errno` is named as in the system's headers, as `ENOBUFS`.
     fn new(operation: &'static str, errno: SystemErrno) -> Self {
         Self { operation, errno: format!("{errno:?}") }
+    }
+}
+
+fn backend_errno(error: &BackendError) -> SystemErrno {
+    match error {
+        BackendError::System { errno, .. } => name(*errno),
+        BackendError::Malformed(_) => SystemErrno::EBADMSG,
     }
 }
 

@@ -24,10 +24,11 @@ use self::labels::{ErrorLabels, EventLabels, KindLabel, SysctlLabel};
 use self::source::{Source, SourceCollector};
 use super::SourceProbe;
 use super::status::SourceStatus;
+use crate::cuts::{CutError, Cuts};
 use crate::enforcer::{Commit, EnforceError};
 use crate::sysctl::{Sysctl, Unmet};
 
-/// Upper bounds of the buckets for the time that a commit takes, in seconds.
+/// Upper bounds of the buckets for the time that a commit takes, or a look at the connections, in seconds.
 const COMMIT_BUCKETS: [f64; 13] =
     [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 
@@ -52,6 +53,9 @@ pub(super) struct Metrics {
     last_commit: Seconds,
     last_check: Seconds,
     drift_repairs: Counter,
+    connections_cut: Counter,
+    connections_restored: Counter,
+    cut_duration: Histogram,
     netlink_errors: Family<ErrorLabels, Counter>,
     chains: Family<KindLabel, Gauge>,
     sets: Family<KindLabel, Gauge>,
@@ -78,6 +82,9 @@ impl Metrics {
             last_commit: Seconds::default(),
             last_check: Seconds::default(),
             drift_repairs: Counter::default(),
+            connections_cut: Counter::default(),
+            connections_restored: Counter::default(),
+            cut_duration: Histogram::new(COMMIT_BUCKETS),
             netlink_errors: Family::default(),
             chains: Family::default(),
             sets: Family::default(),
@@ -118,6 +125,19 @@ impl Metrics {
     /// The table could not be read or written.
     pub(super) fn failed(&self, error: &EnforceError) {
         self.netlink_errors.get_or_create(&ErrorLabels::of(error)).inc();
+    }
+
+    /// Connections were looked at.
+    pub(super) fn cut(&self, cuts: &Cuts) {
+        let Cuts { judged: _, cut, restored, elapsed } = cuts;
+        self.connections_cut.inc_by(unsigned(*cut));
+        self.connections_restored.inc_by(unsigned(*restored));
+        self.cut_duration.observe(elapsed.as_secs_f64());
+    }
+
+    /// Connections could not be looked at or marked.
+    pub(super) fn cut_failed(&self, error: &CutError) {
+        self.netlink_errors.get_or_create(&ErrorLabels::of_cut(error)).inc();
     }
 
     /// What the table and the index hold from now on.
@@ -187,7 +207,10 @@ impl Metrics {
         r.register_with_unit("last_commit_timestamp", "Unix time of the last commit; 0 before the first", Unit::Seconds, self.last_commit.clone());
         r.register_with_unit("last_check_timestamp", "Unix time when the kernel's table was last compared as a whole; 0 before the first time", Unit::Seconds, self.last_check.clone());
         r.register("drift_repairs", "Times the kernel's table was not as it had been left, and was repaired", self.drift_repairs.clone());
-        r.register("netlink_errors", "Reads and commits that failed, by the system's error", self.netlink_errors.clone());
+        r.register("connections_cut", "Established connections that were cut because policy came to forbid them", self.connections_cut.clone());
+        r.register("connections_restored", "Connections that were cut and may go on because policy allows them again", self.connections_restored.clone());
+        r.register_with_unit("cut_duration", "Time to find the connections that a commit forbids, and to cut them", Unit::Seconds, self.cut_duration.clone());
+        r.register("netlink_errors", "Reads, commits and cuts that failed, by the system's error", self.netlink_errors.clone());
         r.register("chains", "Chains in the table", self.chains.clone());
         r.register("sets", "Sets and verdict maps in the table, by type", self.sets.clone());
         r.register("elements", "Elements of sets and verdict maps, by type", self.elements.clone());
@@ -215,6 +238,10 @@ fn set(family: &Family<KindLabel, Gauge>, kind: KindLabel, count: usize) {
 
 fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn unsigned(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 fn unix(at: Timestamp) -> f64 {

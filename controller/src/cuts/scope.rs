@@ -1,0 +1,150 @@
+//! Which connections a change of the ruleset may concern.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
+
+use palisade_nft::{
+    ChainChange, Connection, Diff, Elements, Name, Ruleset, SetChange, Statement, TableChange, Verdict,
+};
+
+use crate::render::dispatch_maps;
+
+/// Connections that may be judged otherwise than before. It may hold more than need be: judging is always right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Scope {
+    /// All of them.
+    everything: bool,
+    /// Those with one of these ends.
+    ends: HashSet<IpAddr>,
+    /// Those that are cut.
+    cut: bool,
+}
+
+impl Scope {
+    /// All connections.
+    pub(super) fn everything() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+
+    /// Those that the `diff` that made `ruleset` may concern.
+    ///
+    /// The pods whose chains lead to something that changed; the addresses that went from sets of accepted peers; and,
+    /// where something may be allowed that was not, the connections that are cut.
+    pub(super) fn of(diff: &Diff, ruleset: &Ruleset) -> Self {
+        let is_base = |name: &Name| ruleset.chains.get(name).is_some_and(|chain| chain.base.is_some());
+        if diff.table != TableChange::Kept || diff.chains.keys().any(is_base) {
+            return Self::everything();
+        }
+        let mut changes = Changes::new(diff, ruleset);
+        let mut scope = Self { cut: !diff.is_empty(), ..Self::default() };
+        for (name, change) in &diff.sets {
+            changes.add_set(name, change, &mut scope);
+        }
+        scope.ends.extend(changes.pods());
+        scope
+    }
+
+    /// Both.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.everything |= other.everything;
+        self.ends.extend(other.ends);
+        self.cut |= other.cut;
+    }
+
+    /// Whether a connection may be forbidden now that was not.
+    pub(super) fn forbids(&self) -> bool {
+        self.everything || !self.ends.is_empty()
+    }
+
+    /// Whether a connection may be allowed now that was not.
+    pub(super) fn allows(&self) -> bool {
+        self.cut
+    }
+
+    /// Whether `connection`, which is not cut, may be judged otherwise.
+    pub(super) fn concerns(&self, connection: &Connection) -> bool {
+        self.everything || self.ends.contains(&connection.source) || self.ends.contains(&connection.destination)
+    }
+}
+
+/// What of a ruleset changed in ways that the addresses in the change do not tell.
+struct Changes<'a> {
+    ruleset: &'a Ruleset,
+    chains: BTreeSet<&'a Name>,
+    sets: BTreeSet<&'a Name>,
+}
+
+impl<'a> Changes<'a> {
+    /// The chains: those that went are led to no more, by chains that changed.
+    fn new(diff: &'a Diff, ruleset: &'a Ruleset) -> Self {
+        let stays = |change: &ChainChange| !matches!(change, ChainChange::Removed { .. });
+        let chains = diff.chains.iter().filter(|(_, change)| stays(change)).map(|(name, _)| name).collect();
+        Self { ruleset, chains, sets: BTreeSet::new() }
+    }
+
+    /// Sets that come or go whole do so with the rules that look them up.
+    fn add_set(&mut self, name: &'a Name, change: &SetChange, scope: &mut Scope) {
+        match change {
+            SetChange::Created(_) | SetChange::Removed { .. } => {}
+            SetChange::Recreated { .. } if dispatch_maps().any(|map| map == *name) => scope.everything = true,
+            SetChange::Recreated { .. } => drop(self.sets.insert(name)),
+            SetChange::Elements { remove, add } => match forbidding(remove, add) {
+                Some(addresses) => scope.ends.extend(addresses),
+                None => drop(self.sets.insert(name)),
+            },
+        }
+    }
+
+    /// The local pods whose chains lead to something that changed.
+    fn pods(&self) -> Vec<IpAddr> {
+        if self.chains.is_empty() && self.sets.is_empty() {
+            return Vec::new();
+        }
+        let mut known = BTreeMap::new();
+        let maps = dispatch_maps().filter_map(|map| self.ruleset.sets.get(&map));
+        let pods = maps.flat_map(|map| dispatched(&map.elements));
+        pods.filter(|(_, chain)| self.are_met_in(chain, &mut known)).map(|(address, _)| address).collect()
+    }
+
+    fn are_met_in(&self, chain: &'a Name, known: &mut BTreeMap<&'a Name, bool>) -> bool {
+        if let Some(known) = known.get(chain) {
+            return *known;
+        }
+        let statements = || self.ruleset.chains.get(chain).into_iter().flat_map(|chain| chain.statements());
+        let met = self.chains.contains(chain)
+            || statements().flat_map(Statement::lookups).any(|(_, set)| self.sets.contains(set))
+            || self.ruleset.targets(chain).any(|target| self.are_met_in(target, known));
+        known.insert(chain, met);
+        met
+    }
+}
+
+/// The addresses that one more or one less of a set's elements may forbid something to; `None` where elements do not tell.
+///
+/// A pod that is dispatched no more is free, and a peer that comes into a set is accepted from now on: rules look sets of
+/// peers up for nothing else.
+fn forbidding(remove: &Elements, add: &Elements) -> Option<Vec<IpAddr>> {
+    match (remove, add) {
+        (_, Elements::Ipv4Verdicts(map)) => Some(map.keys().copied().map(IpAddr::V4).collect()),
+        (_, Elements::Ipv6Verdicts(map)) => Some(map.keys().copied().map(IpAddr::V6).collect()),
+        (Elements::Ipv4(set), _) => Some(set.iter().copied().map(IpAddr::V4).collect()),
+        (Elements::Ipv6(set), _) => Some(set.iter().copied().map(IpAddr::V6).collect()),
+        (Elements::Ipv4Endpoints(set), _) => Some(set.iter().map(|endpoint| IpAddr::V4(endpoint.address)).collect()),
+        (Elements::Ipv6Endpoints(set), _) => Some(set.iter().map(|endpoint| IpAddr::V6(endpoint.address)).collect()),
+        (Elements::Ipv4Ranges(_) | Elements::Ipv6Ranges(_), _) => remove.is_empty().then(Vec::new),
+        _ => None,
+    }
+}
+
+fn dispatched(map: &Elements) -> Vec<(IpAddr, &Name)> {
+    fn led<'a, A: Copy + Into<IpAddr> + 'a>(
+        map: impl Iterator<Item = (&'a A, &'a Verdict)>,
+    ) -> Vec<(IpAddr, &'a Name)> {
+        map.filter_map(|(address, verdict)| Some(((*address).into(), verdict.target()?))).collect()
+    }
+    match map {
+        Elements::Ipv4Verdicts(map) => led(map.iter()),
+        Elements::Ipv6Verdicts(map) => led(map.iter()),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,323 @@
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use palisade_model::reference::{Cluster, Flow, Traffic};
+use palisade_model::testing::{self, NODE};
+use palisade_model::{
+    Age, Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement,
+    Rule, Selector,
+};
+use palisade_nft::{Errno, Fake, Fault, Name, Transport};
+use proptest::prelude::*;
+
+use super::*;
+use crate::enforcer::Enforcer;
+use crate::render::TABLE;
+
+/// A bit of somebody else's.
+const OTHERS: u32 = 0x40_0001;
+
+/// Connections in memory.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    connections: Vec<Connection>,
+    /// What was asked for, in order.
+    asked: Vec<Selection>,
+    settled: usize,
+    marked: usize,
+    fails: bool,
+}
+
+impl Memory {
+    fn new(flows: impl IntoIterator<Item = (IpAddr, IpAddr, Transport)>) -> Self {
+        let connections = flows.into_iter().enumerate().map(|(number, (source, destination, transport))| {
+            let key = Box::from(number.to_be_bytes());
+            Connection { source, destination, transport, mark: OTHERS, key }
+        });
+        let connections = connections.collect();
+        Self(Arc::new(Mutex::new(State { connections, ..State::default() })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    fn check(&self) -> Result<(), BackendError> {
+        let what = "list connections".to_owned();
+        if self.state().fails { Err(BackendError::System { what, errno: Errno(105) }) } else { Ok(()) }
+    }
+}
+
+impl Conntrack for Memory {
+    fn list(&mut self, selection: Selection, each: &mut dyn FnMut(Connection)) -> Result<(), BackendError> {
+        self.state().asked.push(selection);
+        self.check()?;
+        let all = self.state().connections.clone();
+        let selected = all.into_iter().filter(|connection| match selection {
+            Selection::All => true,
+            Selection::Marked(bits) => connection.mark & bits != 0,
+        });
+        selected.for_each(each);
+        Ok(())
+    }
+
+    fn mark(&mut self, connections: &[Connection], bits: u32, set: bool) -> Result<usize, BackendError> {
+        let mut state = self.state();
+        let keys: Vec<_> = connections.iter().map(|connection| &connection.key).collect();
+        for connection in state.connections.iter_mut().filter(|connection| keys.contains(&&connection.key)) {
+            connection.mark = connection.mark & !bits | if set { bits } else { 0 };
+        }
+        state.marked += connections.len();
+        Ok(connections.len())
+    }
+
+    fn settle(&mut self) {
+        self.state().settled += 1;
+    }
+}
+
+/// A node with connections.
+struct Node {
+    enforcer: Enforcer<Fake>,
+    memory: Memory,
+}
+
+impl Node {
+    fn new(node: &str, memory: &Memory) -> Self {
+        let table = || Name::new(TABLE).unwrap();
+        let enforcer = Enforcer::new(node, table(), Fake::new(table())).with_connections_of(memory.clone());
+        Self { enforcer, memory: memory.clone() }
+    }
+
+    fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Option<Cuts>, CutError> {
+        changes.into_iter().for_each(|change| self.enforcer.apply(change));
+        self.enforcer.commit().unwrap();
+        self.enforcer.cutter().resting_until = Instant::now();
+        self.enforcer.cut()
+    }
+
+    /// How many connections a change leads to judge, to cut and to restore; and what was listed.
+    fn change(&mut self, changes: impl IntoIterator<Item = Change>) -> ([usize; 3], Vec<Selection>) {
+        self.memory.state().asked.clear();
+        let cuts = self.apply(changes).unwrap().unwrap_or_default();
+        ([cuts.judged, cuts.cut, cuts.restored], self.memory.state().asked.clone())
+    }
+
+    /// The connections that are marked otherwise than the ruleset judges them.
+    fn wrong(&self) -> Vec<Connection> {
+        let forbidden = |connection: &Connection| {
+            walk(self.enforcer.desired(), &connection.first_packet()).unwrap().verdict == Outcome::Drop
+        };
+        let expected = |one: &Connection| if forbidden(one) { OTHERS | CUT_MARK } else { OTHERS };
+        let connections = self.memory.state().connections.clone();
+        connections.into_iter().filter(|connection| connection.mark != expected(connection)).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What is not looked at is as it would have been judged.
+    #[test]
+    fn marks_are_as_the_rules_judge_after_any_change(changes in testing::changes(60), commits in prop::collection::vec(any::<bool>(), 60)) {
+        let mut cluster = Cluster::default();
+        changes.iter().cloned().for_each(|change| cluster.apply(change));
+        let memory = Memory::new(testing::flows(&cluster).iter().map(flow));
+        let mut node = Node::new(NODE, &memory);
+        for (change, commit) in changes.into_iter().zip(commits) {
+            node.enforcer.apply(change);
+            if commit {
+                node.apply([]).unwrap();
+                prop_assert_eq!(node.wrong(), []);
+            }
+        }
+    }
+}
+
+fn flow(flow: &Flow) -> (IpAddr, IpAddr, Transport) {
+    let transport = match flow.traffic {
+        Traffic::Port { protocol, port } => Transport::Ports { protocol: protocol.number(), destination: port },
+        Traffic::Other(protocol) => Transport::Other(protocol),
+    };
+    (flow.source, flow.destination, transport)
+}
+
+fn ip(number: u8) -> IpAddr {
+    [10, 0, 0, number].into()
+}
+
+fn pod(number: u8, app: &str, node: &str) -> Change {
+    Change::Pod(Pod {
+        id: NamespacedName::new("shop", format!("pod-{number}")),
+        labels: Labels::from_iter([("app", app)]),
+        node: Some(node.into()),
+        ips: vec![ip(number)],
+        host_ips: Vec::new(),
+        host_network: false,
+        phase: Phase::Active,
+        terminating: false,
+        age: Age::default(),
+        ports: Vec::new(),
+    })
+}
+
+fn gone(number: u8) -> Change {
+    Change::PodGone(NamespacedName::new("shop", format!("pod-{number}")))
+}
+
+fn app(app: &str) -> Selector {
+    Requirement::new("app", "In", [app]).into_iter().collect()
+}
+
+/// Pods of `app` may be reached from pods of these apps alone.
+fn policy(name: &str, of: &str, from: &[&str]) -> Change {
+    let peer = |of: &&str| Peer::Pods(PodGroup { namespaces: NamespaceScope::Named("shop".into()), pods: app(of) });
+    let rules = from.iter().map(|of| Rule { peers: Peers::AnyOf(vec![peer(of)]), ports: Ports::All }).collect();
+    Change::Policy(Policy {
+        id: NamespacedName::new("shop", name),
+        selector: app(of),
+        ingress: Some(rules),
+        egress: None,
+    })
+}
+
+/// Local pods 1 (web) and 2 (db); remote ones 11 and 12 (web) and 13 (mail); a connection from each to each local one.
+fn shop() -> (Node, Memory) {
+    let tcp = Transport::Ports { protocol: 6, destination: 80 };
+    let pairs = [1, 2].into_iter().flat_map(|to| [1, 2, 11, 12, 13].map(|from| (ip(from), ip(to), tcp)));
+    let memory = Memory::new(pairs.filter(|(from, to, _)| from != to));
+    let mut node = Node::new("here", &memory);
+    let pods =
+        [(1, "web", "here"), (2, "db", "here"), (11, "web", "there"), (12, "web", "there"), (13, "mail", "there")];
+    node.apply(pods.map(|(number, app, node)| pod(number, app, node))).unwrap();
+    (node, memory)
+}
+
+const ALL: [Selection; 1] = [Selection::All];
+const CUT: [Selection; 1] = [Selection::Marked(CUT_MARK)];
+
+#[test]
+fn what_was_there_before_the_first_commit_is_judged_once() {
+    let (mut node, memory) = shop();
+    assert_eq!(memory.state().asked, ALL);
+    assert_eq!(memory.state().settled, 1);
+    assert_eq!(node.change([]), ([0; 3], vec![]));
+    assert_eq!(memory.state().marked, 0, "what is allowed is not touched");
+}
+
+#[test]
+fn a_policy_concerns_the_connections_of_its_pods() {
+    let (mut node, _) = shop();
+    assert_eq!(node.change([policy("p", "db", &["web"])]), ([5, 1, 0], ALL.into()), "4 to it and 1 from it");
+    assert_eq!(node.change([policy("p", "db", &[])]), ([5, 3, 0], ALL.into()));
+    assert_eq!(node.change([Change::PolicyGone(NamespacedName::new("shop", "p"))]), ([4, 0, 4], CUT.into()));
+    assert_eq!(node.wrong(), []);
+}
+
+#[test]
+fn a_peer_that_goes_is_looked_for_alone() {
+    let (mut node, memory) = shop();
+    node.change([policy("p", "db", &["web"]), policy("q", "web", &["web", "db", "mail"])]);
+    assert_eq!(node.change([gone(11)]), ([2 + 1, 2, 0], ALL.into()), "its two, and the one that is cut already");
+    assert_eq!(memory.state().settled, 3);
+    assert_eq!(node.change([pod(11, "web", "there")]), ([3, 0, 2], CUT.into()));
+    assert_eq!(memory.state().settled, 3, "nothing is to be waited for where only more is allowed");
+    assert_eq!(node.wrong(), []);
+}
+
+#[test]
+fn where_nothing_is_cut_nothing_is_looked_at_that_only_allows_more() {
+    let (mut node, _) = shop();
+    node.change([policy("p", "db", &["web", "mail"])]);
+    assert_eq!(node.change([pod(14, "web", "there"), pod(15, "mail", "there")]), ([0; 3], vec![]));
+    assert_eq!(node.change([gone(13)]), ([2, 1, 0], ALL.into()), "then something is");
+    assert_eq!(node.change([pod(16, "web", "there")]), ([1, 0, 0], CUT.into()));
+}
+
+#[test]
+fn a_local_pod_that_comes_is_judged_and_one_that_goes_is_free() {
+    let (mut node, _) = shop();
+    node.change([policy("p", "db", &["mail"])]);
+    assert_eq!(node.change([gone(2)]), ([3, 0, 3], CUT.into()));
+    assert_eq!(node.change([pod(2, "db", "here")]), ([5, 3, 0], ALL.into()));
+    assert_eq!(node.wrong(), []);
+}
+
+#[test]
+fn what_failed_is_judged_the_next_time() {
+    let (mut node, memory) = shop();
+    memory.state().fails = true;
+    let error = node.apply([policy("p", "db", &[])]).unwrap_err();
+    assert!(error.to_string().contains("list connections"), "{error}");
+    assert_eq!(node.wrong().len(), 4);
+    memory.state().fails = false;
+    assert_eq!(node.change([pod(14, "web", "there")]), ([5, 4, 0], ALL.into()));
+    assert_eq!(node.wrong(), []);
+}
+
+#[test]
+fn errors_are_followed_by_ever_longer_pauses() {
+    let (mut node, memory) = shop();
+    memory.state().fails = true;
+    node.apply([policy("p", "db", &[])]).unwrap_err();
+    assert!(node.enforcer.cut_is_due().unwrap() > Instant::now() - FIRST_PAUSE);
+    for _ in 0..20 {
+        node.apply([]).unwrap_err();
+    }
+    assert!(node.enforcer.cut_is_due().unwrap() > Instant::now() + LONGEST_PAUSE / 2);
+    assert_eq!(node.enforcer.cut().unwrap(), None, "not yet");
+    memory.state().fails = false;
+    node.apply([]).unwrap();
+    assert_eq!(node.enforcer.cutter().pause, FIRST_PAUSE);
+}
+
+#[test]
+fn looks_rest_between_and_lose_nothing() {
+    let (mut node, memory) = shop();
+    assert_eq!(node.enforcer.cut_is_due(), None);
+    node.enforcer.apply(policy("p", "db", &[]));
+    node.enforcer.commit().unwrap().unwrap();
+    let later = Instant::now() + Duration::from_secs(3600);
+    node.enforcer.cutter().resting_until = later;
+    memory.state().asked.clear();
+    assert_eq!(node.enforcer.cut().unwrap(), None);
+    assert_eq!((node.enforcer.cut_is_due(), memory.state().asked.len()), (Some(later), 0));
+    assert_eq!(node.change([]), ([5, 4, 0], ALL.into()));
+    assert_eq!(node.enforcer.cut_is_due(), None);
+}
+
+#[test]
+fn nothing_is_judged_by_rules_that_may_not_be_in_force() {
+    for fault in [Fault::Refuse(Errno(105)), Fault::LoseAcknowledgement] {
+        let (mut node, memory) = shop();
+        memory.state().asked.clear();
+        node.enforcer.backend().inject(fault);
+        node.enforcer.apply(policy("p", "db", &[]));
+        node.enforcer.commit().unwrap_err();
+        assert_eq!((node.enforcer.cut_is_due(), node.enforcer.cut().unwrap()), (None, None));
+        assert_eq!(memory.state().asked, []);
+        assert_eq!(node.change([]), ([5, 4, 0], ALL.into()), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_table_that_others_took_away_leaves_nothing_unjudged() {
+    let (mut node, memory) = shop();
+    node.change([policy("p", "db", &["web"])]);
+    node.enforcer.backend().tamper(|table| *table = None);
+    node.enforcer.distrust();
+    let begun = memory.state().connections.len();
+    assert_eq!(node.change([]), ([begun, 0, 0], ALL.into()));
+}
+
+#[test]
+fn where_there_is_no_conntrack_there_is_nothing_to_do() {
+    let (node, _) = shop();
+    let mut cutter = Cutter::new(palisade_nft::NoConntrack);
+    let cuts = cutter.cut(node.enforcer.desired()).unwrap().unwrap();
+    assert_eq!((cuts.judged, cuts.cut, cuts.restored), (0, 0, 0));
+    assert_eq!(format!("{cutter:?}").split(' ').next(), Some("Cutter"));
+}
