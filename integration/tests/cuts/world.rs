@@ -1,0 +1,163 @@
+//! Two local pods and a remote one, and an agent that is called by hand.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::thread::sleep;
+use std::time::Instant;
+
+use palisade::enforcer::Enforcer;
+use palisade::render::{CUT_MARK, TABLE};
+use palisade_integration::netns::{Host, Network, Place};
+use palisade_model::{
+    Age, Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch,
+    PortRange, Ports, Protocol, Requirement, Rule, Selector,
+};
+use palisade_nft::{Connection, Conntrack, Kernel, KernelConntrack, Name, Ownership, Selection};
+
+const NAMESPACE: &str = "shop";
+
+pub(super) struct World {
+    network: Network,
+    /// A local pod, as is the server.
+    pub(super) client: Host,
+    pub(super) server: Host,
+    /// A pod of another node.
+    pub(super) far: Host,
+    agent: Option<Enforcer<Kernel>>,
+}
+
+impl World {
+    /// Without an agent yet.
+    pub(super) fn new() -> Self {
+        let mut network = Network::new(2).unwrap();
+        let hosts = [(Place::Behind(0), 1), (Place::Behind(0), 2), (Place::Behind(1), 3)];
+        let [client, server, far] = hosts.map(|(place, number)| network.attach_one(place, &addresses(number)).unwrap());
+        Self { network, client, server, far, agent: None }
+    }
+
+    /// With an agent that knows the pods and no policy.
+    pub(super) fn open() -> Self {
+        let mut world = Self::new();
+        world.start();
+        world
+    }
+
+    pub(super) fn start(&mut self) {
+        self.start_with([]);
+    }
+
+    /// Starts an agent that finds these changes, too, when it first looks.
+    pub(super) fn start_with(&mut self, changes: impl IntoIterator<Item = Change>) {
+        let table = Name::new(TABLE).unwrap();
+        let node = &self.network.nodes()[0];
+        let open = || (Kernel::open(table.clone(), Ownership::Take).unwrap(), KernelConntrack::open().unwrap());
+        let (kernel, conntrack) = node.namespace().enter(open).unwrap();
+        let enforcer = Enforcer::new(node.name(), table, kernel);
+        self.agent = Some(enforcer.with_connections_of(conntrack));
+        let pods = [("client", "node-0", 1), ("server", "node-0", 2), ("far", "node-1", 3)];
+        let pods = pods.map(|(name, node, number)| pod(name, node, number));
+        self.change(pods.into_iter().chain(changes));
+    }
+
+    /// Commits changes, then cuts.
+    pub(super) fn change(&mut self, changes: impl IntoIterator<Item = Change>) {
+        let enforcer = self.agent.as_mut().unwrap();
+        changes.into_iter().for_each(|change| enforcer.apply(change));
+        let work = || {
+            enforcer.commit().unwrap();
+            while let Some(due) = enforcer.cut_is_due() {
+                sleep(due.saturating_duration_since(Instant::now()));
+                enforcer.cut().unwrap();
+            }
+        };
+        self.network.nodes()[0].namespace().enter(work).unwrap();
+    }
+
+    pub(super) fn sysctl(&self, settings: &[(&str, &str)]) {
+        self.network.nodes()[0].namespace().sysctl(settings).unwrap();
+    }
+
+    /// Adds rules of others.
+    pub(super) fn nft(&self, rules: &str) {
+        self.network.nodes()[0].namespace().nft(rules).unwrap();
+    }
+
+    /// The node's connections.
+    pub(super) fn connections(&self) -> Vec<Connection> {
+        let list = || {
+            let mut connections = Vec::new();
+            let each = &mut |connection| connections.push(connection);
+            KernelConntrack::open().unwrap().list(Selection::All, each).unwrap();
+            connections
+        };
+        self.network.nodes()[0].namespace().enter(list).unwrap()
+    }
+
+    /// How many packets of connections that are cut were dropped.
+    pub(super) fn dropped(&mut self) -> u64 {
+        let counters = self.agent.as_mut().unwrap().backend().counters().unwrap();
+        counters[&Name::new("forward-egress").unwrap()].packets
+    }
+}
+
+pub(super) fn is_cut(connection: &Connection) -> bool {
+    connection.mark & CUT_MARK != 0
+}
+
+fn addresses(number: u8) -> [IpAddr; 2] {
+    [IpAddr::from([10, 1, 0, number]), Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, number.into()).into()]
+}
+
+pub(super) fn pod(name: &str, node: &str, number: u8) -> Change {
+    Change::Pod(Pod {
+        id: NamespacedName::new(NAMESPACE, name),
+        labels: Labels::from_iter([("app", name)]),
+        node: Some(node.into()),
+        ips: addresses(number).into(),
+        host_ips: Vec::new(),
+        host_network: false,
+        phase: Phase::Active,
+        terminating: false,
+        age: Age::default(),
+        ports: Vec::new(),
+    })
+}
+
+pub(super) fn pod_gone(name: &str) -> Change {
+    Change::PodGone(NamespacedName::new(NAMESPACE, name))
+}
+
+/// Nobody but these rules say may reach pod `of`.
+pub(super) fn ingress(of: &str, rules: Vec<Rule>) -> Change {
+    Change::Policy(Policy { id: id("ingress", of), selector: app(of), ingress: Some(rules), egress: None })
+}
+
+/// Pod `of` may reach nobody but those that these rules say.
+pub(super) fn egress(of: &str, rules: Vec<Rule>) -> Change {
+    Change::Policy(Policy { id: id("egress", of), selector: app(of), ingress: None, egress: Some(rules) })
+}
+
+/// As if there had never been such a policy.
+pub(super) fn free(direction: &str, of: &str) -> Change {
+    Change::PolicyGone(id(direction, of))
+}
+
+/// These pods, at any port.
+pub(super) fn pods(names: &[&str]) -> Rule {
+    let group =
+        |name: &&str| Peer::Pods(PodGroup { namespaces: NamespaceScope::Named(NAMESPACE.into()), pods: app(name) });
+    Rule { peers: Peers::AnyOf(names.iter().map(group).collect()), ports: Ports::All }
+}
+
+/// Everybody, at this port.
+pub(super) fn port(protocol: Protocol, port: u16) -> Rule {
+    let ports = PortMatch::Numbers { protocol, ports: PortRange::single(port) };
+    Rule { peers: Peers::All, ports: Ports::AnyOf(vec![ports]) }
+}
+
+fn id(direction: &str, of: &str) -> NamespacedName {
+    NamespacedName::new(NAMESPACE, format!("{direction}-{of}"))
+}
+
+fn app(name: &str) -> Selector {
+    Requirement::new("app", "In", [name]).into_iter().collect()
+}
