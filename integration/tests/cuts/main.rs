@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing set-up fails the test")]
 
 mod conversation;
+mod program;
 mod sctp;
 mod streams;
 mod world;
@@ -13,10 +14,10 @@ use std::time::Duration;
 
 use conversation::{Conversation, Kind, Side, at};
 use palisade::render::CUT_MARK;
-use palisade_integration::netns::Host;
+use palisade_integration::netns::{Host, Place};
 use palisade_model::Protocol;
 use palisade_nft::Transport;
-use world::{World, egress, free, ingress, is_cut, pod, pod_gone, pods, port};
+use world::{World, egress, free, ingress, is_cut, labelled_pod, pod, pod_gone, pods, pods_of_team, port, team};
 
 /// What has not been heard for so long will not be.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -127,6 +128,39 @@ fn a_peer_that_goes_is_cut_off_and_comes_back() {
     go_on(&mut near);
     world.change([pod("far", "node-1", 3)]);
     go_on(&mut far);
+    world.change([labelled_pod("far", "stranger", "node-1", 3)]);
+    are_silent(&mut far);
+    go_on(&mut near);
+    world.change([pod("far", "node-1", 3)]);
+    go_on(&mut far);
+}
+
+#[test]
+fn a_namespace_that_is_relabelled_is_cut_off() {
+    let mut world = World::open();
+    world.change([team("sales"), ingress("server", vec![pods_of_team("far", "sales"), pods(&["client"])])]);
+    let mut near = all_kinds(&world.client, &world.server, 20_000);
+    let mut far = all_kinds(&world.far, &world.server, 20_100);
+    world.change([team("support")]);
+    are_silent(&mut far);
+    go_on(&mut near);
+    world.change([team("sales")]);
+    go_on(&mut far);
+}
+
+/// What a node says to its own pods is not forwarded, so that no rule meets it.
+#[test]
+fn the_nodes_own_connections_are_left_alone() {
+    let mut world = World::open();
+    let node = Place::OnNode(0);
+    let host = world.attach(node);
+    let mut own = all_kinds(&host, &world.server, 20_000);
+    let mut near = all_kinds(&world.client, &world.server, 20_100);
+    world.change([ingress("server", vec![])]);
+    are_silent(&mut near);
+    go_on(&mut own);
+    let cut = world.connections().iter().filter(|one| is_cut(one)).count();
+    assert_eq!(cut, near.len());
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use palisade::enforcer::Enforcer;
 use palisade::render::{CUT_MARK, TABLE};
-use palisade_integration::netns::{Host, Network, Place};
+use palisade_integration::netns::{Host, Network, Node, Place};
 use palisade_model::{
-    Age, Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch,
-    PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    Age, Change, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy,
+    PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
 };
 use palisade_nft::{Connection, Conntrack, Kernel, KernelConntrack, Name, Ownership, Selection};
 
@@ -26,6 +26,12 @@ pub(super) struct World {
 }
 
 impl World {
+    /// What has the node's own addresses.
+    pub(super) fn attach(&mut self, place: Place) -> Host {
+        let addresses = self.node().addresses().to_vec();
+        self.network.attach_one(place, &addresses).unwrap()
+    }
+
     /// Without an agent yet.
     pub(super) fn new() -> Self {
         let mut network = Network::new(2).unwrap();
@@ -48,7 +54,7 @@ impl World {
     /// Starts an agent that finds these changes, too, when it first looks.
     pub(super) fn start_with(&mut self, changes: impl IntoIterator<Item = Change>) {
         let table = Name::new(TABLE).unwrap();
-        let node = &self.network.nodes()[0];
+        let node = self.node();
         let open = || (Kernel::open(table.clone(), Ownership::Take).unwrap(), KernelConntrack::open().unwrap());
         let (kernel, conntrack) = node.namespace().enter(open).unwrap();
         let enforcer = Enforcer::new(node.name(), table, kernel);
@@ -73,12 +79,12 @@ impl World {
     }
 
     pub(super) fn sysctl(&self, settings: &[(&str, &str)]) {
-        self.network.nodes()[0].namespace().sysctl(settings).unwrap();
+        self.node().namespace().sysctl(settings).unwrap();
     }
 
     /// Adds rules of others.
     pub(super) fn nft(&self, rules: &str) {
-        self.network.nodes()[0].namespace().nft(rules).unwrap();
+        self.node().namespace().nft(rules).unwrap();
     }
 
     /// The node's connections.
@@ -89,7 +95,12 @@ impl World {
             KernelConntrack::open().unwrap().list(Selection::All, each).unwrap();
             connections
         };
-        self.network.nodes()[0].namespace().enter(list).unwrap()
+        self.node().namespace().enter(list).unwrap()
+    }
+
+    /// The node of the client and the server.
+    pub(super) fn node(&self) -> &Node {
+        &self.network.nodes()[0]
     }
 
     /// How many packets of connections that are cut were dropped.
@@ -108,9 +119,14 @@ fn addresses(number: u8) -> [IpAddr; 2] {
 }
 
 pub(super) fn pod(name: &str, node: &str, number: u8) -> Change {
+    labelled_pod(name, name, node, number)
+}
+
+/// A pod with another label than its name.
+pub(super) fn labelled_pod(name: &str, app: &str, node: &str, number: u8) -> Change {
     Change::Pod(Pod {
         id: NamespacedName::new(NAMESPACE, name),
-        labels: Labels::from_iter([("app", name)]),
+        labels: Labels::from_iter([("app", app)]),
         node: Some(node.into()),
         ips: addresses(number).into(),
         host_ips: Vec::new(),
@@ -146,6 +162,18 @@ pub(super) fn pods(names: &[&str]) -> Rule {
     let group =
         |name: &&str| Peer::Pods(PodGroup { namespaces: NamespaceScope::Named(NAMESPACE.into()), pods: app(name) });
     Rule { peers: Peers::AnyOf(names.iter().map(group).collect()), ports: Ports::All }
+}
+
+/// The namespace of all pods, of this team.
+pub(super) fn team(name: &str) -> Change {
+    Change::Namespace(Namespace { name: NAMESPACE.into(), labels: Labels::from_iter([("team", name)]) })
+}
+
+/// The pods `app` of the teams of this name, at any port.
+pub(super) fn pods_of_team(app_name: &str, team: &str) -> Rule {
+    let namespaces = NamespaceScope::Matching(Requirement::new("team", "In", [team]).into_iter().collect());
+    let group = Peer::Pods(PodGroup { namespaces, pods: app(app_name) });
+    Rule { peers: Peers::AnyOf(vec![group]), ports: Ports::All }
 }
 
 /// Everybody, at this port.
