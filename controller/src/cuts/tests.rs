@@ -7,7 +7,7 @@ use palisade_model::{
     Age, Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement,
     Rule, Selector,
 };
-use palisade_nft::{Errno, Fake, Fault, Name, Transport};
+use palisade_nft::{Action, Chain, Errno, Fake, Fault, Match, Name, Transport, Verdict};
 use proptest::prelude::*;
 
 use super::*;
@@ -117,22 +117,56 @@ impl Node {
     }
 }
 
+/// What follows a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Nothing,
+    Commit,
+    CommitAndCut,
+}
+
+fn then() -> impl Strategy<Value = Then> {
+    prop::sample::select(vec![Then::Nothing, Then::Commit, Then::CommitAndCut])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What is not looked at is as it would have been judged.
+    /// What is not looked at is as it would have been judged, by the rules and by the reference verdict.
     #[test]
-    fn marks_are_as_the_rules_judge_after_any_change(changes in testing::changes(60), commits in prop::collection::vec(any::<bool>(), 60)) {
-        let mut cluster = Cluster::default();
-        changes.iter().cloned().for_each(|change| cluster.apply(change));
-        let memory = Memory::new(testing::flows(&cluster).iter().map(flow));
-        let mut node = Node::new(NODE, &memory);
-        for (change, commit) in changes.into_iter().zip(commits) {
+    fn marks_are_as_policy_judges_after_any_changes(changes in testing::changes(60), steps in prop::collection::vec(then(), 60)) {
+        let mut last = Cluster::default();
+        changes.iter().cloned().for_each(|change| last.apply(change));
+        let flows = testing::flows(&last);
+        let memory = Memory::new(flows.iter().map(flow));
+        let (mut node, mut cluster) = (Node::new(NODE, &memory), Cluster::default());
+        for (change, then) in changes.into_iter().zip(steps) {
+            cluster.apply(change.clone());
             node.enforcer.apply(change);
-            if commit {
-                node.apply([]).unwrap();
-                prop_assert_eq!(node.wrong(), []);
+            match then {
+                Then::Nothing => {}
+                Then::Commit => drop(node.enforcer.commit().unwrap()),
+                Then::CommitAndCut => {
+                    node.apply([]).unwrap();
+                    prop_assert_eq!(node.wrong(), []);
+                }
             }
+        }
+        node.apply([]).unwrap();
+        for (flow, connection) in flows.iter().zip(&memory.state().connections) {
+            let passes = testing::passes(&cluster, flow);
+            prop_assert!(passes.is_none_or(|passes| passes != is_cut(connection)), "{flow:?}: {connection:?}");
+        }
+    }
+
+    /// That a peer comes into a set forbids nothing, because rules look sets of peers up to accept alone.
+    #[test]
+    fn sets_of_peers_are_accepted(changes in testing::changes(60)) {
+        let mut node = Node::new(NODE, &Memory::default());
+        node.apply(changes).unwrap();
+        for statement in node.enforcer.desired().chains.values().flat_map(Chain::statements) {
+            let peers = statement.matches.iter().any(|one| matches!(one, Match::In(..)));
+            prop_assert!(!peers || statement.action == Action::Verdict(Verdict::Accept), "{statement:?}");
         }
     }
 }

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use palisade_model::{Change, Labels, Namespace, NamespacedName};
 use palisade_nft::{BackendError, Errno};
 
+use crate::cuts::Cuts;
 use crate::serve::State;
 use crate::serve::state::tests::{Attempt, state};
 use crate::sysctl::{Sysctl, Unmet};
@@ -37,6 +40,21 @@ fn commits_are_counted_and_timed() {
     assert_eq!(value(&state, r#"palisade_commit_duration_seconds_bucket{le="+Inf"}"#), "2");
     assert_ne!(value(&state, "palisade_last_commit_timestamp_seconds"), "0.0");
     assert_eq!(value(&state, "palisade_last_check_timestamp_seconds"), "0.0");
+}
+
+#[test]
+fn connections_cut_and_restored_are_counted() {
+    let state = state();
+    assert_eq!(value(&state, "palisade_connections_cut_total"), "0");
+    let elapsed = Duration::from_millis(20);
+    state.cut(&Ok(Some(Cuts { judged: 9, cut: 3, restored: 1, elapsed })));
+    state.cut(&Ok(None));
+    state.cut(&Ok(Some(Cuts { judged: 9, cut: 2, restored: 0, elapsed })));
+    assert_eq!(value(&state, "palisade_connections_cut_total"), "5");
+    assert_eq!(value(&state, "palisade_connections_restored_total"), "1");
+    assert_eq!(value(&state, r#"palisade_cut_duration_seconds_bucket{le="0.025"}"#), "2");
+    state.cut(&Err(BackendError::System { what: "mark".to_owned(), errno: Errno(nix::libc::EPERM) }.into()));
+    assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="cut",errno="EPERM"}"#), "1");
 }
 
 #[test]

@@ -95,6 +95,22 @@ fn a_failure_is_told_until_it_is_resolved_and_after() {
 }
 
 #[test]
+fn what_could_not_be_cut_is_told_until_it_is() {
+    let state = state();
+    state.synced();
+    Attempt::committed(1).report(&state);
+    assert!(state.status().ready);
+    let error = BackendError::System { what: "list connections".to_owned(), errno: Errno(nix::libc::ENOBUFS) };
+    state.cut(&Err(error.into()));
+    Attempt::nothing_to_do().report(&state);
+    state.cut(&Ok(None));
+    let (status, error) = (state.status(), state.status().last_error.unwrap());
+    assert!(!status.ready && !error.resolved && error.message.contains("list connections"), "{error:?}");
+    state.cut(&Ok(Some(Cuts::default())));
+    assert!(state.status().ready && state.status().last_error.unwrap().resolved);
+}
+
+#[test]
 fn the_last_commit_is_one_that_changed_something() {
     let state = state();
     Attempt::committed(1500).report(&state);
