@@ -42,6 +42,8 @@ pub enum Selection {
     All,
     /// Those whose mark has one of these bits.
     Marked(u32),
+    /// Those that have this address at one end. Finding them takes the kernel a fraction of what telling all takes.
+    Of(IpAddr),
 }
 
 /// A connection, as the forward hook saw its first packet: after DNAT, before SNAT.

@@ -16,7 +16,7 @@ pub(super) struct Scope {
     everything: bool,
     /// Those with one of these ends.
     ends: HashSet<IpAddr>,
-    /// Those that are cut.
+    /// Those that are cut: something may be allowed that was not.
     cut: bool,
 }
 
@@ -36,7 +36,7 @@ impl Scope {
             return Self::everything();
         }
         let mut changes = Changes::new(diff, ruleset);
-        let mut scope = Self { cut: !diff.is_empty(), ..Self::default() };
+        let mut scope = Self { cut: !diff.chains.is_empty(), ..Self::default() };
         for (name, change) in &diff.sets {
             changes.add_set(name, change, &mut scope);
         }
@@ -51,9 +51,9 @@ impl Scope {
         self.cut |= other.cut;
     }
 
-    /// Whether a connection may be forbidden now that was not.
-    pub(super) fn forbids(&self) -> bool {
-        self.everything || !self.ends.is_empty()
+    /// The connections that may be forbidden now and were not have one of these ends; `None`: any.
+    pub(super) fn ends(&self) -> Option<&HashSet<IpAddr>> {
+        (!self.everything).then_some(&self.ends)
     }
 
     /// Whether a connection may be allowed now that was not.
@@ -87,12 +87,20 @@ impl<'a> Changes<'a> {
         match change {
             SetChange::Created(_) | SetChange::Removed { .. } => {}
             SetChange::Recreated { .. } if dispatch_maps().any(|map| map == *name) => scope.everything = true,
-            SetChange::Recreated { .. } => drop(self.sets.insert(name)),
-            SetChange::Elements { remove, add } => match forbidding(remove, add) {
-                Some(addresses) => scope.ends.extend(addresses),
-                None => drop(self.sets.insert(name)),
+            SetChange::Recreated { .. } => self.add_whole_set(name, scope),
+            SetChange::Elements { remove, add } => match Effect::of(remove, add) {
+                Some(Effect { forbids, allows }) => {
+                    scope.ends.extend(forbids);
+                    scope.cut |= allows;
+                }
+                None => self.add_whole_set(name, scope),
             },
         }
+    }
+
+    fn add_whole_set(&mut self, name: &'a Name, scope: &mut Scope) {
+        self.sets.insert(name);
+        scope.cut = true;
     }
 
     /// The local pods whose chains lead to something that changed.
@@ -119,20 +127,32 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// The addresses that one more or one less of a set's elements may forbid something to; `None` where elements do not tell.
-///
-/// A pod that is dispatched no more is free, and a peer that comes into a set is accepted from now on: rules look sets of
-/// peers up for nothing else.
-fn forbidding(remove: &Elements, add: &Elements) -> Option<Vec<IpAddr>> {
-    match (remove, add) {
-        (_, Elements::Ipv4Verdicts(map)) => Some(map.keys().copied().map(IpAddr::V4).collect()),
-        (_, Elements::Ipv6Verdicts(map)) => Some(map.keys().copied().map(IpAddr::V6).collect()),
-        (Elements::Ipv4(set), _) => Some(set.iter().copied().map(IpAddr::V4).collect()),
-        (Elements::Ipv6(set), _) => Some(set.iter().copied().map(IpAddr::V6).collect()),
-        (Elements::Ipv4Endpoints(set), _) => Some(set.iter().map(|endpoint| IpAddr::V4(endpoint.address)).collect()),
-        (Elements::Ipv6Endpoints(set), _) => Some(set.iter().map(|endpoint| IpAddr::V6(endpoint.address)).collect()),
-        (Elements::Ipv4Ranges(_) | Elements::Ipv6Ranges(_), _) => remove.is_empty().then(Vec::new),
-        _ => None,
+/// What elements that come and go mean.
+struct Effect {
+    /// To or from whom something may be forbidden that was not.
+    forbids: Vec<IpAddr>,
+    /// Whether something may be allowed that was not.
+    allows: bool,
+}
+
+impl Effect {
+    /// `None` where the elements do not tell to whom.
+    ///
+    /// A pod that is dispatched no more is free, and a peer that comes into a set is accepted from now on: rules look sets of
+    /// peers up for nothing else.
+    fn of(remove: &Elements, add: &Elements) -> Option<Self> {
+        let isolates = |forbids| Some(Self { forbids, allows: !remove.is_empty() });
+        let leaves = |forbids| Some(Self { forbids, allows: !add.is_empty() });
+        match (remove, add) {
+            (_, Elements::Ipv4Verdicts(pods)) => isolates(pods.keys().copied().map(IpAddr::V4).collect()),
+            (_, Elements::Ipv6Verdicts(pods)) => isolates(pods.keys().copied().map(IpAddr::V6).collect()),
+            (Elements::Ipv4(peers), _) => leaves(peers.iter().copied().map(IpAddr::V4).collect()),
+            (Elements::Ipv6(peers), _) => leaves(peers.iter().copied().map(IpAddr::V6).collect()),
+            (Elements::Ipv4Endpoints(peers), _) => leaves(peers.iter().map(|one| IpAddr::V4(one.address)).collect()),
+            (Elements::Ipv6Endpoints(peers), _) => leaves(peers.iter().map(|one| IpAddr::V6(one.address)).collect()),
+            (Elements::Ipv4Ranges(_) | Elements::Ipv6Ranges(_), _) if remove.is_empty() => leaves(Vec::new()),
+            _ => None,
+        }
     }
 }
 

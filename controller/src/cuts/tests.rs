@@ -7,7 +7,7 @@ use palisade_model::{
     Age, Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement,
     Rule, Selector,
 };
-use palisade_nft::{Action, Chain, Errno, Fake, Fault, Match, Name, Transport, Verdict};
+use palisade_nft::{Action, Chain, Elements, Errno, Fake, Fault, Match, Name, Transport, Verdict};
 use proptest::prelude::*;
 
 use super::*;
@@ -59,6 +59,7 @@ impl Conntrack for Memory {
         let selected = all.into_iter().filter(|connection| match selection {
             Selection::All => true,
             Selection::Marked(bits) => connection.mark & bits != 0,
+            Selection::Of(end) => [connection.source, connection.destination].contains(&end),
         });
         selected.for_each(each);
         Ok(())
@@ -130,7 +131,7 @@ fn then() -> impl Strategy<Value = Then> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// What is not looked at is as it would have been judged, by the rules and by the reference verdict.
     #[test]
@@ -233,6 +234,11 @@ fn shop() -> (Node, Memory) {
 const ALL: [Selection; 1] = [Selection::All];
 const CUT: [Selection; 1] = [Selection::Marked(CUT_MARK)];
 
+/// Those that have this pod at one end.
+fn of(pod: u8) -> Vec<Selection> {
+    vec![Selection::Of(ip(pod))]
+}
+
 #[test]
 fn what_was_there_before_the_first_commit_is_judged_once() {
     let (mut node, memory) = shop();
@@ -245,7 +251,7 @@ fn what_was_there_before_the_first_commit_is_judged_once() {
 #[test]
 fn a_policy_concerns_the_connections_of_its_pods() {
     let (mut node, _) = shop();
-    assert_eq!(node.change([policy("p", "db", &["web"])]), ([5, 1, 0], ALL.into()), "4 to it and 1 from it");
+    assert_eq!(node.change([policy("p", "db", &["web"])]), ([5, 1, 0], of(2)), "4 to it and 1 from it");
     assert_eq!(node.change([policy("p", "db", &[])]), ([5, 3, 0], ALL.into()));
     assert_eq!(node.change([Change::PolicyGone(NamespacedName::new("shop", "p"))]), ([4, 0, 4], CUT.into()));
     assert_eq!(node.wrong(), []);
@@ -255,7 +261,7 @@ fn a_policy_concerns_the_connections_of_its_pods() {
 fn a_peer_that_goes_is_looked_for_alone() {
     let (mut node, memory) = shop();
     node.change([policy("p", "db", &["web"]), policy("q", "web", &["web", "db", "mail"])]);
-    assert_eq!(node.change([gone(11)]), ([2 + 1, 2, 0], ALL.into()), "its two, and the one that is cut already");
+    assert_eq!(node.change([gone(11)]), ([2, 2, 0], of(11)));
     assert_eq!(memory.state().settled, 3);
     assert_eq!(node.change([pod(11, "web", "there")]), ([3, 0, 2], CUT.into()));
     assert_eq!(memory.state().settled, 3, "nothing is to be waited for where only more is allowed");
@@ -263,11 +269,37 @@ fn a_peer_that_goes_is_looked_for_alone() {
 }
 
 #[test]
+fn what_has_several_ends_that_are_looked_for_is_judged_once() {
+    let (mut node, memory) = shop();
+    node.change([policy("p", "db", &["web", "mail"]), policy("q", "web", &["web", "db", "mail"])]);
+    assert_eq!(node.change([gone(13), gone(12)]), ([4, 4, 0], [of(12), of(13)].concat()));
+    let (mut node, _) = shop();
+    assert_eq!(
+        node.change([policy("p", "db", &[]), policy("q", "web", &[])]).0,
+        [8, 8, 0],
+        "all, of which 2 are between both"
+    );
+    let (mut node, _) = shop();
+    let ([judged, ..], mut asked) = node.change([policy("p", "db", &["web", "mail"]), policy("q", "web", &["db"])]);
+    asked.sort_by_key(|one| format!("{one:?}"));
+    assert_eq!((judged, asked), (8, [of(1), of(2)].concat()));
+    assert_eq!(memory.state().settled, 3);
+}
+
+#[test]
+fn many_ends_are_looked_for_among_all() {
+    let (mut node, _) = shop();
+    node.change([policy("p", "db", &["web", "mail"])]);
+    let ([judged, cut, _], asked) = node.change([gone(11), gone(12), gone(13)]);
+    assert_eq!((judged, cut, &*asked), (6, 3, &ALL[..]), "neither of the two between local pods");
+}
+
+#[test]
 fn where_nothing_is_cut_nothing_is_looked_at_that_only_allows_more() {
     let (mut node, _) = shop();
     node.change([policy("p", "db", &["web", "mail"])]);
     assert_eq!(node.change([pod(14, "web", "there"), pod(15, "mail", "there")]), ([0; 3], vec![]));
-    assert_eq!(node.change([gone(13)]), ([2, 1, 0], ALL.into()), "then something is");
+    assert_eq!(node.change([gone(13)]), ([2, 1, 0], of(13)), "then something is");
     assert_eq!(node.change([pod(16, "web", "there")]), ([1, 0, 0], CUT.into()));
 }
 
@@ -276,7 +308,7 @@ fn a_local_pod_that_comes_is_judged_and_one_that_goes_is_free() {
     let (mut node, _) = shop();
     node.change([policy("p", "db", &["mail"])]);
     assert_eq!(node.change([gone(2)]), ([3, 0, 3], CUT.into()));
-    assert_eq!(node.change([pod(2, "db", "here")]), ([5, 3, 0], ALL.into()));
+    assert_eq!(node.change([pod(2, "db", "here")]), ([5, 3, 0], of(2)));
     assert_eq!(node.wrong(), []);
 }
 
@@ -288,7 +320,7 @@ fn what_failed_is_judged_the_next_time() {
     assert!(error.to_string().contains("list connections"), "{error}");
     assert_eq!(node.wrong().len(), 4);
     memory.state().fails = false;
-    assert_eq!(node.change([pod(14, "web", "there")]), ([5, 4, 0], ALL.into()));
+    assert_eq!(node.change([pod(14, "web", "there")]), ([5, 4, 0], of(2)));
     assert_eq!(node.wrong(), []);
 }
 
@@ -319,7 +351,7 @@ fn looks_rest_between_and_lose_nothing() {
     memory.state().asked.clear();
     assert_eq!(node.enforcer.cut().unwrap(), None);
     assert_eq!((node.enforcer.cut_is_due(), memory.state().asked.len()), (Some(later), 0));
-    assert_eq!(node.change([]), ([5, 4, 0], ALL.into()));
+    assert_eq!(node.change([]), ([5, 4, 0], of(2)));
     assert_eq!(node.enforcer.cut_is_due(), None);
 }
 
@@ -333,8 +365,37 @@ fn nothing_is_judged_by_rules_that_may_not_be_in_force() {
         node.enforcer.commit().unwrap_err();
         assert_eq!((node.enforcer.cut_is_due(), node.enforcer.cut().unwrap()), (None, None));
         assert_eq!(memory.state().asked, []);
-        assert_eq!(node.change([]), ([5, 4, 0], ALL.into()), "{fault:?}");
+        assert_eq!(node.change([]), ([5, 4, 0], of(2)), "{fault:?}");
     }
+}
+
+/// A listing of one peer's connections does not show that others' are cut.
+#[test]
+fn what_is_cut_is_not_forgotten_over_other_looks() {
+    let (mut node, _) = shop();
+    node.change([policy("p", "db", &["web"]), policy("q", "web", &["web", "db"])]);
+    assert_eq!(node.change([gone(11)]), ([2, 2, 0], of(11)));
+    assert_eq!(node.change([pod(11, "web", "there")]), ([4, 0, 2], CUT.into()));
+    assert_eq!(node.change([pod(14, "web", "there")]).0[2], 0);
+    assert_eq!(node.change([gone(14)]), ([0; 3], of(14)));
+    assert_eq!(node.change([Change::PolicyGone(NamespacedName::new("shop", "p"))]).0[2], 1);
+    assert_eq!(node.wrong(), []);
+}
+
+/// Somebody took a peer out of its set before it went: no transaction is needed, but a cut is.
+#[test]
+fn what_needs_no_commit_any_more_is_cut_all_the_same() {
+    let (mut node, _) = shop();
+    node.change([policy("p", "db", &["web", "mail"])]);
+    node.enforcer.backend().tamper(|table| {
+        for set in table.as_mut().unwrap().sets.values_mut() {
+            if let Elements::Ipv4(peers) = &mut set.elements {
+                peers.retain(|peer| *peer != ip(13));
+            }
+        }
+    });
+    node.enforcer.distrust();
+    assert_eq!(node.change([gone(13)]), ([2, 1, 0], of(13)));
 }
 
 #[test]

@@ -187,6 +187,51 @@ fn those_with_a_mark_are_listed_alone() {
     });
 }
 
+/// As the forward hook sees them: after DNAT, before SNAT, and each once.
+#[test]
+fn those_of_one_address_are_listed_alone() {
+    in_namespace(|| {
+        let web = Proto::Ports(6, 1000, 80);
+        let translated = Made {
+            reply: Tuple(address("10.0.0.3"), address("10.0.0.8"), Proto::Ports(6, 8080, 1000)),
+            ..made("10.0.0.1", "10.96.0.1", web)
+        };
+        begin(&[
+            translated,
+            made("10.0.0.3", "10.0.0.1", web),
+            made("10.0.0.3", "10.0.0.3", web),
+            Made { zone: 5, ..made("10.0.0.3", "10.0.0.9", web) },
+            made("10.0.0.1", "10.0.0.2", web),
+            made("fd00::1", "fd00::3", web),
+        ]);
+        let ends = |text| {
+            let all = list(Selection::Of(address(text))).into_iter();
+            let mut all: Vec<String> = all.map(|one| format!("{} {}", one.source, one.destination)).collect();
+            all.sort();
+            all
+        };
+        let expected = ["10.0.0.1 10.0.0.3", "10.0.0.3 10.0.0.1", "10.0.0.3 10.0.0.3", "10.0.0.3 10.0.0.9"];
+        assert_eq!(ends("10.0.0.3"), expected);
+        assert_eq!(ends("10.96.0.1"), [""; 0], "policy does not see it");
+        assert_eq!(ends("10.0.0.8"), [""; 0], "nor this");
+        assert_eq!(ends("fd00::3"), ["fd00::1 fd00::3"]);
+        assert_eq!(ends("fd00::2"), [""; 0]);
+    });
+}
+
+#[test]
+fn a_listing_of_one_address_leaves_the_choice_to_the_kernel() {
+    in_namespace(|| {
+        begin(&[udp(1), made("10.0.0.3", "10.0.0.4", Proto::Ports(6, 1, 2)), udp(2)]);
+        for (from, direction) in [([10, 0, 0, 3], CTA_TUPLE_ORIG), ([10, 0, 0, 4], CTA_TUPLE_REPLY)] {
+            let mut told = 0;
+            let request = listing_from(from.into(), direction);
+            KernelConntrack::open().unwrap().tell(&request, &mut |_| told += 1).unwrap();
+            assert_eq!(told, 1);
+        }
+    });
+}
+
 #[test]
 fn zones_are_told_apart() {
     in_namespace(|| {
@@ -268,10 +313,9 @@ proptest! {
 
 #[test]
 fn a_listing_by_mark_asks_the_kernel_to_compare() {
-    let request = listing(Selection::Marked(CUT));
+    let request = listing(NFPROTO_UNSPEC, |filter| marked(CUT, filter));
     let numbers = |attributes: Attributes<'_>| {
         attributes.map(|one| one.unwrap()).map(|one| (one.kind, one.be32().unwrap())).collect::<Vec<_>>()
     };
     assert_eq!(numbers(request.attributes()), [(CTA_MARK, CUT), (CTA_MARK_MASK, CUT)]);
-    assert_eq!(numbers(listing(Selection::All).attributes()), []);
 }
