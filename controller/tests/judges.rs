@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use palisade::enforcer::Enforcer;
-use palisade::render::{TABLE, render};
+use palisade::render::{CUT_MARK, TABLE, render};
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, Index};
@@ -85,6 +85,23 @@ mod exemptions {
     fn outcome(source: &str, destination: &str, transport: Transport, state: PacketState) -> Outcome {
         let [source, destination] = [source, destination].map(|address| address.parse::<IpAddr>().unwrap());
         walk(&deny_all(), &Packet { source, destination, transport, state, mark: 0 }).unwrap().verdict
+    }
+
+    /// Packets of both directions, and ICMP errors about the connection, which have its mark.
+    #[test]
+    fn of_what_is_cut_nothing_passes() {
+        let packet = |state, transport, mark| {
+            let [source, destination] = ["10.0.0.1", "10.0.0.9"].map(|address| address.parse::<IpAddr>().unwrap());
+            let [there, back] = [(source, destination), (destination, source)].map(|(source, destination)| {
+                walk(&deny_all(), &Packet { source, destination, transport, state, mark }).unwrap().verdict
+            });
+            [there, back]
+        };
+        let icmp = Transport::Other(1);
+        for (state, transport) in [(PacketState::Established, TCP), (PacketState::Related, icmp)] {
+            assert_eq!(packet(state, transport, CUT_MARK | 1), [Outcome::Drop; 2], "{state:?}");
+            assert_eq!(packet(state, transport, !CUT_MARK), [Outcome::Accept; 2], "{state:?}");
+        }
     }
 
     const TCP: Transport = Transport::Ports { protocol: 6, destination: 80 };

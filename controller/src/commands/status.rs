@@ -31,6 +31,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
         contents: ruleset.as_ref().map(Contents::new),
         sysctls_error: sysctls.as_ref().err().map(ToString::to_string),
         sysctls: sysctls.ok(),
+        cut: ruleset.as_ref().map(|_| Dropped::of(&render::cut_chain(), &counters)),
         pods: ruleset.map(|ruleset| pods(&ruleset, &counters)).unwrap_or_default(),
     };
     let mut out = std::io::stdout().lock();
@@ -61,6 +62,8 @@ struct Status {
     /// Why they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     sysctls_error: Option<String>,
+    /// What was dropped of connections that were cut.
+    cut: Option<Dropped>,
     /// The isolated local pods, by `namespace/name`.
     pods: BTreeMap<String, Pod>,
 }
@@ -85,11 +88,18 @@ struct Pod {
     ingress: Option<Dropped>,
 }
 
-/// What was dropped for one pod in one direction, since its chain was last written.
+/// What was dropped in one chain since it was last written: for a pod, in one direction.
 #[derive(Debug, Serialize)]
 struct Dropped {
     packets: u64,
     bytes: u64,
+}
+
+impl Dropped {
+    fn of(chain: &Name, counters: &BTreeMap<Name, Counter>) -> Self {
+        let Counter { packets, bytes } = counters.get(chain).copied().unwrap_or_default();
+        Self { packets, bytes }
+    }
 }
 
 impl Contents {
@@ -105,10 +115,7 @@ impl Contents {
 }
 
 fn pods(ruleset: &Ruleset, counters: &BTreeMap<Name, Counter>) -> BTreeMap<String, Pod> {
-    let dropped = |pod: &InspectedPod, direction| {
-        let counter = counters.get(pod.chains.get(&direction)?).copied().unwrap_or_default();
-        Some(Dropped { packets: counter.packets, bytes: counter.bytes })
-    };
+    let dropped = |pod: &InspectedPod, direction| Some(Dropped::of(pod.chains.get(&direction)?, counters));
     render::pods(ruleset)
         .into_iter()
         .map(|(name, pod)| {
@@ -146,6 +153,9 @@ impl Status {
         );
         if *foreign > 0 {
             text += &format!("{foreign} objects in it are not ours: the next check of a running agent removes them\n");
+        }
+        if let Some(Dropped { packets: packets @ 1.., .. }) = self.cut {
+            text += &format!("{packets} packets dropped of connections that were cut\n");
         }
         text += &format!(
             "\n{} isolated pods{}\n",

@@ -58,6 +58,11 @@ pub fn skeleton(table: Name) -> Ruleset {
     objects::skeleton(table)
 }
 
+/// The chain that counts what is dropped of connections that are cut.
+pub fn cut_chain() -> Name {
+    names::base_chain(Direction::Egress)
+}
+
 /// The maps by which the base chains find pods' chains.
 pub(crate) fn dispatch_maps() -> impl Iterator<Item = Name> {
     let maps = Direction::ALL.into_iter().flat_map(|d| [(d, Family::Ipv4), (d, Family::Ipv6)]);

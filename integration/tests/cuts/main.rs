@@ -178,9 +178,7 @@ fn others_bits_of_marks_are_left_alone() {
 }
 
 /// A Service: its address is translated to the server's, and the client's to the node's.
-#[test]
-fn connections_through_a_service_are_judged_by_what_policy_sees() {
-    const RULES: &str = "
+const SERVICE: &str = "
 table inet others {
     chain services {
         type nat hook prerouting priority dstnat;
@@ -192,18 +190,22 @@ table inet others {
         ct status dnat masquerade
     }
 }";
+
+fn through_the_service(client: &Host, server: &Host, kind: Kind, v6: bool, number: u16) -> Conversation {
+    let service: SocketAddr = if v6 { "[fd96::1]:80" } else { "10.96.0.1:80" }.parse().unwrap();
+    Conversation::begin(kind, (client, at(client, v6, 20_000 + number)), (server, at(server, v6, 8080)), service)
+}
+
+#[test]
+fn connections_through_a_service_are_judged_by_what_policy_sees() {
     let mut world = World::open();
-    world.nft(RULES);
-    let through = |client: &Host, server: &Host, kind, v6, number: u16| {
-        let service: SocketAddr = if v6 { "[fd96::1]:80" } else { "10.96.0.1:80" }.parse().unwrap();
-        Conversation::begin(kind, (client, at(client, v6, 20_000 + number)), (server, at(server, v6, 8080)), service)
-    };
+    world.nft(SERVICE);
     let mut conversations = Vec::new();
     for (kind, v6, side) in [(Kind::Tcp, false, Side::Server), (Kind::Udp, true, Side::Server)] {
-        conversations.push((side, through(&world.client, &world.server, kind, v6, 0)));
+        conversations.push((side, through_the_service(&world.client, &world.server, kind, v6, 0)));
     }
     for (kind, v6, side) in [(Kind::Tcp, true, Side::Client), (Kind::Udp, false, Side::Client)] {
-        conversations.push((side, through(&world.client, &world.server, kind, v6, 1)));
+        conversations.push((side, through_the_service(&world.client, &world.server, kind, v6, 1)));
     }
     let ports = |number| vec![port(Protocol::Tcp, number), port(Protocol::Udp, number)];
     world.change([ingress("server", ports(8080))]);
@@ -214,6 +216,18 @@ table inet others {
     go_on(&mut conversations);
     world.change([ingress("server", vec![pods(&["far"])])]);
     are_silent(&mut conversations);
+}
+
+#[test]
+fn a_pod_reaches_itself_through_a_service() {
+    let mut world = World::open();
+    world.nft(SERVICE);
+    let choices = [(Kind::Tcp, false, Side::Server), (Kind::Udp, true, Side::Client)];
+    let to_itself = |(kind, v6, side)| (side, through_the_service(&world.server, &world.server, kind, v6, 0));
+    let mut conversations: Vec<_> = choices.into_iter().map(to_itself).collect();
+    world.change([ingress("server", vec![]), egress("server", vec![])]);
+    go_on(&mut conversations);
+    assert!(!world.connections().iter().any(is_cut));
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn it_cuts_and_restores_and_what_is_cut_stays_so_without_it() {
     program.forbid();
     cut(&world, conversations.len());
     are_silent(&mut conversations);
+    assert!(program.run(&world, &["status"]).contains(" packets dropped of connections that were cut\n"));
     drop(agent);
     are_silent(&mut conversations);
     let agent = program.start(&world);
