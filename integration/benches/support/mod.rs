@@ -48,7 +48,18 @@ fn policy(name: &str, rules: Vec<Rule>) -> Change {
     })
 }
 
-fn labelled(key: &str, value: &str) -> Selector {
+/// A policy that lets nobody reach the pods that `selector` selects.
+pub(crate) fn forbidding(name: &str, selector: Selector) -> Change {
+    Change::Policy(Policy { id: NamespacedName::new("bench", name), selector, ingress: Some(Vec::new()), egress: None })
+}
+
+/// One policy that lets all other pods of the namespace reach the server.
+pub(crate) fn all_peers() -> Change {
+    let others = Requirement::new("app", "NotIn", ["server"]).into_iter().collect();
+    policy("peers", vec![Rule { peers: Peers::AnyOf(vec![group(others)]), ports: Ports::All }])
+}
+
+pub(crate) fn labelled(key: &str, value: &str) -> Selector {
     Requirement::new(key, "In", [value]).into_iter().collect()
 }
 
