@@ -85,11 +85,22 @@ pub fn binary() -> Result<PathBuf, AgentError> {
 impl Agent {
     /// Starts one for `node`, which watches the directory `manifests` and logs to the file `log`.
     pub fn start(program: &Path, node: &Node, manifests: &Path, log: &Path) -> Result<Self, AgentError> {
+        Self::start_with(program, node, manifests, log, &[])
+    }
+
+    /// [`Agent::start`] with more `arguments`.
+    pub fn start_with(
+        program: &Path,
+        node: &Node,
+        manifests: &Path,
+        log: &Path,
+        arguments: &[&str],
+    ) -> Result<Self, AgentError> {
         let failed = |source| AgentError::File { path: log.to_owned(), source };
         let output = File::create(log).map_err(failed)?;
         let errors = output.try_clone().map_err(failed)?;
         let daemon = Daemon::start(node.namespace(), program, |command| {
-            command.args(["run", "--node-name", node.name(), "--manifests"]).arg(manifests);
+            command.args(["run", "--node-name", node.name(), "--manifests"]).arg(manifests).args(arguments);
             command.stdout(output).stderr(errors);
         })?;
         let [program, manifests, log] = [program, manifests, log].map(Path::to_owned);
@@ -99,6 +110,15 @@ impl Agent {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.daemon.id()
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// If the kernel does not say.
+    pub fn has_ended(&mut self) -> Result<bool, AgentError> {
+        let failed = |source| AgentError::File { path: self.program.clone(), source };
+        Ok(self.daemon.ended().map_err(failed)?.is_some())
     }
 
     /// Waits until the node's kernel holds what the manifests say: until `palisade diff` has nothing to say.

@@ -3,6 +3,7 @@
 //! - [`netns`] builds them, in the topologies that CNI plugins make: nodes around an underlay, pods, external hosts.
 //! - [`probe`] asks who reaches whom, with packets, all flows at once.
 //! - [`steady`] sends datagrams for as long as something else happens, and knows which arrived.
+//! - [`traffic`] never pauses, and counts what is lost and what comes through.
 //! - [`agent`] runs `palisade` in a node's namespace.
 //! - [`apiserver`] is a real Kubernetes API for agents that watch one.
 //! - [`cases`] plays the conformance cases with the three of them.
@@ -17,3 +18,4 @@ pub mod cases;
 pub mod netns;
 pub mod probe;
 pub mod steady;
+pub mod traffic;
