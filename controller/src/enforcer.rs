@@ -98,7 +98,8 @@ impl<B: Backend> Enforcer<B> {
         }
     }
 
-    /// Puts all changes since the last commit in force, in one transaction. `None`: there was nothing to change.
+    /// Puts all changes since the last commit in force, in one transaction, or in the [steps](Diff::steps) that replace
+    /// another version's base chains. `None`: there was nothing to change.
     ///
     /// # Errors
     /// [`EnforceError`]; the next commit then starts from what the backend holds.
@@ -106,17 +107,16 @@ impl<B: Backend> Enforcer<B> {
         let start = Instant::now();
         let from_backend = !self.in_step;
         let diff = self.difference()?;
-        let transaction = Transaction::from(&diff);
-        if transaction.is_empty() {
+        if diff.is_empty() {
             self.in_step = true;
             return Ok(None);
         }
         self.in_step = false;
-        let result = self.backend.commit(&self.desired.table, &transaction);
+        let result = self.commit_steps(&diff);
         self.cutter.note(&diff, &self.desired);
-        let committed = result?;
+        let generation = result?;
         self.in_step = true;
-        Ok(Some(Commit { diff, generation: committed.generation, from_backend, elapsed: start.elapsed() }))
+        Ok(Some(Commit { diff, generation, from_backend, elapsed: start.elapsed() }))
     }
 
     /// Cuts and restores the connections that the commits since the last time forbid and allow. `None`: there was nothing
@@ -160,6 +160,15 @@ impl<B: Backend> Enforcer<B> {
     #[cfg(test)]
     pub(crate) fn cutter(&mut self) -> &mut Cutter {
         &mut self.cutter
+    }
+
+    /// The generation of the ruleset after the last step.
+    fn commit_steps(&mut self, diff: &Diff) -> Result<Option<u32>, CommitError> {
+        let mut generation = None;
+        for step in diff.steps() {
+            generation = self.backend.commit(&self.desired.table, &Transaction::from(&*step))?.generation;
+        }
+        Ok(generation)
     }
 
     fn difference(&mut self) -> Result<Diff, EnforceError> {

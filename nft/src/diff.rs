@@ -2,13 +2,14 @@
 //! makes the one ruleset of the other, is held by `tests::laws` against the fake and by `tests::kernel` against nft.
 
 mod dependents;
+mod steps;
 mod summary;
 
 pub use summary::Summary;
 
 use std::collections::BTreeMap;
 
-use crate::{Chain, Comment, Elements, Name, Rule, Ruleset, Set};
+use crate::{BaseChain, Chain, Comment, Elements, Name, Rule, Ruleset, Set};
 
 /// What must change to make one ruleset another: only what really differs.
 ///
@@ -50,6 +51,8 @@ pub enum ChainChange {
     Created(Chain),
     /// It goes.
     Removed {
+        /// Where it was hooked in.
+        base: Option<BaseChain>,
         /// How many rules it had.
         rules_before: usize,
     },
@@ -136,7 +139,7 @@ impl ChainChange {
         match (from, to) {
             (None, None) => None,
             (None, Some(to)) => Some(Self::Created(to.clone())),
-            (Some(from), None) => Some(Self::Removed { rules_before: from.rules.len() }),
+            (Some(from), None) => Some(Self::Removed { base: from.base, rules_before: from.rules.len() }),
             (Some(from), Some(to)) if from == to => None,
             (Some(Chain { base, rules, comment }), Some(to)) => {
                 let rules_before = rules.len();

@@ -5,6 +5,7 @@
 //!
 //! | object | name | holds |
 //! |---|---|---|
+//! | mark | `layout-1` | nothing: the version of this layout |
 //! | base chain | `forward-egress`, `forward-ingress` | what is cut (the first one), what always passes, then the dispatch |
 //! | dispatch map | `egress-pods-4`, ... | address of an isolated local pod : goto its chain |
 //! | pod chain | `pod-egress-NAMESPACE-POD-HASH` | the pod itself, its policies, then count and drop |
@@ -16,6 +17,8 @@
 //! Invariants:
 //! - Names follow from definitions, never from members; equal definitions share the object.
 //! - A pod chain ends in `drop` (it is entered by `goto`, so falling off its end would accept).
+//! - A layout that changes a base chain's priority, or a map's type, gives it another name: what replaces it then comes
+//!   before it goes ([`Diff::steps`](palisade_nft::Diff::steps)).
 //! - Rendering deltas one by one gives the same ruleset as rendering their sum (`deltas_add_up` in the tests).
 
 mod inspect;

@@ -9,6 +9,13 @@ use sha2::{Digest, Sha256};
 /// How much of a readable part is kept: with a prefix, two of these and the hash a name stays below [`Name::MAX`].
 const READABLE: usize = 63;
 
+/// A chain without rules, whose name is the version of the layout: with every change of what objects there are and what
+/// they are called there is another one. It is no part of the table's comment, because that goes with the table alone,
+/// and the base chains go with it.
+pub(super) fn layout() -> Name {
+    name("layout-1".to_owned())
+}
+
 pub(super) fn base_chain(direction: Direction) -> Name {
     name(format!("forward-{direction}"))
 }

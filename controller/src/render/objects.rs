@@ -13,8 +13,7 @@ use palisade_nft::{
 
 use super::{CUT_MARK, names, ranges};
 
-/// Written into the table's comment; a later layout replaces the table in one transaction.
-const LAYOUT: &str = "palisade layout 1";
+const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
 
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
@@ -28,7 +27,9 @@ fn priority(direction: Direction) -> i32 {
 }
 
 pub(super) fn skeleton(table: Name) -> Ruleset {
-    let mut ruleset = Ruleset { comment: Some(Comment::new(LAYOUT)), ..Ruleset::empty(table) };
+    let mut ruleset = Ruleset { comment: Some(Comment::new(TABLE_COMMENT)), ..Ruleset::empty(table) };
+    let layout = Chain { comment: Some(Comment::new("the version of this table's layout")), ..Chain::default() };
+    ruleset.chains.insert(names::layout(), layout);
     for direction in Direction::ALL {
         ruleset.chains.insert(names::base_chain(direction), base_chain(direction));
         for family in [Family::Ipv4, Family::Ipv6] {

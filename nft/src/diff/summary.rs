@@ -33,7 +33,7 @@ impl Summary {
                 self.chains_added += 1;
                 self.rules_added += chain.rules.len();
             }
-            ChainChange::Removed { rules_before } => {
+            ChainChange::Removed { base: _, rules_before } => {
                 self.chains_removed += 1;
                 self.rules_removed += rules_before;
             }

@@ -24,6 +24,15 @@ proptest! {
     }
 
     #[test]
+    fn the_steps_make_the_difference((before, after) in steady_pairs()) {
+        let mut fake = Fake::holding(before.clone());
+        for step in diff(Some(&before), &after).steps() {
+            fake.commit(&before.table, &Transaction::from(&*step)).unwrap();
+        }
+        prop_assert_eq!(fake.ruleset(), Some(&after));
+    }
+
+    #[test]
     fn a_table_that_is_not_there_is_created(ruleset in rulesets()) {
         let mut fake = Fake::new(ruleset.table.clone());
         fake.commit(&ruleset.table, &Transaction::from(&diff(None, &ruleset))).unwrap();

@@ -32,7 +32,7 @@ fn table_operations(change: &TableChange) -> Vec<Operation> {
 fn flush_chain(name: &Name, change: &ChainChange) -> Option<Operation> {
     match change {
         ChainChange::Created(_) => None,
-        ChainChange::Removed { rules_before }
+        ChainChange::Removed { rules_before, .. }
         | ChainChange::Rewritten { rules_before, .. }
         | ChainChange::Recreated { rules_before, .. } => {
             (*rules_before > 0).then(|| Operation::FlushChain { chain: name.clone() })
