@@ -1,19 +1,32 @@
 //! A node with a server that a friend may reach and a stranger may not, and the agent that sees to it.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use palisade_integration::agent::{Agent, binary};
 use palisade_integration::netns::{Host, Namespace, Network, Node, Place};
 use palisade_integration::traffic::{Tally, Traffic};
+use palisade_nft::{Kernel, Name, Ownership};
 use tempfile::TempDir;
 
 /// The number of rounds in a soak.
 const SOAK_VARIABLE: &str = "PALISADE_SOAK";
 /// Far longer than anything takes: only a failing test waits for it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+
+const PAUSE: Duration = Duration::from_millis(1);
+/// Where an agent serves its metrics that is told to: in its node's namespace.
+pub(crate) const METRICS: &str = "127.0.0.1:9468";
+
+/// Enforces what shall hold, beside our table: while it is there, nothing that happens to ours is open. It has no sets, so
+/// that it comes and goes without a packet that is judged by half of it.
+pub(crate) const GUARD: &str = "table inet guard { chain forward { type filter hook forward priority -50; \
+                                ip saddr 10.1.0.3 drop; ip6 saddr fd01::3 drop; }; }";
 
 /// The server is isolated in both directions, so that what it answers passes as a reply alone.
 const POLICIES: &str = "
@@ -136,8 +149,36 @@ impl Scene {
         self.namespace().nft(script).unwrap();
     }
 
+    /// What the agent serves at [`METRICS`].
+    pub(crate) fn metrics(&self) -> String {
+        let get = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(METRICS)?;
+            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        self.namespace().enter(get).unwrap().unwrap()
+    }
+
     pub(crate) fn listing(&self) -> String {
         self.prints(Command::new("nft").args(["--stateless", "list", "table", "inet", "palisade"]))
+    }
+
+    /// The lines of [`Scene::listing`] but those about owners, sorted: nft lists objects in the order of making.
+    pub(crate) fn blocks(&self) -> Vec<String> {
+        let about_owners = |line: &&str| line.trim_start().starts_with("flags ");
+        let listing = self.listing();
+        let lines = listing.lines().filter(|line| !line.is_empty() && !about_owners(line));
+        let mut lines: Vec<_> = lines.map(|line| line.split(" # progname").next().unwrap().to_owned()).collect();
+        lines.sort();
+        lines
+    }
+
+    /// The generation of the node's ruleset: every transaction of anybody's moves it.
+    pub(crate) fn generation(&self) -> u32 {
+        let generation = || Kernel::open(table(), Ownership::Plain).unwrap().generation().unwrap();
+        self.namespace().enter(generation).unwrap()
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
@@ -168,12 +209,32 @@ impl Scene {
     }
 }
 
+/// Waits until `found` finds something.
+#[track_caller]
+pub(crate) fn eventually<T>(mut found: impl FnMut() -> Option<T>, otherwise: impl FnOnce() -> String) -> T {
+    let start = Instant::now();
+    while start.elapsed() < LIMIT {
+        if let Some(found) = found() {
+            return found;
+        }
+        sleep(PAUSE);
+    }
+    panic!("{}", otherwise());
+}
+
 /// How often a test does what it does over and over: `usually`, or as often as a soak wants.
 pub(crate) fn rounds(usually: u32) -> u32 {
     match std::env::var(SOAK_VARIABLE) {
-        Ok(rounds) => rounds.parse().unwrap_or_else(|_| panic!("{SOAK_VARIABLE} is a number of rounds, not `{rounds}`")),
+        Ok(rounds) => {
+            rounds.parse().unwrap_or_else(|_| panic!("{SOAK_VARIABLE} is a number of rounds, not `{rounds}`"))
+        }
         Err(_) => usually,
     }
+}
+
+/// The name of our table.
+pub(crate) fn table() -> Name {
+    Name::new("palisade").unwrap()
 }
 
 /// The addresses of the pod of this number.
