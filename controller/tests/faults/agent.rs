@@ -1,0 +1,186 @@
+//! The agent's loop over a backend that fails: it writes nothing before it knows everything, and tries till it holds.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use palisade::agent;
+use palisade::enforcer::Enforcer;
+use palisade::input::Input;
+use palisade::serve::{SourceStatus, State};
+use palisade_model::testing::NODE;
+use palisade_model::{Age, Change, Labels, NamespacedName, Phase, Pod, Policy, Selector};
+use palisade_nft::{Backend, BackendError, CommitError, Committed, Fake, Name, Ruleset, Transaction};
+
+use crate::backend::{Fault, Faulty};
+use crate::table;
+
+/// Far longer than anything takes: only a failing test waits for it.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A backend that the test sees, too; it fails as often as it is told.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<(Faulty, Vec<Fault>)>>);
+
+impl Shared {
+    fn new(fake: Fake, faults: &[Fault]) -> Self {
+        Self(Arc::new(Mutex::new((Faulty::new(fake, None), faults.to_vec()))))
+    }
+
+    fn held(&self) -> Option<Ruleset> {
+        self.0.lock().unwrap().0.fake.ruleset().cloned()
+    }
+
+    fn generation(&self) -> u32 {
+        self.0.lock().unwrap().0.fake.generation()
+    }
+
+    fn faults_left(&self) -> usize {
+        let guard = self.0.lock().unwrap();
+        guard.1.len() + usize::from(guard.0.next.is_some())
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Faulty) -> T) -> T {
+        let (faulty, faults) = &mut *self.0.lock().unwrap();
+        if faulty.next.is_none() {
+            faulty.next = faults.pop();
+        }
+        work(faulty)
+    }
+}
+
+impl Backend for Shared {
+    fn read(&mut self) -> Result<Option<Ruleset>, BackendError> {
+        self.with(Faulty::read)
+    }
+
+    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError> {
+        self.with(|faulty| faulty.commit(table, transaction))
+    }
+}
+
+struct Running {
+    inputs: Sender<Input>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(backend: Shared) -> Self {
+        let (inputs, receiver): (Sender<Input>, Receiver<Input>) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let state = State::new(NODE, Box::new(SourceStatus::default));
+            agent::run(&mut Enforcer::new(NODE, table(), backend), &receiver, &state);
+        });
+        Self { inputs, thread }
+    }
+
+    fn tell(&self, changes: Vec<Change>) {
+        self.inputs.send(Input::Changes(changes)).unwrap();
+    }
+
+    fn stop(self) {
+        self.inputs.send(Input::Stop).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+fn id(name: &str) -> NamespacedName {
+    NamespacedName::new("shop", name)
+}
+
+fn pod(name: &str, address: &str) -> Change {
+    Change::Pod(Pod {
+        id: id(name),
+        labels: Labels::from_iter([("app", name)]),
+        node: Some(NODE.into()),
+        ips: vec![address.parse().unwrap()],
+        host_ips: vec![],
+        host_network: false,
+        phase: Phase::Active,
+        terminating: false,
+        age: Age { created: 1, revision: 1 },
+        ports: vec![],
+    })
+}
+
+fn deny_all() -> Change {
+    Change::Policy(Policy { id: id("deny"), selector: Selector::default(), ingress: Some(vec![]), egress: None })
+}
+
+/// What is enforced when all of it is known.
+fn enforced(changes: &[Change]) -> Fake {
+    let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
+    changes.iter().cloned().for_each(|change| enforcer.apply(change));
+    enforcer.commit().unwrap();
+    enforcer.backend().clone()
+}
+
+#[track_caller]
+fn eventually(reached: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !reached() {
+        assert!(start.elapsed() < LIMIT, "it does not come");
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// The pods are known, and a new one, but no policies yet: what was enforced stays; and then the new pod is closed, too.
+#[test]
+fn pods_whose_policies_may_not_be_complete_are_not_opened() {
+    let before = [pod("web", "10.0.0.1"), deny_all()];
+    let after = [pod("web", "10.0.0.1"), pod("new", "10.0.0.2"), deny_all()];
+    let backend = Shared::new(enforced(&before), &[]);
+    let (held, generation) = (backend.held(), backend.generation());
+    let running = Running::start(backend.clone());
+    running.tell(after[..2].to_vec());
+    running.inputs.send(Input::Disturbed("process 1 (nft)".to_owned())).unwrap();
+    // It has taken all of that when it takes what is sent last of a channel that holds nothing else.
+    running.tell(vec![]);
+    sleep(Duration::from_millis(100));
+    assert_eq!((backend.held(), backend.generation()), (held, generation));
+    running.tell(vec![deny_all()]);
+    running.inputs.send(Input::Synced).unwrap();
+    let goal = enforced(&after).ruleset().cloned();
+    eventually(|| backend.held() == goal);
+    assert_eq!(backend.generation(), generation + 1);
+    running.stop();
+}
+
+/// Nobody tells it to: it tries again until all faults are over.
+#[test]
+fn it_tries_again_until_it_holds() {
+    let faults = [
+        Fault::Unreadable(libc::EINTR),
+        Fault::Rejected(libc::ENOBUFS),
+        Fault::Rejected(libc::EPERM),
+        Fault::Refused(libc::ENOMEM),
+        Fault::Dropped,
+        Fault::Truncated,
+        Fault::Stale,
+    ];
+    let changes = [pod("web", "10.0.0.1"), deny_all()];
+    let backend = Shared::new(Fake::new(table()), &faults);
+    let running = Running::start(backend.clone());
+    running.tell(changes.to_vec());
+    running.inputs.send(Input::Synced).unwrap();
+    let goal = enforced(&changes).ruleset().cloned();
+    eventually(|| backend.held() == goal && backend.faults_left() == 0);
+    running.stop();
+}
+
+#[test]
+fn what_another_hand_does_is_undone() {
+    let changes = [pod("web", "10.0.0.1"), deny_all()];
+    let backend = Shared::new(enforced(&changes), &[]);
+    let running = Running::start(backend.clone());
+    running.tell(changes.to_vec());
+    running.inputs.send(Input::Synced).unwrap();
+    let goal = backend.held();
+    for _ in 0..3 {
+        backend.0.lock().unwrap().0.fake.tamper(|held| *held = None);
+        running.inputs.send(Input::Disturbed("process 1 (nft)".to_owned())).unwrap();
+        eventually(|| backend.held() == goal);
+    }
+    running.stop();
+}
