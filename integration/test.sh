@@ -3,23 +3,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C.UTF-8
+. integration/namespaces.sh
 
 step() {
     printf '\n== %s\n' "$1"
     shift
     "$@"
-}
-
-# The tests make network namespaces: whoever is not root becomes it in a user namespace.
-with_namespaces() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif unshare --user --map-root-user --net --mount true 2>/dev/null; then
-        unshare --user --map-root-user --net --mount "$@"
-    else
-        echo "test: this user may make no namespaces: run as root, or allow user namespaces" >&2
-        return 1
-    fi
 }
 
 step 'set-up' integration/setup.sh

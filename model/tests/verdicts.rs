@@ -1,19 +1,14 @@
 //! The tables that the index puts out judge every flow as the reference verdict does.
 
+mod judge;
+
 use std::sync::Arc;
 
-use palisade_model::reference::{Cluster, DirectionVerdict, Flow};
-use palisade_model::testing::{NODE, Output, change, changes, flows, many_rules};
-use palisade_model::{Change, Direction, Index};
+use judge::{check_output, output};
+use palisade_model::reference::Cluster;
+use palisade_model::testing::{change, changes, many_rules};
+use palisade_model::{Change, Direction};
 use proptest::prelude::*;
-
-fn output(cluster: &Cluster) -> Output {
-    let mut index = Index::new(NODE);
-    cluster.namespaces.values().cloned().for_each(|namespace| index.apply(Change::Namespace(namespace)));
-    cluster.pods.values().cloned().for_each(|pod| index.apply(Change::Pod(pod)));
-    cluster.policies.values().cloned().for_each(|policy| index.apply(Change::Policy(policy)));
-    Output::new(index.take_full())
-}
 
 fn cluster(changes: impl IntoIterator<Item = Change>) -> Cluster {
     let mut cluster = Cluster::default();
@@ -21,33 +16,8 @@ fn cluster(changes: impl IntoIterator<Item = Change>) -> Cluster {
     cluster
 }
 
-/// Holds the output against the reference for one end of a flow.
-fn check(cluster: &Cluster, output: &Output, direction: Direction, flow: &Flow, reference: &DirectionVerdict) {
-    let Some(subject) = &reference.subject else { return };
-    let (own, peer) = match direction {
-        Direction::Egress => (flow.source, flow.destination),
-        Direction::Ingress => (flow.destination, flow.source),
-    };
-    let pod = output.pods.get(subject);
-    if cluster.pods[subject].node.as_deref() != Some(NODE) {
-        assert_eq!(pod, None, "{subject} is not local");
-        return;
-    }
-    assert_eq!(pod.is_some_and(|pod| pod.table(direction).is_some()), reference.isolated, "{subject} {direction}");
-    assert!(pod.is_none_or(|pod| pod.addresses.contains(&own)), "{subject} owns {own}");
-    let allowed = output.allows(subject, direction, peer, flow.traffic);
-    assert_eq!(allowed, reference.allowed, "{direction} of {flow:?}: {reference:?}");
-}
-
 fn check_all(cluster: &Cluster) {
-    let output = output(cluster);
-    for flow in flows(cluster) {
-        let verdict = cluster.verdict(&flow);
-        if verdict.pass.is_none() {
-            check(cluster, &output, Direction::Egress, &flow, &verdict.egress);
-            check(cluster, &output, Direction::Ingress, &flow, &verdict.ingress);
-        }
-    }
+    check_output(cluster, &output(cluster));
 }
 
 /// A part of the usual number of cases, for tests whose cases are large.

@@ -18,7 +18,7 @@ use palisade_nft::{Fake, Name, Ruleset};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
 
 const EVENTS: usize = 60;
 
@@ -178,11 +178,8 @@ fn table() -> Name {
 
 #[test]
 fn whatever_fails_the_table_is_one_that_was_asked_for() {
-    let persistence = FileFailurePersistence::SourceParallel("proptest-regressions");
-    let config =
-        Config { failure_persistence: Some(Box::new(persistence)), source_file: Some(file!()), ..Config::default() };
     let met = RefCell::new(BTreeMap::<Fault, usize>::new());
-    let result = TestRunner::new(config).run(&events(), |events| {
+    let result = TestRunner::new(Config::with_source_file(file!())).run(&events(), |events| {
         let faults = play(events, None).map_err(TestCaseError::fail)?;
         faults.into_iter().for_each(|(fault, count)| *met.borrow_mut().entry(fault).or_default() += count);
         Ok(())

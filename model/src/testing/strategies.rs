@@ -26,17 +26,70 @@ const BLOCKS: [(&str, &[&str]); 7] = [
 ];
 const BOUNDS: [u16; 9] = [0, 1, 53, 79, 80, 81, 443, 8080, 65535];
 
-/// A sequence of at most `length` changes: objects come, change, go and come back, in any order, some changes twice.
+/// A sequence of at most `length` changes, or few more: objects come, change, go and come back, in any order. Often what
+/// happened before happens again, as from a source that repeats itself or is late, and often a pod comes to the addresses
+/// of another, before that one goes or after, within the same second.
 pub fn changes(length: usize) -> impl Strategy<Value = Vec<Change>> {
-    let step = (change(), option::weighted(0.1, any::<Index>()));
+    let repeated = any::<Index>().prop_map(Step::Again);
+    let successor = (pod(), any::<Index>(), select(&[Handover::Overlap, Handover::Gap, Handover::Never][..]));
+    let successor = successor.prop_map(|(pod, of, handover)| Step::Successor(pod, of, handover));
+    let step = prop_oneof![10 => change().prop_map(Step::New), 1 => repeated, 1 => successor];
     vec(step, 1..=length).prop_map(|steps| {
         let mut changes = Vec::<Change>::new();
-        for (change, again) in steps {
-            let earlier = again.filter(|_| !changes.is_empty()).map(|at| at.get(&changes).clone());
-            changes.push(earlier.unwrap_or(change));
+        for step in steps {
+            step.take(&mut changes);
         }
         changes
     })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    New(Change),
+    /// What happened before.
+    Again(Index),
+    /// The pod, with the addresses of one of before.
+    Successor(Pod, Index, Handover),
+}
+
+/// How addresses are reused.
+#[derive(Clone, Copy, Debug)]
+enum Handover {
+    /// The former pod goes after the next has come.
+    Overlap,
+    /// It goes before.
+    Gap,
+    /// It stays: both claim the addresses.
+    Never,
+}
+
+impl Step {
+    fn take(self, changes: &mut Vec<Change>) {
+        match self {
+            Self::New(change) => changes.push(change),
+            Self::Again(at) => changes.extend((!changes.is_empty()).then(|| at.get(changes).clone())),
+            Self::Successor(pod, of, handover) => {
+                let pods: Vec<&Pod> = changes.iter().filter_map(pod_of).collect();
+                if let Some(former) = (!pods.is_empty()).then(|| *of.get(&pods)) {
+                    let gone = Change::PodGone(former.id.clone());
+                    let age = Age { created: former.age.created, ..pod.age };
+                    let next = Change::Pod(Pod { ips: former.ips.clone(), age, ..pod });
+                    changes.extend(match handover {
+                        Handover::Overlap => vec![next, gone],
+                        Handover::Gap => vec![gone, next],
+                        Handover::Never => vec![next],
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn pod_of(change: &Change) -> Option<&Pod> {
+    match change {
+        Change::Pod(pod) => Some(pod),
+        _ => None,
+    }
 }
 
 /// One change.
