@@ -24,7 +24,7 @@ cargo build --workspace --bins --quiet
 status=0
 # A sequence has 80 events on average.
 run env PROPTEST_CASES=$((events / 80)) cargo test -p palisade-model --test events -- --nocapture || status=1
-# And 17 changes, among commits and faults.
-run env PROPTEST_CASES=$((events / 17)) cargo test -p palisade --test faults -- --nocapture || status=1
+# And 15 changes, among commits and faults.
+run env PROPTEST_CASES=$((events / 15)) cargo test -p palisade --test faults -- --nocapture || status=1
 run env PALISADE_SOAK="$rounds" cargo test -p palisade-integration --test never_open -- --nocapture || status=1
 exit "$status"

@@ -98,8 +98,8 @@ impl<B: Backend> Enforcer<B> {
         }
     }
 
-    /// Puts all changes since the last commit in force, in one transaction, or in the [steps](Diff::steps) that replace
-    /// another version's base chains. `None`: there was nothing to change.
+    /// Puts all changes since the last commit in force, in one transaction; what then nothing uses any more may go in
+    /// another ([`Diff::steps`]). `None`: there was nothing to change.
     ///
     /// # Errors
     /// [`EnforceError`]; the next commit then starts from what the backend holds.

@@ -56,7 +56,7 @@ fn base_chains(scene: &Scene) -> Vec<String> {
 
 #[test]
 fn other_names_within_the_same_base_chains() {
-    assert_eq!(is_replaced(renamed), 1);
+    assert_eq!(is_replaced(renamed), 2);
 }
 
 /// Both old and new base chains judge for a moment: one before the other would let packets in flight slip between.

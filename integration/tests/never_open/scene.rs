@@ -24,9 +24,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(crate) const METRICS: &str = "127.0.0.1:9468";
 
 /// Enforces what shall hold, beside our table: while it is there, nothing that happens to ours is open. It has no sets, so
-/// that it comes and goes without a packet that is judged by half of it.
+/// that it comes and goes without a packet that is judged by half of it, and it asks for connections, so that they are
+/// tracked also while our table is gone.
 pub(crate) const GUARD: &str = "table inet guard { chain forward { type filter hook forward priority -50; \
-                                ip saddr 10.1.0.3 drop; ip6 saddr fd01::3 drop; }; }";
+                                ip saddr 10.1.0.3 drop; ip6 saddr fd01::3 drop; ct state established accept; }; }";
 
 /// The server is isolated in both directions, so that what it answers passes as a reply alone.
 const POLICIES: &str = "

@@ -1,32 +1,36 @@
 //! Differences that packets in flight must not see as one.
 //!
-//! A packet that is in a base chain while that goes may still be judged by its rules, but no longer finds the elements
-//! that they look up: it passes where it would have been dropped. And the chain that comes in its place, if it stands
-//! earlier, may have let it through a moment before, when it had no rules. (Measured with two chains replaced by two of
-//! other priorities: one packet of 300,000 in 600 rounds, and with it the connection that it began.) So both judge for a
-//! while.
+//! A packet goes through a base chain with the rules of the moment in which it came in, but looks up the elements of the
+//! moment of the lookup. So what rules look up must not go together with them: an allowed packet would be dropped on its
+//! way. (Measured: one packet of some thousands in a few hundred edits of policies.) And where a base chain takes the place
+//! of another, a forbidden packet could pass the one while it has no rules yet, and the other when it has none any more.
+//! (Measured: one in 600 replacements, and with it the connection that it began.) So both judge for a while.
 
 use std::borrow::Cow;
 
 use super::{ChainChange, Diff, SetChange, TableChange};
 
 impl Diff {
-    /// The same difference in the steps that are safe for packets in flight, each to be committed by itself: for nearly
-    /// every difference that is one. Where base chains go and others come, first all that comes does, then the base
-    /// chains go, and then what they used.
+    /// The same difference in the steps that are safe for packets in flight, each to be committed by itself: first all
+    /// that changes what is judged, then, if there is any, base chains that go, then what nothing leads to any more. One
+    /// step, where no set goes and no base chain is replaced.
     ///
-    /// Not where something is re-created under its name: it cannot be there twice. Layouts that differ in what a name is
-    /// differ in the name too.
+    /// Also one where something is re-created under its name: it cannot be there twice. Layouts that differ in what a name
+    /// is differ in the name too.
     pub fn steps(&self) -> Vec<Cow<'_, Self>> {
-        if !self.replaces_base_chains() || self.recreates() {
+        if self.recreates() || !(self.removes_sets() || self.replaces_base_chains()) {
             return vec![Cow::Borrowed(self)];
         }
-        let of_base = |change: &ChainChange| matches!(change, ChainChange::Removed { base: Some(_), .. });
-        let of_other = |change: &ChainChange| matches!(change, ChainChange::Removed { base: None, .. });
-        let comes = self.part(|chain| !of_base(chain) && !of_other(chain), |set| !is_removed(set));
-        let unhooked = self.part(of_base, |_| false);
-        let retired = self.part(of_other, is_removed);
+        let is_unhooked = |change: &ChainChange| matches!(change, ChainChange::Removed { base: Some(_), .. });
+        let is_retired = |change: &ChainChange| matches!(change, ChainChange::Removed { base: None, .. });
+        let comes = self.part(|chain| !is_unhooked(chain) && !is_retired(chain), |set| !is_removed(set));
+        let unhooked = self.part(is_unhooked, |_| false);
+        let retired = self.part(is_retired, is_removed);
         [comes, unhooked, retired].into_iter().filter(|step| !step.is_empty()).map(Cow::Owned).collect()
+    }
+
+    fn removes_sets(&self) -> bool {
+        self.sets.values().any(is_removed)
     }
 
     fn replaces_base_chains(&self) -> bool {
@@ -93,20 +97,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_looked_up_goes_after_the_rules() {
+        let ruleset = layout("old", -5);
+        let mut without = ruleset.clone();
+        without.chains.remove(&name("chain-old"));
+        without.sets.clear();
+        without.chains.insert(name("more"), Chain::default());
+        let steps = steps(&ruleset, &without);
+        assert_eq!(steps.len(), 2, "{steps:#?}");
+        assert!(steps[0].contains("add chain more") && !steps[0].contains("delete"), "{steps:#?}");
+        assert!(steps[1].contains("delete chain chain-old") && steps[1].contains("delete set set-old"), "{steps:#?}");
+    }
+
+    #[test]
     fn everything_else_is_one_step() {
         let ruleset = layout("old", -5);
         let mut hooked = ruleset.clone();
         hooked.chains.insert(name("more"), ruleset.chains[&name("base-old")].clone());
-        let mut renamed = layout("new", -5);
-        renamed.chains.insert(name("base-old"), ruleset.chains[&name("base-old")].clone());
-        renamed.chains.remove(&name("base-new"));
-        for (before, after) in [
-            (&ruleset, &hooked),
-            (&hooked, &ruleset),
-            (&ruleset, &renamed),
-            (&ruleset, &layout("old", -20)),
-            (&ruleset, &Ruleset::empty(name("palisade"))),
-        ] {
+        for (before, after) in [(&ruleset, &hooked), (&hooked, &ruleset), (&ruleset, &layout("old", -20))] {
             assert_eq!(steps(before, after).len(), 1);
         }
     }
