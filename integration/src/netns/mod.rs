@@ -6,6 +6,7 @@ mod daemon;
 mod host;
 mod namespace;
 mod network;
+mod node;
 mod topology;
 mod tunnel;
 
@@ -13,5 +14,6 @@ pub use bridge::{BRIDGE, pass_to_netfilter};
 pub use daemon::Daemon;
 pub use host::Host;
 pub use namespace::{Namespace, NetnsError};
-pub use network::{Network, Node, Place};
+pub use network::{Network, Place};
+pub use node::Node;
 pub use topology::{Fabric, PodLinks, Topology};

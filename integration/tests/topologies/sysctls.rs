@@ -49,10 +49,10 @@ fn log(output: Output) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// Runs it once where `/proc/sys` is read-only, as in a container, and can be written at `elsewhere`.
+/// Runs it once where `/proc/sys/net` is read-only, as in a container, and can be written at `elsewhere`.
 fn once_contained(scene: &Scene, elsewhere: &Path, arguments: &[&str]) -> String {
-    let script = "mount --bind /proc/sys/net \"$0/net\" && mount --bind /proc/sys /proc/sys \
-                  && mount -o remount,bind,ro /proc/sys && exec \"$@\"";
+    let script = "mount --bind /proc/sys/net \"$0/net\" && mount --bind /proc/sys/net /proc/sys/net \
+                  && mount -o remount,bind,ro /proc/sys/net && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script]).arg(elsewhere).arg(binary().unwrap());
     log(run(node(scene), command.args(arguments_of_once(scene)).args(arguments)))
