@@ -106,7 +106,7 @@ impl Cutter {
     pub fn cut(&mut self, ruleset: &Ruleset) -> Result<Option<Cuts>, CutError> {
         let start = Instant::now();
         let Some(look) = self.look().filter(|_| start >= self.resting_until) else { return Ok(None) };
-        let result = self.take(look, ruleset);
+        let result = self.take(&look, ruleset);
         let elapsed = start.elapsed();
         (self.pause, self.resting_until) = match &result {
             Ok(_) => (FIRST_PAUSE, Instant::now() + REST * elapsed),
@@ -119,21 +119,21 @@ impl Cutter {
     fn look(&self) -> Option<Look> {
         let restores = self.pending.allows() && self.any_cut;
         match self.pending.ends() {
-            Some(ends) if ends.is_empty() => restores.then_some(Look::AtCut),
-            Some(ends) if ends.len() <= FEW && !restores => Some(Look::at_ends(ends)),
-            Some(_) | None => Some(Look::AtAll),
+            Some(ends) if ends.is_empty() => restores.then_some(Look::Cut),
+            Some(ends) if ends.len() <= FEW && !restores => Some(Look::of(ends)),
+            Some(_) | None => Some(Look::All),
         }
     }
 
-    fn take(&mut self, look: Look, ruleset: &Ruleset) -> Result<Cuts, CutError> {
-        if look != Look::AtCut {
+    fn take(&mut self, look: &Look, ruleset: &Ruleset) -> Result<Cuts, CutError> {
+        if *look != Look::Cut {
             self.conntrack.settle();
         }
-        let judged = self.judge(&look, ruleset)?;
+        let judged = self.judge(look, ruleset)?;
         let cut = self.conntrack.mark(&judged.cut, CUT_MARK, true)?;
         let restored = self.conntrack.mark(&judged.restore, CUT_MARK, false)?;
         self.pending = Scope::default();
-        let others_are_cut = self.any_cut && matches!(look, Look::AtEnds(_));
+        let others_are_cut = self.any_cut && matches!(look, Look::Ends(_));
         self.any_cut = judged.forbidden > 0 || others_are_cut;
         Ok(Cuts { judged: judged.count, cut, restored, elapsed: Duration::ZERO })
     }
@@ -157,25 +157,25 @@ impl Cutter {
 /// Which connections a look is at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Look {
-    AtAll,
-    AtCut,
+    All,
+    Cut,
     /// Those with one of these ends.
-    AtEnds(Vec<IpAddr>),
+    Ends(Vec<IpAddr>),
 }
 
 impl Look {
-    fn at_ends(ends: &HashSet<IpAddr>) -> Self {
+    fn of(ends: &HashSet<IpAddr>) -> Self {
         let mut ends: Vec<_> = ends.iter().copied().collect();
         ends.sort_unstable();
-        Self::AtEnds(ends)
+        Self::Ends(ends)
     }
 
     /// What to list; of each list, connections with one of these ends have been in an earlier one.
     fn selections(&self) -> Vec<(Selection, &[IpAddr])> {
         match self {
-            Self::AtAll => vec![(Selection::All, &[])],
-            Self::AtCut => vec![(Selection::Marked(CUT_MARK), &[])],
-            Self::AtEnds(ends) => (0..).zip(ends).map(|(i, end)| (Selection::Of(*end), &ends[..i])).collect(),
+            Self::All => vec![(Selection::All, &[])],
+            Self::Cut => vec![(Selection::Marked(CUT_MARK), &[])],
+            Self::Ends(ends) => (0..).zip(ends).map(|(i, end)| (Selection::Of(*end), &ends[..i])).collect(),
         }
     }
 }

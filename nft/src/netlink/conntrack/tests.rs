@@ -307,7 +307,7 @@ proptest! {
         let body = &whole[16..whole.len().min(16 + length)];
         let received = |body| crate::netlink::message::Received { kind: 0x100, flags: 0, sequence: 0, port: 0, body };
         let (told, expected) = (entry::read(received(body)), entry::read(received(&whole[16..])).unwrap());
-        prop_assert!(told.clone().is_err() || told == Ok(expected), "{:?}", told);
+        prop_assert!(told.is_err() || told == Ok(expected), "{:?}", told);
     }
 }
 
