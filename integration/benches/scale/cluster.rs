@@ -107,13 +107,12 @@ fn measure_events(enforcer: &mut Enforcer<Timed>, workload: &mut Workload, kind:
 
 /// A finished ruleset, in a namespace of its own.
 fn commit_whole(desired: &Ruleset) -> Outcome<Duration> {
-    let committed = Namespace::new()?.enter(|| -> Outcome<Duration> {
+    Namespace::new()?.enter(|| {
         let mut kernel = Kernel::open(table(), Ownership::Take)?;
         let (time, committed) = timed(|| kernel.commit(&table(), &Transaction::from(&diff(None, desired))));
         committed?;
         Ok(time)
-    })?;
-    committed
+    })?
 }
 
 fn load(namespace: &Namespace, text: &str) -> Outcome<Duration> {

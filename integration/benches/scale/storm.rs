@@ -32,7 +32,7 @@ pub(crate) fn measure(mut enforcer: Enforcer<Timed>, workload: &mut Workload) ->
     inputs.send(Input::Synced)?;
     let (start, used) = (Instant::now(), thread_cpu()?);
     let sent = thread::scope(|scope| {
-        let sender = scope.spawn(|| send(workload, inputs));
+        let sender = scope.spawn(|| send(workload, &inputs));
         agent::run(&mut enforcer, &receiver, &state);
         sender.join().expect("the sender does not panic")
     })?;
@@ -50,7 +50,7 @@ pub(crate) fn measure(mut enforcer: Enforcer<Timed>, workload: &mut Workload) ->
 }
 
 /// Returns when each batch was sent.
-fn send(workload: &mut Workload, inputs: Sender<Input>) -> Outcome<Vec<Instant>> {
+fn send(workload: &mut Workload, inputs: &Sender<Input>) -> Outcome<Vec<Instant>> {
     let start = Instant::now();
     let mut sent = Vec::new();
     while start.elapsed() < DURATION {
