@@ -151,7 +151,8 @@ impl Sketch {
         let mut matches = match first % 5 {
             0 => vec![Match::CtState(CtState::Established)],
             1 => vec![Match::CtState(CtState::Related)],
-            2 => vec![Match::CtMark(1 << (rest % 32))],
+            // nft lists the highest bit as a prefix.
+            2 => vec![Match::CtMark(1 << (rest % 31))],
             _ => vec![],
         };
         let action = match kind {
