@@ -23,7 +23,7 @@ const ROUNDS: usize = 5;
 
 fn main() {
     let mut network = Network::new(1).expect("network namespaces can be made");
-    let client = network.attach_one(Place::External, &[CLIENT.into()]).expect("a client");
+    let client = network.attach_one(Place::Behind(0), &[CLIENT.into()]).expect("a client");
     let pods = network.attach_one(Place::Behind(0), &[SERVER.into()]).expect("a namespace for the pods");
     let node = network.nodes()[0].namespace();
     node.ip(&format!("route add 10.2.0.0/24 via {SERVER} dev pod1 onlink\n")).expect("a route");
@@ -35,6 +35,7 @@ fn measure(client: &Host, pods: &Host) {
     let local = (0..PODS).map(|i| pod(&format!("local-{i}"), local(i).into()));
     turn(&mut enforcer, local.chain([pod("server", SERVER.into()), all_peers()]).collect());
     begin(client, pods);
+    assert_eq!(count(), usize::from(PODS) * usize::from(CONNECTIONS));
     println!("{} connections; median of {ROUNDS} turns, in ms", count());
     println!("{:<46}{:>9}{:>9}{:>9}{:>9}{:>9}", "", "commit", "cut", "CPU", "judged", "marked");
     let everybody = || vec![forbidding("all", Selector::default())];
