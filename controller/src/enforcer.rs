@@ -165,8 +165,11 @@ impl<B: Backend> Enforcer<B> {
     /// The generation of the ruleset after the last step.
     fn commit_steps(&mut self, diff: &Diff) -> Result<Option<u32>, CommitError> {
         let mut generation = None;
-        for step in diff.steps() {
-            generation = self.backend.commit(&self.desired.table, &Transaction::from(&*step))?.generation;
+        for (position, step) in diff.steps().iter().enumerate() {
+            if position > 0 && step.is_retirement() {
+                self.backend.drain();
+            }
+            generation = self.backend.commit(&self.desired.table, &Transaction::from(&**step))?.generation;
         }
         Ok(generation)
     }

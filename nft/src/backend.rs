@@ -18,6 +18,10 @@ pub trait Backend {
     /// [`CommitError`]: unless [`CommitError::state_unknown`], nothing was applied.
     fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError>;
 
+    /// Returns when no packet is under way any more that came in before the last commit: those are still judged by the
+    /// rules of then. Where the backend has no way to know, it returns at once.
+    fn drain(&mut self) {}
+
     /// Shuts others out of a table that could be shared, where the backend knows how to. Says whether that changed
     /// anything.
     ///

@@ -14,7 +14,7 @@ use palisade::render::{TABLE, render};
 use palisade_model::reference::Cluster;
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, Index};
-use palisade_nft::{ChainChange, Diff, Fake, Name, Ruleset, SetChange, TableChange, diff};
+use palisade_nft::{Fake, Name, Ruleset, diff};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -155,10 +155,7 @@ fn play(events: Vec<Event>, lie: Option<Lie>) -> Result<BTreeMap<Fault, usize>, 
 /// Whether `held` is what was `asked` for, but for objects that nothing in it uses.
 fn judges_as(held: Option<&Ruleset>, asked: Option<&Ruleset>) -> bool {
     let Some(asked) = asked else { return held.is_none() };
-    let Diff { table, chains, sets } = diff(held, asked);
-    table == TableChange::Kept
-        && chains.values().all(|change| matches!(change, ChainChange::Removed { base: None, .. }))
-        && sets.values().all(|change| matches!(change, SetChange::Removed { .. }))
+    diff(held, asked).is_retirement()
 }
 
 fn tamper(hand: Hand, held: &mut Option<Ruleset>) {

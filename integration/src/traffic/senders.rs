@@ -20,7 +20,7 @@ pub(super) const STRANGER: [Sender; 3] = [new_flows_forbidden, one_flow_forbidde
 
 const PERIOD: Duration = Duration::from_micros(2_500);
 const CONNECTION_PERIOD: Duration = Duration::from_millis(10);
-/// Longer than it takes to see that a segment was lost.
+/// Far longer than it takes to send a lost segment again.
 const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST_PORT: u16 = 1_024;
 
@@ -70,38 +70,47 @@ fn connection_attempts((_, to): (IpAddr, IpAddr), going: &Going, sent: &Sent) {
     });
 }
 
-/// Connections of one question and one answer.
-fn short_connections((_, to): (IpAddr, IpAddr), going: &Going, sent: &Sent) {
-    pace(going, CONNECTION_PERIOD, || match connect(to).and_then(|mut stream| ask(&mut stream)) {
-        Ok(()) => drop(sent.connections.fetch_add(1, Ordering::Relaxed)),
-        Err(_) => drop(sent.broken.fetch_add(1, Ordering::Relaxed)),
+/// Connections of one question and one answer, from another port each: that a port is taken again while its last
+/// connection is still tracked may cost a packet.
+fn short_connections((from, to): (IpAddr, IpAddr), going: &Going, sent: &Sent) {
+    let mut ports = (FIRST_PORT..=u16::MAX).cycle();
+    pace(going, CONNECTION_PERIOD, || {
+        let Some(socket) = ports.by_ref().find_map(|port| bound((from, port).into()).ok()) else { return };
+        match connect(socket, to).and_then(|mut stream| ask(&mut stream)) {
+            Ok(()) => drop(sent.connections.fetch_add(1, Ordering::Relaxed)),
+            Err(_) => drop(sent.broken.fetch_add(1, Ordering::Relaxed)),
+        }
     });
 }
 
 /// One connection, over which a question is asked after the other.
-fn long_connection((_, to): (IpAddr, IpAddr), going: &Going, sent: &Sent) {
-    let Ok(mut stream) = connect(to) else {
-        sent.broken.fetch_add(1, Ordering::Relaxed);
-        return;
-    };
-    let mut broken = false;
+fn long_connection((from, to): (IpAddr, IpAddr), going: &Going, sent: &Sent) {
+    let connected = bound((from, 0).into()).and_then(|socket| connect(socket, to));
+    let mut broken = connected.is_err();
+    sent.broken.fetch_add(broken.into(), Ordering::Relaxed);
+    let Ok(mut stream) = connected else { return };
     pace(going, PERIOD, || {
-        if broken {
-            return;
+        if !broken {
+            broken = ask(&mut stream).is_err();
+            sent.broken.fetch_add(broken.into(), Ordering::Relaxed);
         }
-        broken = ask(&mut stream).is_err();
-        sent.broken.fetch_add(broken.into(), Ordering::Relaxed);
     });
 }
 
-fn connect(to: IpAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&SocketAddr::new(to, ECHO_PORT), PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_nodelay(true)?;
+fn bound(from: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(from), Type::STREAM, None)?;
+    socket.bind(&from.into())?;
+    Ok(socket)
+}
+
+fn connect(socket: Socket, to: IpAddr) -> io::Result<TcpStream> {
+    socket.connect_timeout(&SocketAddr::new(to, ECHO_PORT).into(), PATIENCE)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     // Closing resets it: no port stays taken.
-    let socket = Socket::from(stream);
     socket.set_linger(Some(Duration::ZERO))?;
-    Ok(socket.into())
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 fn ask(stream: &mut TcpStream) -> io::Result<()> {

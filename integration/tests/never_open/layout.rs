@@ -84,7 +84,7 @@ fn rules_that_are_not_understood() {
         let table = table.replace("ct state established", "meta cpu != 65535 ct state established");
         renamed(&table).replace("layout-0", "layout-9")
     };
-    assert_eq!(is_replaced(newer), 1);
+    assert_eq!(is_replaced(newer), 2);
 }
 
 /// The same, of things that only go with the table.

@@ -1,32 +1,55 @@
-//! Differences that packets in flight must not see as one.
+//! Differences that packets in flight must not see as one. What the kernel (6.18) does, and what was measured with 6,000
+//! packets a second:
 //!
-//! A packet goes through a base chain with the rules of the moment in which it came in, but looks up the elements of the
-//! moment of the lookup. So what rules look up must not go together with them: an allowed packet would be dropped on its
-//! way. (Measured: one packet of some thousands in a few hundred edits of policies.) And where a base chain takes the place
-//! of another, a forbidden packet could pass the one while it has no rules yet, and the other when it has none any more.
-//! (Measured: one in 600 replacements, and with it the connection that it began.) So both judge for a while.
+//! - A packet goes through a base chain with the rules of the moment in which it came in, but looks up the elements of the
+//!   moment of the lookup. If what rules look up goes together with them, an allowed packet is dropped on its way: one in
+//!   some hundred edits of policies.
+//! - A set of ranges finds its elements only when the rest of the transaction is in force already. If rules that look it up
+//!   come together with it, allowed packets are dropped for a moment: two in some hundred edits.
+//! - Where a base chain takes the place of another, a forbidden packet can pass the one while it has no rules yet, and the
+//!   other when it has none any more: one in some 2,000 replacements, and with it the connection that it began.
 
 use std::borrow::Cow;
 
 use super::{ChainChange, Diff, SetChange, TableChange};
 
 impl Diff {
-    /// The same difference in the steps that are safe for packets in flight, each to be committed by itself: first all
-    /// that changes what is judged, then, if there is any, base chains that go, then what nothing leads to any more. One
-    /// step, where no set goes and no base chain is replaced.
+    /// The same difference in the steps that are safe for packets in flight, each to be committed by itself: first, if
+    /// there are sets of ranges, all that is new and that nothing leads to yet; then all that changes what is judged; then,
+    /// if there is any, base chains that go, and what nothing leads to any more ([`Diff::is_retirement`]). One step, where
+    /// no set of ranges comes, no set goes and no base chain is replaced.
     ///
-    /// Also one where something is re-created under its name: it cannot be there twice. Layouts that differ in what a name
-    /// is differ in the name too.
+    /// Also one where the table is new, or something is re-created under its name: it cannot be there twice. Layouts that
+    /// differ in what a name is differ in the name too.
     pub fn steps(&self) -> Vec<Cow<'_, Self>> {
-        if self.recreates() || !(self.removes_sets() || self.replaces_base_chains()) {
+        if self.recreates() || !(self.adds_ranges() || self.removes_sets() || self.replaces_base_chains()) {
             return vec![Cow::Borrowed(self)];
         }
-        let is_unhooked = |change: &ChainChange| matches!(change, ChainChange::Removed { base: Some(_), .. });
-        let is_retired = |change: &ChainChange| matches!(change, ChainChange::Removed { base: None, .. });
-        let comes = self.part(|chain| !is_unhooked(chain) && !is_retired(chain), |set| !is_removed(set));
-        let unhooked = self.part(is_unhooked, |_| false);
-        let retired = self.part(is_retired, is_removed);
-        [comes, unhooked, retired].into_iter().filter(|step| !step.is_empty()).map(Cow::Owned).collect()
+        let prepares = self.adds_ranges();
+        let is_new = |chain: &ChainChange| matches!(chain, ChainChange::Created(chain) if chain.base.is_none());
+        let is_unhooked = |chain: &ChainChange| matches!(chain, ChainChange::Removed { base: Some(_), .. });
+        let is_retired = |chain: &ChainChange| matches!(chain, ChainChange::Removed { base: None, .. });
+        let prepared = |chain: &ChainChange| prepares && is_new(chain);
+        let prepared_set = |set: &SetChange| prepares && matches!(set, SetChange::Created(_));
+        let switched = |chain: &ChainChange| !(prepared(chain) || is_unhooked(chain) || is_retired(chain));
+        let steps = [
+            self.part(prepared, prepared_set),
+            self.part(switched, |set| !(prepared_set(set) || is_removed(set))),
+            self.part(is_unhooked, |_| false),
+            self.part(is_retired, is_removed),
+        ];
+        steps.into_iter().filter(|step| !step.is_empty()).map(Cow::Owned).collect()
+    }
+
+    /// Whether it only takes away: as a later one of the [steps](Diff::steps), what packets in flight may still meet.
+    pub fn is_retirement(&self) -> bool {
+        self.table == TableChange::Kept
+            && self.chains.values().all(|change| matches!(change, ChainChange::Removed { .. }))
+            && self.sets.values().all(is_removed)
+    }
+
+    fn adds_ranges(&self) -> bool {
+        self.sets.values().any(|change| matches!(change, SetChange::Created(set) if set.elements.kind().is_interval()))
     }
 
     fn removes_sets(&self) -> bool {
@@ -64,7 +87,10 @@ fn is_removed(change: &SetChange) -> bool {
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::{BaseChain, Chain, Elements, ElementsKind, Name, Ruleset, Set, Transaction, diff};
+    use crate::{
+        Action, BaseChain, Chain, Elements, ElementsKind, Name, Rule, Ruleset, Set, Statement, Transaction, Verdict,
+        diff,
+    };
 
     fn name(name: &str) -> Name {
         Name::new(name).unwrap()
@@ -80,6 +106,11 @@ mod tests {
             sets: BTreeMap::from([(name(&format!("set-{word}")), set)]),
             ..Ruleset::empty(name("palisade"))
         }
+    }
+
+    fn jump(to: &str) -> Statement {
+        let action = Action::Verdict(Verdict::Jump(name(to)));
+        Statement { matches: vec![], counter: false, action, comment: None }
     }
 
     fn steps(before: &Ruleset, after: &Ruleset) -> Vec<String> {
@@ -107,6 +138,21 @@ mod tests {
         assert_eq!(steps.len(), 2, "{steps:#?}");
         assert!(steps[0].contains("add chain more") && !steps[0].contains("delete"), "{steps:#?}");
         assert!(steps[1].contains("delete chain chain-old") && steps[1].contains("delete set set-old"), "{steps:#?}");
+    }
+
+    #[test]
+    fn ranges_are_there_before_the_rules_that_look_them_up() {
+        let before = layout("old", -5);
+        let mut after = before.clone();
+        let ranges = Set { elements: Elements::empty(ElementsKind::Ipv4Ranges), comment: None };
+        after.sets.insert(name("ranges"), ranges);
+        after.chains.insert(name("new"), Chain::default());
+        let base = after.chains.get_mut(&name("base-old")).unwrap();
+        base.rules = vec![Rule::Own(jump("new"))];
+        let steps = steps(&before, &after);
+        assert_eq!(steps.len(), 2, "{steps:#?}");
+        assert!(steps[0].contains("add set ranges") && steps[0].contains("add chain new"), "{steps:#?}");
+        assert!(steps[1].contains("jump new") && !steps[0].contains("jump"), "{steps:#?}");
     }
 
     #[test]

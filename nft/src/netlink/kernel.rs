@@ -8,6 +8,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io;
 
+use rustix::thread::{MembarrierCommand, membarrier};
 use thiserror::Error;
 
 pub(super) use self::failure::failed;
@@ -197,6 +198,13 @@ impl Backend for Kernel {
             return Err(CommitError::Rejected { what, errno: Errno(libc::EPERM) });
         }
         self.commit_at(transaction, None)
+    }
+
+    /// Some milliseconds: packets are judged within RCU's read-side critical sections, and this waits for these.
+    fn drain(&mut self) {
+        if let Err(error) = membarrier(MembarrierCommand::Global) {
+            tracing::debug!(%error, "this kernel does not tell when packets have passed");
+        }
     }
 
     fn guard(&mut self) -> Result<bool, CommitError> {
