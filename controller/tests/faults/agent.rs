@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use palisade::agent;
 use palisade::enforcer::Enforcer;
 use palisade::input::Input;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use nix::libc;
 use palisade_nft::{
     Backend, BackendError, CommitError, Committed, Errno, Fake, Name, Operation, Owner, Ruleset, Transaction,
 };

@@ -18,6 +18,7 @@ fn end(agent: Agent, signal: Signal) {
     let process = format!("/proc/{}/stat", agent.id());
     let ended = || fs::read_to_string(&process).unwrap().contains(") Z ").then_some(());
     eventually(ended, || format!("the agent goes on after {signal}"));
+    drop(agent);
 }
 
 fn a_moment(longest: Duration) -> Duration {
