@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE, "nothing was committed");
         Attempt::nothing_to_do().report(&state);
         assert_eq!(readyz().await, StatusCode::OK);
-        Attempt::failed(libc::ENOBUFS).report(&state);
+        Attempt::failed(nix::libc::ENOBUFS).report(&state);
         assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE, "the last commit failed");
     }
 

@@ -53,7 +53,7 @@ fn connections_cut_and_restored_are_counted() {
     assert_eq!(value(&state, "palisade_connections_cut_total"), "5");
     assert_eq!(value(&state, "palisade_connections_restored_total"), "1");
     assert_eq!(value(&state, r#"palisade_cut_duration_seconds_bucket{le="0.025"}"#), "2");
-    state.cut(&Err(BackendError::System { what: "mark".to_owned(), errno: Errno(libc::EPERM) }.into()));
+    state.cut(&Err(BackendError::System { what: "mark".to_owned(), errno: Errno(nix::libc::EPERM) }.into()));
     assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="cut",errno="EPERM"}"#), "1");
 }
 
@@ -85,7 +85,7 @@ fn the_source_is_asked_at_each_scrape() {
 #[test]
 fn errors_are_counted_by_operation_and_name() {
     let state = state();
-    Attempt::failed(libc::ENOBUFS).report(&state);
+    Attempt::failed(nix::libc::ENOBUFS).report(&state);
     Attempt::unreadable(BackendError::Malformed("odd".to_owned())).report(&state);
     Attempt::unreadable(BackendError::System { what: "list".to_owned(), errno: Errno(123_456) }).report(&state);
     assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="commit",errno="ENOBUFS"}"#), "1");

@@ -86,7 +86,7 @@ fn gone() -> Vec<Change> {
 fn a_failure_is_told_until_it_is_resolved_and_after() {
     let state = state();
     state.synced();
-    Attempt::failed(libc::ENOBUFS).report(&state);
+    Attempt::failed(nix::libc::ENOBUFS).report(&state);
     let error = state.status().last_error.unwrap();
     assert!(error.message.contains("No buffer space"), "{}", error.message);
     assert!(!error.resolved && !state.status().ready);
@@ -100,7 +100,7 @@ fn what_could_not_be_cut_is_told_until_it_is() {
     state.synced();
     Attempt::committed(1).report(&state);
     assert!(state.status().ready);
-    let error = BackendError::System { what: "list connections".to_owned(), errno: Errno(libc::ENOBUFS) };
+    let error = BackendError::System { what: "list connections".to_owned(), errno: Errno(nix::libc::ENOBUFS) };
     state.cut(&Err(error.into()));
     Attempt::nothing_to_do().report(&state);
     state.cut(&Ok(None));
