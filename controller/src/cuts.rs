@@ -13,7 +13,7 @@
 //!   had not been judged is judged the next time, which comes ever later while errors last.
 //! - Connections are looked at at most once a commit, and not at all where a commit only allows more and nothing is cut.
 //!   A look takes time in proportion to all connections of the node (1.3 µs each, or 0.4 µs where it is for one address),
-//!   so after it the next one waits [`REST`] times as long: where commits come one after the other, they share a look.
+//!   so after it the next one waits `REST` times as long: where commits come one after the other, they share a look.
 //!
 //! A cut lasts as long as the kernel keeps the connection, which packets that are dropped prolong. A connection that was
 //! silent for longer than its timeout is forgotten, cut or not, and what comes then counts as a new one.
