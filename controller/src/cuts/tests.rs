@@ -1,122 +1,17 @@
+mod node;
+mod shop;
+
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
 
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
-use palisade_model::{
-    Age, Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement,
-    Rule, Selector,
-};
-use palisade_nft::{Action, Chain, Elements, Errno, Fake, Fault, Match, Name, Transport, Verdict};
+use palisade_model::{Change, NamespacedName};
+use palisade_nft::{Action, Chain, Elements, Errno, Fault, Match, Transport, Verdict};
 use proptest::prelude::*;
 
+use self::node::{Memory, Node};
+use self::shop::{gone, ip, pod, policy, shop};
 use super::*;
-use crate::enforcer::Enforcer;
-use crate::render::TABLE;
-
-/// A bit of somebody else's.
-const OTHERS: u32 = 0x40_0001;
-
-/// Connections in memory.
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    connections: Vec<Connection>,
-    /// What was asked for, in order.
-    asked: Vec<Selection>,
-    settled: usize,
-    marked: usize,
-    fails: bool,
-}
-
-impl Memory {
-    fn new(flows: impl IntoIterator<Item = (IpAddr, IpAddr, Transport)>) -> Self {
-        let connections = flows.into_iter().enumerate().map(|(number, (source, destination, transport))| {
-            let key = Box::from(number.to_be_bytes());
-            Connection { source, destination, transport, mark: OTHERS, key }
-        });
-        let connections = connections.collect();
-        Self(Arc::new(Mutex::new(State { connections, ..State::default() })))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
-    }
-
-    fn check(&self) -> Result<(), BackendError> {
-        let what = "list connections".to_owned();
-        if self.state().fails { Err(BackendError::System { what, errno: Errno(105) }) } else { Ok(()) }
-    }
-}
-
-impl Conntrack for Memory {
-    fn list(&mut self, selection: Selection, each: &mut dyn FnMut(Connection)) -> Result<(), BackendError> {
-        self.state().asked.push(selection);
-        self.check()?;
-        let all = self.state().connections.clone();
-        let selected = all.into_iter().filter(|connection| match selection {
-            Selection::All => true,
-            Selection::Marked(bits) => connection.mark & bits != 0,
-            Selection::Of(end) => [connection.source, connection.destination].contains(&end),
-        });
-        selected.for_each(each);
-        Ok(())
-    }
-
-    fn mark(&mut self, connections: &[Connection], bits: u32, set: bool) -> Result<usize, BackendError> {
-        let mut state = self.state();
-        let keys: Vec<_> = connections.iter().map(|connection| &connection.key).collect();
-        for connection in state.connections.iter_mut().filter(|connection| keys.contains(&&connection.key)) {
-            connection.mark = connection.mark & !bits | if set { bits } else { 0 };
-        }
-        state.marked += connections.len();
-        Ok(connections.len())
-    }
-
-    fn settle(&mut self) {
-        self.state().settled += 1;
-    }
-}
-
-/// A node with connections.
-struct Node {
-    enforcer: Enforcer<Fake>,
-    memory: Memory,
-}
-
-impl Node {
-    fn new(node: &str, memory: &Memory) -> Self {
-        let table = || Name::new(TABLE).unwrap();
-        let enforcer = Enforcer::new(node, table(), Fake::new(table())).with_connections_of(memory.clone());
-        Self { enforcer, memory: memory.clone() }
-    }
-
-    fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Option<Cuts>, CutError> {
-        changes.into_iter().for_each(|change| self.enforcer.apply(change));
-        self.enforcer.commit().unwrap();
-        self.enforcer.cutter().resting_until = Instant::now();
-        self.enforcer.cut()
-    }
-
-    /// How many connections a change leads to judge, to cut and to restore; and what was listed.
-    fn change(&mut self, changes: impl IntoIterator<Item = Change>) -> ([usize; 3], Vec<Selection>) {
-        self.memory.state().asked.clear();
-        let cuts = self.apply(changes).unwrap().unwrap_or_default();
-        ([cuts.judged, cuts.cut, cuts.restored], self.memory.state().asked.clone())
-    }
-
-    /// The connections that are marked otherwise than the ruleset judges them.
-    fn wrong(&self) -> Vec<Connection> {
-        let forbidden = |connection: &Connection| {
-            walk(self.enforcer.desired(), &connection.first_packet()).unwrap().verdict == Outcome::Drop
-        };
-        let expected = |one: &Connection| if forbidden(one) { OTHERS | CUT_MARK } else { OTHERS };
-        let connections = self.memory.state().connections.clone();
-        connections.into_iter().filter(|connection| connection.mark != expected(connection)).collect()
-    }
-}
 
 /// What follows a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,57 +73,6 @@ fn flow(flow: &Flow) -> (IpAddr, IpAddr, Transport) {
         Traffic::Other(protocol) => Transport::Other(protocol),
     };
     (flow.source, flow.destination, transport)
-}
-
-fn ip(number: u8) -> IpAddr {
-    [10, 0, 0, number].into()
-}
-
-fn pod(number: u8, app: &str, node: &str) -> Change {
-    Change::Pod(Pod {
-        id: NamespacedName::new("shop", format!("pod-{number}")),
-        labels: Labels::from_iter([("app", app)]),
-        node: Some(node.into()),
-        ips: vec![ip(number)],
-        host_ips: Vec::new(),
-        host_network: false,
-        phase: Phase::Active,
-        terminating: false,
-        age: Age::default(),
-        ports: Vec::new(),
-    })
-}
-
-fn gone(number: u8) -> Change {
-    Change::PodGone(NamespacedName::new("shop", format!("pod-{number}")))
-}
-
-fn app(app: &str) -> Selector {
-    Requirement::new("app", "In", [app]).into_iter().collect()
-}
-
-/// Pods of `app` may be reached from pods of these apps alone.
-fn policy(name: &str, of: &str, from: &[&str]) -> Change {
-    let peer = |of: &&str| Peer::Pods(PodGroup { namespaces: NamespaceScope::Named("shop".into()), pods: app(of) });
-    let rules = from.iter().map(|of| Rule { peers: Peers::AnyOf(vec![peer(of)]), ports: Ports::All }).collect();
-    Change::Policy(Policy {
-        id: NamespacedName::new("shop", name),
-        selector: app(of),
-        ingress: Some(rules),
-        egress: None,
-    })
-}
-
-/// Local pods 1 (web) and 2 (db); remote ones 11 and 12 (web) and 13 (mail); a connection from each to each local one.
-fn shop() -> (Node, Memory) {
-    let tcp = Transport::Ports { protocol: 6, destination: 80 };
-    let pairs = [1, 2].into_iter().flat_map(|to| [1, 2, 11, 12, 13].map(|from| (ip(from), ip(to), tcp)));
-    let memory = Memory::new(pairs.filter(|(from, to, _)| from != to));
-    let mut node = Node::new("here", &memory);
-    let pods =
-        [(1, "web", "here"), (2, "db", "here"), (11, "web", "there"), (12, "web", "there"), (13, "mail", "there")];
-    node.apply(pods.map(|(number, app, node)| pod(number, app, node))).unwrap();
-    (node, memory)
 }
 
 const ALL: [Selection; 1] = [Selection::All];

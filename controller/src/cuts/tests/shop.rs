@@ -1,0 +1,62 @@
+//! A small shop, of which every pod has connections to the local ones.
+
+use std::net::IpAddr;
+
+use palisade_model::{
+    Age, Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement,
+    Rule, Selector,
+};
+use palisade_nft::Transport;
+
+use super::node::{Memory, Node};
+
+pub(super) fn ip(number: u8) -> IpAddr {
+    [10, 0, 0, number].into()
+}
+
+pub(super) fn pod(number: u8, app: &str, node: &str) -> Change {
+    Change::Pod(Pod {
+        id: NamespacedName::new("shop", format!("pod-{number}")),
+        labels: Labels::from_iter([("app", app)]),
+        node: Some(node.into()),
+        ips: vec![ip(number)],
+        host_ips: Vec::new(),
+        host_network: false,
+        phase: Phase::Active,
+        terminating: false,
+        age: Age::default(),
+        ports: Vec::new(),
+    })
+}
+
+pub(super) fn gone(number: u8) -> Change {
+    Change::PodGone(NamespacedName::new("shop", format!("pod-{number}")))
+}
+
+fn app(app: &str) -> Selector {
+    Requirement::new("app", "In", [app]).into_iter().collect()
+}
+
+/// Pods of `app` may be reached from pods of these apps alone.
+pub(super) fn policy(name: &str, of: &str, from: &[&str]) -> Change {
+    let peer = |of: &&str| Peer::Pods(PodGroup { namespaces: NamespaceScope::Named("shop".into()), pods: app(of) });
+    let rules = from.iter().map(|of| Rule { peers: Peers::AnyOf(vec![peer(of)]), ports: Ports::All }).collect();
+    Change::Policy(Policy {
+        id: NamespacedName::new("shop", name),
+        selector: app(of),
+        ingress: Some(rules),
+        egress: None,
+    })
+}
+
+/// Local pods 1 (web) and 2 (db); remote ones 11 and 12 (web) and 13 (mail); a connection from each to each local one.
+pub(super) fn shop() -> (Node, Memory) {
+    let tcp = Transport::Ports { protocol: 6, destination: 80 };
+    let pairs = [1, 2].into_iter().flat_map(|to| [1, 2, 11, 12, 13].map(|from| (ip(from), ip(to), tcp)));
+    let memory = Memory::new(pairs.filter(|(from, to, _)| from != to));
+    let mut node = Node::new("here", &memory);
+    let pods =
+        [(1, "web", "here"), (2, "db", "here"), (11, "web", "there"), (12, "web", "there"), (13, "mail", "there")];
+    node.apply(pods.map(|(number, app, node)| pod(number, app, node))).unwrap();
+    (node, memory)
+}
