@@ -7,23 +7,19 @@ mod tests;
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::thread;
-use std::time::Duration;
 
 use nix::ifaddrs::getifaddrs;
-use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::attributes::Writer;
 use super::constants::*;
 use super::kernel::failed;
 use super::message::{Message, Messages};
+use super::passage;
 use super::socket::{Channel, Failure};
 use crate::{BackendError, Connection, Conntrack, Selection};
 
 /// How many marks are written at a time: some 50 kB, and as many answers at most.
 const CHUNK: usize = 500;
-/// How long packets are given to pass where the kernel cannot say when they have: it takes them microseconds.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// The kernel's conntrack in this network namespace.
 pub struct KernelConntrack {
@@ -113,12 +109,8 @@ impl Conntrack for KernelConntrack {
         written.sum::<Result<_, _>>().map_err(|failure| failed("mark connections", failure))
     }
 
-    /// A packet is forwarded within one RCU read-side critical section, from the interface that it came by to the last
-    /// hook, which is where its connection begins. This waits for those that have begun to end.
     fn settle(&mut self) {
-        if membarrier(MembarrierCommand::Global).is_err() {
-            thread::sleep(PAUSE);
-        }
+        passage::wait();
     }
 }
 

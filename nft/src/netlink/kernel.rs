@@ -8,7 +8,6 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io;
 
-use rustix::thread::{MembarrierCommand, membarrier};
 use thiserror::Error;
 
 pub(super) use self::failure::failed;
@@ -17,6 +16,7 @@ use self::old::{creates_table, is_unsupported, release, retires_in_two_steps};
 use super::constants::{NFT_MSG_GETRULE, NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST};
 use super::expression::Counter;
 use super::monitor::{Ear, Monitor};
+use super::passage;
 use super::read;
 use super::socket::Channel;
 use crate::{Backend, BackendError, CommitError, Committed, Errno, Name, Owner, Ruleset, Transaction};
@@ -200,11 +200,8 @@ impl Backend for Kernel {
         self.commit_at(transaction, None)
     }
 
-    /// Some milliseconds: packets are judged within RCU's read-side critical sections, and this waits for these.
     fn drain(&mut self) {
-        if let Err(error) = membarrier(MembarrierCommand::Global) {
-            tracing::debug!(%error, "this kernel does not tell when packets have passed");
-        }
+        passage::wait();
     }
 
     fn guard(&mut self) -> Result<bool, CommitError> {

@@ -23,6 +23,7 @@ mod expression;
 mod kernel;
 mod message;
 mod monitor;
+mod passage;
 mod read;
 mod rule;
 mod set;
