@@ -108,12 +108,16 @@ impl Kernel {
     }
 
     fn set_owned(&mut self, owned: bool) {
-        if owned == self.owned {
-            return;
+        if owned != self.owned {
+            self.owned = owned;
+            self.listen(!owned);
         }
-        self.owned = owned;
-        if let Some(Err(error)) = self.ear.as_ref().map(|ear| ear.listen(!owned)) {
-            tracing::warn!(%error, owned, "the monitor of the table could not be told who owns it");
+    }
+
+    /// Makes the monitor listen, or not.
+    fn listen(&self, listens: bool) {
+        if let Some(Err(error)) = self.ear.as_ref().map(|ear| ear.listen(listens)) {
+            tracing::warn!(%error, listens, "the monitor of the table cannot be made to listen, or not to");
         }
     }
 

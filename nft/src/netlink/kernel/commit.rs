@@ -16,7 +16,11 @@ impl Kernel {
         let parts = encode::transaction(&self.table, self.flags, transaction)
             .map_err(|Unencodable(index)| refused(transaction, index, Errno(libc::EMSGSIZE), None))?;
         let adoption: Vec<&Message> = adoption.iter().collect();
-        self.send(transaction, &adoption, &parts, expected)?;
+        // What is made owned nobody else can ever change, and its many elements shall not be told.
+        if self.flags == OWNED && transaction.operations.iter().any(is_creation) {
+            self.listen(false);
+        }
+        self.send(transaction, &adoption, &parts, expected).inspect_err(|_| self.listen(!self.owned))?;
         let mut owned = self.owned;
         for operation in &transaction.operations {
             match operation {
@@ -153,6 +157,10 @@ impl Kernel {
             None => CommitError::Rejected { what: format!("commit the transaction to table {}", self.table), errno },
         }
     }
+}
+
+fn is_creation(operation: &Operation) -> bool {
+    matches!(operation, Operation::CreateTable { .. })
 }
 
 /// A batch that was sent.

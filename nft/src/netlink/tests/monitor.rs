@@ -91,3 +91,16 @@ fn an_orphan_is_listened_for_until_it_is_adopted() {
         assert_eq!(heard(&mut monitor), []);
     });
 }
+
+#[test]
+fn what_could_not_be_made_is_listened_for() {
+    in_namespace(|| {
+        load("add table inet palisade");
+        let mut kernel = open(Ownership::Take);
+        let mut monitor = kernel.monitor().unwrap();
+        let ruleset = peers(addresses(&["10.0.0.1"]));
+        change(&mut kernel, None, &ruleset).unwrap();
+        load("add element inet palisade peers { 10.0.0.2 }");
+        assert_eq!(heard(&mut monitor).len(), 1, "the table that was there stays plain");
+    });
+}
