@@ -14,27 +14,33 @@
 //! - Connections are looked at at most once a commit, and not at all where a commit only allows more and nothing is cut.
 //!   A look takes time in proportion to all connections of the node (1.3 µs each, or 0.4 µs where it is for one address),
 //!   so after it the next one waits `REST` times as long: where commits come one after the other, they share a look.
+//! - A running agent looks on a thread of its own, with a copy of the ruleset, so that no commit waits. What is committed
+//!   meanwhile is looked at afterwards.
 //!
 //! A cut lasts as long as the kernel keeps the connection, which packets that are dropped prolong. A connection that was
 //! silent for longer than its timeout is forgotten, cut or not, and what comes then counts as a new one.
 
+mod hand;
+mod look;
 mod scope;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
-use std::fmt;
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
-use palisade_nft::{BackendError, Connection, Conntrack, Diff, Outcome, Ruleset, Selection, WalkError, walk};
+use palisade_nft::{BackendError, Conntrack, Diff, Ruleset, WalkError};
 use thiserror::Error;
 
+use self::hand::{Hand, Task};
+use self::look::{Found, Look, Looker};
 use self::scope::Scope;
-use crate::render::CUT_MARK;
 
 /// How many times as long as a look at the connections took the next one waits: looks take a fifth of the time at most.
 const REST: u32 = 4;
+/// How often to see whether a look is over.
+const POLL: Duration = Duration::from_millis(2);
 /// For more addresses than these all connections are listed, which takes less time.
 const FEW: usize = 2;
 /// How long to wait after an error, twice as long after each further one, and how long at most.
@@ -43,8 +49,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Keeps the marks of connections at what the rules say.
 pub struct Cutter {
-    conntrack: Box<dyn Conntrack + Send>,
+    hand: Hand,
     pending: Scope,
+    /// The look that is being taken.
+    under_way: Option<Arc<Task>>,
     /// Whether there may be connections that are cut.
     any_cut: bool,
     resting_until: Instant,
@@ -79,9 +87,22 @@ pub enum CutError {
 impl Cutter {
     /// Marks the connections of `conntrack`. All of them are still to be judged.
     pub fn new(conntrack: impl Conntrack + Send + 'static) -> Self {
+        Self::with(Hand::here(Looker::new(conntrack)))
+    }
+
+    /// The same on a thread of its own, so that nobody waits for a look.
+    ///
+    /// # Errors
+    /// Where there can be no further thread.
+    pub fn in_background(conntrack: impl Conntrack + Send + 'static) -> io::Result<Self> {
+        Ok(Self::with(Hand::elsewhere(Looker::new(conntrack))?))
+    }
+
+    fn with(hand: Hand) -> Self {
         Self {
-            conntrack: Box::new(conntrack),
+            hand,
             pending: Scope::everything(),
+            under_way: None,
             any_cut: true,
             resting_until: Instant::now(),
             pause: FIRST_PAUSE,
@@ -93,26 +114,47 @@ impl Cutter {
         self.pending.extend(Scope::of(diff, ruleset));
     }
 
-    /// When [`Cutter::cut`] has something to look at; `None` where it has not.
+    /// When to call [`Cutter::cut`]; `None` where there is nothing to look at.
     pub fn due(&self) -> Option<Instant> {
-        self.look().map(|_| self.resting_until)
+        match self.under_way {
+            Some(_) => Some(Instant::now() + POLL),
+            None => self.look().map(|_| self.resting_until),
+        }
     }
 
     /// Cuts and restores what all changes noted since the last time forbid and allow, `ruleset` being in force. `None`:
-    /// there was nothing to look at, or it is not due yet.
+    /// there is nothing to look at, it is not due yet, or the look is not over.
     ///
     /// # Errors
-    /// [`CutError`]: the next call judges all of it again.
+    /// [`CutError`]: the next look is at all of it again.
     pub fn cut(&mut self, ruleset: &Ruleset) -> Result<Option<Cuts>, CutError> {
-        let start = Instant::now();
-        let Some(look) = self.look().filter(|_| start >= self.resting_until) else { return Ok(None) };
-        let result = self.take(&look, ruleset);
-        let elapsed = start.elapsed();
-        (self.pause, self.resting_until) = match &result {
-            Ok(_) => (FIRST_PAUSE, Instant::now() + REST * elapsed),
-            Err(_) => (LONGEST_PAUSE.min(2 * self.pause), Instant::now() + self.pause),
-        };
-        result.map(|cuts| Some(Cuts { elapsed, ..cuts }))
+        if self.under_way.is_none() {
+            let is_due = Instant::now() >= self.resting_until;
+            let Some(look) = self.look().filter(|_| is_due) else { return Ok(None) };
+            let task = Arc::new(Task { look, scope: std::mem::take(&mut self.pending) });
+            self.hand.begin(&task, ruleset);
+            self.under_way = Some(task);
+        }
+        self.hand.result().map(|result| self.finish(result)).transpose()
+    }
+
+    fn finish(&mut self, result: Result<Found, CutError>) -> Result<Cuts, CutError> {
+        let task = self.under_way.take().expect("what has a result was begun");
+        match result {
+            Ok(Found { cuts, forbidden }) => {
+                let others_are_cut = self.any_cut && matches!(task.look, Look::Ends(_));
+                self.any_cut = forbidden > 0 || others_are_cut;
+                self.resting_until = Instant::now() + REST * cuts.elapsed;
+                self.pause = FIRST_PAUSE;
+                Ok(cuts)
+            }
+            Err(error) => {
+                self.pending.extend(task.scope.clone());
+                self.resting_until = Instant::now() + self.pause;
+                self.pause = LONGEST_PAUSE.min(2 * self.pause);
+                Err(error)
+            }
+        }
     }
 
     /// What there is to look at.
@@ -124,92 +166,13 @@ impl Cutter {
             Some(_) | None => Some(Look::All),
         }
     }
-
-    fn take(&mut self, look: &Look, ruleset: &Ruleset) -> Result<Cuts, CutError> {
-        if *look != Look::Cut {
-            self.conntrack.settle();
-        }
-        let judged = self.judge(look, ruleset)?;
-        let cut = self.conntrack.mark(&judged.cut, CUT_MARK, true)?;
-        let restored = self.conntrack.mark(&judged.restore, CUT_MARK, false)?;
-        self.pending = Scope::default();
-        let others_are_cut = self.any_cut && matches!(look, Look::Ends(_));
-        self.any_cut = judged.forbidden > 0 || others_are_cut;
-        Ok(Cuts { judged: judged.count, cut, restored, elapsed: Duration::ZERO })
-    }
-
-    fn judge(&mut self, look: &Look, ruleset: &Ruleset) -> Result<Judged, CutError> {
-        let mut judged = Judged::default();
-        let mut failure = None;
-        let pending = &self.pending;
-        for (selection, before) in look.selections() {
-            self.conntrack.list(selection, &mut |connection| {
-                let is_new = !before.contains(&connection.source) && !before.contains(&connection.destination);
-                if is_new && (is_cut(&connection) || pending.concerns(&connection)) {
-                    failure = judged.add(connection, ruleset).err().or(failure.take());
-                }
-            })?;
-        }
-        failure.map_or(Ok(judged), |failure| Err(failure.into()))
-    }
-}
-
-/// Which connections a look is at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Look {
-    All,
-    Cut,
-    /// Those with one of these ends.
-    Ends(Vec<IpAddr>),
-}
-
-impl Look {
-    fn of(ends: &HashSet<IpAddr>) -> Self {
-        let mut ends: Vec<_> = ends.iter().copied().collect();
-        ends.sort_unstable();
-        Self::Ends(ends)
-    }
-
-    /// What to list; of each list, connections with one of these ends have been in an earlier one.
-    fn selections(&self) -> Vec<(Selection, &[IpAddr])> {
-        match self {
-            Self::All => vec![(Selection::All, &[])],
-            Self::Cut => vec![(Selection::Marked(CUT_MARK), &[])],
-            Self::Ends(ends) => (0..).zip(ends).map(|(i, end)| (Selection::Of(*end), &ends[..i])).collect(),
-        }
-    }
 }
 
 impl fmt::Debug for Cutter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { conntrack: _, pending, any_cut, resting_until: _, pause: _ } = self;
-        f.debug_struct("Cutter").field("pending", pending).field("any_cut", any_cut).finish_non_exhaustive()
+        let Self { hand: _, pending, under_way, any_cut, resting_until: _, pause: _ } = self;
+        let under_way = under_way.as_ref().map(|task| &task.look);
+        let mut shown = f.debug_struct("Cutter");
+        shown.field("pending", pending).field("under_way", &under_way).field("any_cut", any_cut).finish_non_exhaustive()
     }
-}
-
-/// What is to become of the connections that were judged.
-#[derive(Default)]
-struct Judged {
-    count: usize,
-    forbidden: usize,
-    cut: Vec<Connection>,
-    restore: Vec<Connection>,
-}
-
-impl Judged {
-    fn add(&mut self, connection: Connection, ruleset: &Ruleset) -> Result<(), WalkError> {
-        let forbidden = walk(ruleset, &connection.first_packet())?.verdict == Outcome::Drop;
-        self.count += 1;
-        self.forbidden += usize::from(forbidden);
-        match (is_cut(&connection), forbidden) {
-            (false, true) => self.cut.push(connection),
-            (true, false) => self.restore.push(connection),
-            (true, true) | (false, false) => {}
-        }
-        Ok(())
-    }
-}
-
-fn is_cut(connection: &Connection) -> bool {
-    connection.mark & CUT_MARK != 0
 }

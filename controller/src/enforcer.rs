@@ -7,6 +7,7 @@
 //! - Nothing is written before [`Enforcer::commit`], and nothing where there is no difference.
 //! - First the rules, then the cut: connections are judged by rules that are in force.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use palisade_model::{Change, Index};
@@ -73,6 +74,14 @@ impl<B: Backend> Enforcer<B> {
         Self { cutter: Cutter::new(conntrack), ..self }
     }
 
+    /// The same, on a thread of its own: [`Enforcer::cut`] begins and ends looks at the connections, and waits for none.
+    ///
+    /// # Errors
+    /// Where there can be no further thread.
+    pub fn with_connections_in_background(self, conntrack: impl Conntrack + Send + 'static) -> io::Result<Self> {
+        Ok(Self { cutter: Cutter::in_background(conntrack)?, ..self })
+    }
+
     /// Takes note of a change. It takes effect with the next commit.
     pub fn apply(&mut self, change: Change) {
         self.index.apply(change);
@@ -120,7 +129,7 @@ impl<B: Backend> Enforcer<B> {
     }
 
     /// Cuts and restores the connections that the commits since the last time forbid and allow. `None`: there was nothing
-    /// to look at, or it is not due yet, or what is in force is not known.
+    /// to look at, or it is not due or not over yet, or what is in force is not known.
     ///
     /// # Errors
     /// [`CutError`]: the next call judges all of it again.

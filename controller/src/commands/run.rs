@@ -29,7 +29,7 @@ pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
 fn once(args: &RunArgs) -> anyhow::Result<()> {
     let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
     Check::new(&args.proc_sys, args.set_sysctls).run();
-    let mut enforcer = enforcer(args, Ownership::Plain)?;
+    let mut enforcer = enforcer(args, Ownership::Plain)?.with_connections_of(connections()?);
     changes.into_iter().for_each(|change| enforcer.apply(change));
     enforcer.commit()?.iter().for_each(agent::log);
     enforcer.cut()?.iter().for_each(agent::log_cuts);
@@ -54,7 +54,8 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
             None
         }
     };
-    let mut enforcer = enforcer(args, Ownership::Take)?;
+    let enforcer = enforcer(args, Ownership::Take)?;
+    let mut enforcer = enforcer.with_connections_in_background(connections()?).context("cannot start a thread")?;
     let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
     drift::watch(monitor, inputs.clone())?;
     stop_on_signal(&runtime, &inputs)?;
@@ -70,9 +71,11 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
 }
 
 fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Kernel>> {
-    let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?);
-    let conntrack = KernelConntrack::open().context("cannot open a netlink socket for connections")?;
-    Ok(enforcer.with_connections_of(conntrack))
+    Ok(Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?))
+}
+
+fn connections() -> anyhow::Result<KernelConntrack> {
+    KernelConntrack::open().context("cannot open a netlink socket for connections")
 }
 
 fn stop_on_signal(runtime: &Runtime, inputs: &Sender<Input>) -> anyhow::Result<()> {

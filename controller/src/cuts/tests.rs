@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, NamespacedName};
-use palisade_nft::{Action, Chain, Elements, Errno, Fault, Match, Transport, Verdict};
+use palisade_nft::{Action, Chain, Elements, Errno, Fault, Match, Selection, Transport, Verdict};
 use proptest::prelude::*;
 
 use self::node::{Memory, Node};
-use self::shop::{gone, ip, pod, policy, shop};
+use self::shop::{gone, ip, pod, policy, shop, shop_in_background};
+use super::look::is_cut;
 use super::*;
+use crate::render::CUT_MARK;
 
 /// What follows a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,4 +261,34 @@ fn where_there_is_no_conntrack_there_is_nothing_to_do() {
     let cuts = cutter.cut(node.enforcer.desired()).unwrap().unwrap();
     assert_eq!((cuts.judged, cuts.cut, cuts.restored), (0, 0, 0));
     assert_eq!(format!("{cutter:?}").split(' ').next(), Some("Cutter"));
+}
+
+#[test]
+fn in_the_background_no_commit_waits_for_a_look() {
+    let (mut node, memory) = shop_in_background();
+    assert_eq!(node.looked().unwrap().judged, 8);
+    let held = memory.hold();
+    assert_eq!(node.apply([policy("p", "db", &["web"])]).unwrap(), None, "the look is not over");
+    assert!(node.enforcer.cut_is_due().is_some());
+    assert_eq!(node.apply([policy("q", "web", &[])]).unwrap(), None, "another one does not begin");
+    drop(held);
+    assert_eq!(node.looked().unwrap().cut, 1);
+    assert_eq!(node.looked().unwrap().cut, 4, "what was committed meanwhile");
+    assert_eq!(node.wrong(), []);
+    assert_eq!(node.enforcer.cut_is_due(), None);
+}
+
+#[test]
+fn what_failed_in_the_background_is_judged_with_what_came_meanwhile() {
+    let (mut node, memory) = shop_in_background();
+    node.looked().unwrap();
+    memory.state().fails = true;
+    let held = memory.hold();
+    node.apply([policy("p", "db", &[])]).unwrap();
+    node.apply([policy("q", "web", &[])]).unwrap();
+    drop(held);
+    node.looked().unwrap_err();
+    memory.state().fails = false;
+    assert_eq!(node.looked().unwrap().cut, 8);
+    assert_eq!(node.wrong(), []);
 }

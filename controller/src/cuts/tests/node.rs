@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use palisade_model::Change;
 use palisade_nft::{BackendError, Connection, Conntrack, Errno, Fake, Name, Outcome, Selection, Transport, walk};
@@ -16,7 +17,10 @@ pub(super) const OTHERS: u32 = 0x40_0001;
 
 /// Connections in memory.
 #[derive(Clone, Default)]
-pub(super) struct Memory(Arc<Mutex<State>>);
+pub(super) struct Memory {
+    state: Arc<Mutex<State>>,
+    gate: Arc<Mutex<()>>,
+}
 
 #[derive(Default)]
 pub(super) struct State {
@@ -35,11 +39,16 @@ impl Memory {
             Connection { source, destination, transport, mark: OTHERS, key }
         });
         let connections = connections.collect();
-        Self(Arc::new(Mutex::new(State { connections, ..State::default() })))
+        Self { state: Arc::new(Mutex::new(State { connections, ..State::default() })), ..Self::default() }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
+    }
+
+    /// Till this is dropped packets are on their way.
+    pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap()
     }
 
     fn check(&self) -> Result<(), BackendError> {
@@ -73,6 +82,7 @@ impl Conntrack for Memory {
     }
 
     fn settle(&mut self) {
+        drop(self.hold());
         self.state().settled += 1;
     }
 }
@@ -85,9 +95,25 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(node: &str, memory: &Memory) -> Self {
-        let table = || Name::new(TABLE).unwrap();
-        let enforcer = Enforcer::new(node, table(), Fake::new(table())).with_connections_of(memory.clone());
+        Self { enforcer: enforcer(node).with_connections_of(memory.clone()), memory: memory.clone() }
+    }
+
+    pub(super) fn in_background(node: &str, memory: &Memory) -> Self {
+        let enforcer = enforcer(node).with_connections_in_background(memory.clone()).unwrap();
         Self { enforcer, memory: memory.clone() }
+    }
+
+    /// What the look comes to that is under way, or due next.
+    pub(super) fn looked(&mut self) -> Result<Cuts, CutError> {
+        let limit = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < limit {
+            self.enforcer.cutter().resting_until = Instant::now();
+            if let Some(cuts) = self.enforcer.cut()? {
+                return Ok(cuts);
+            }
+            sleep(Duration::from_millis(1));
+        }
+        panic!("no look is over");
     }
 
     pub(super) fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<Option<Cuts>, CutError> {
@@ -113,4 +139,9 @@ impl Node {
         let connections = self.memory.state().connections.clone();
         connections.into_iter().filter(|connection| connection.mark != expected(connection)).collect()
     }
+}
+
+fn enforcer(node: &str) -> Enforcer<Fake> {
+    let table = || Name::new(TABLE).unwrap();
+    Enforcer::new(node, table(), Fake::new(table()))
 }

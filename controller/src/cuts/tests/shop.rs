@@ -51,10 +51,19 @@ pub(super) fn policy(name: &str, of: &str, from: &[&str]) -> Change {
 
 /// Local pods 1 (web) and 2 (db); remote ones 11 and 12 (web) and 13 (mail); a connection from each to each local one.
 pub(super) fn shop() -> (Node, Memory) {
+    shop_with(Node::new)
+}
+
+/// The same, with a thread for looks.
+pub(super) fn shop_in_background() -> (Node, Memory) {
+    shop_with(Node::in_background)
+}
+
+fn shop_with(node: fn(&str, &Memory) -> Node) -> (Node, Memory) {
     let tcp = Transport::Ports { protocol: 6, destination: 80 };
     let pairs = [1, 2].into_iter().flat_map(|to| [1, 2, 11, 12, 13].map(|from| (ip(from), ip(to), tcp)));
     let memory = Memory::new(pairs.filter(|(from, to, _)| from != to));
-    let mut node = Node::new("here", &memory);
+    let mut node = node("here", &memory);
     let pods =
         [(1, "web", "here"), (2, "db", "here"), (11, "web", "there"), (12, "web", "there"), (13, "mail", "there")];
     node.apply(pods.map(|(number, app, node)| pod(number, app, node))).unwrap();
