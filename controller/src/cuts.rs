@@ -2,7 +2,7 @@
 //!
 //! Rules let established packets pass, so a commit alone changes nothing for connections that are there. After each
 //! commit those whose verdict may have changed are judged by the rules in force, as their first packet would be now, and
-//! the ones forbidden get [`CUT_MARK`], which the first rule of all drops, whoever sends next.
+//! the ones forbidden get [`CUT_MARK`](crate::render::CUT_MARK), which the first rule of all drops, whoever sends next.
 //!
 //! Invariants:
 //! - First the rules, then the cut. What begins after the commit is judged by its rules; what was let through by those
