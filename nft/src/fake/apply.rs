@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use libc::{EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP};
 
 use crate::collection::Misfit;
@@ -65,8 +67,17 @@ impl Ruleset {
     }
 
     fn add_elements(&mut self, set: &Name, elements: &Elements) -> Result<(), i32> {
-        elements.verdicts().try_for_each(|verdict| self.check_verdict(verdict))?;
-        self.set(set)?.elements.insert_each(elements).map_err(errno)
+        let Err(refused) = elements.verdicts().try_for_each(|verdict| self.check_verdict(verdict)) else {
+            return self.set(set)?.elements.insert_each(elements).map_err(errno);
+        };
+        // The kernel takes them one by one: one ahead that is there otherwise is what it refuses.
+        let is_ahead = Cell::new(true);
+        let ahead = elements.with_verdict(|verdict| {
+            is_ahead.set(is_ahead.get() && self.check_verdict(verdict).is_ok());
+            is_ahead.get()
+        });
+        self.set(set)?.elements.insert_each(&ahead).map_err(errno)?;
+        Err(refused)
     }
 
     fn add_rule(&mut self, chain: &Name, rule: &Statement) -> Result<(), i32> {

@@ -58,6 +58,12 @@ fn what_is_missing_is_refused() {
 }
 
 #[test]
+fn of_several_faults_the_first_is_told() {
+    refused(&add("egress-pods", verdicts([("10.1.1.0", jump("x")), ("10.1.1.1", Verdict::Drop)])), ENOENT);
+    refused(&add("egress-pods", verdicts([("10.1.1.1", Verdict::Drop), ("10.1.1.2", jump("x"))])), EEXIST);
+}
+
+#[test]
 fn what_is_referred_to_is_not_deleted() {
     refused(&Operation::DeleteChain { name: name("pod-shop-web") }, EBUSY);
     refused(&Operation::DeleteChain { name: name("segment") }, EBUSY);
