@@ -9,9 +9,9 @@ use std::net::IpAddr;
 
 use palisade::enforcer::Enforcer;
 use palisade::render::{CUT_MARK, TABLE, render};
+use palisade_model::Index;
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
-use palisade_model::{Change, Index};
 use palisade_nft::{Backend, Fake, Name, Outcome, Packet, PacketState, Ruleset, Transport, diff, walk};
 use proptest::prelude::*;
 
@@ -54,14 +54,8 @@ fn passes(ruleset: &Ruleset, flow: &Flow) -> bool {
 
 fn compile(cluster: &Cluster) -> Ruleset {
     let mut index = Index::new(NODE);
-    objects(cluster).for_each(|change| index.apply(change));
+    testing::objects(cluster).for_each(|change| index.apply(change));
     render(table(), &index.take_delta())
-}
-
-fn objects(cluster: &Cluster) -> impl Iterator<Item = Change> {
-    let namespaces = cluster.namespaces.values().cloned().map(Change::Namespace);
-    let pods = cluster.pods.values().cloned().map(Change::Pod);
-    namespaces.chain(pods).chain(cluster.policies.values().cloned().map(Change::Policy))
 }
 
 fn table() -> Name {

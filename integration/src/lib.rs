@@ -4,6 +4,7 @@
 //! - [`probe`] asks who reaches whom, with packets, all flows at once.
 //! - [`steady`] sends datagrams for as long as something else happens, and knows which arrived.
 //! - [`traffic`] never pauses, and counts what is lost and what comes through.
+//! - [`patience`] waits for what comes when it comes.
 //! - [`agent`] runs `palisade` in a node's namespace.
 //! - [`apiserver`] is a real Kubernetes API for agents that watch one.
 //! - [`cases`] plays the conformance cases with the three of them.
@@ -16,6 +17,7 @@ pub mod agent;
 pub mod apiserver;
 pub mod cases;
 pub mod netns;
+pub mod patience;
 pub mod probe;
 pub mod steady;
 pub mod traffic;

@@ -14,10 +14,33 @@ pub use output::Output;
 pub use strategies::{change, changes, many_rules, namespace, node, pod, policy};
 
 use crate::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic};
-use crate::{ContainerPort, Policy, PortMatch, Ports, Protocol, Rule};
+use crate::{Age, Change, ContainerPort, Labels, NamespacedName, Phase, Pod, Policy, PortMatch, Ports, Protocol, Rule};
 
 /// The node whose pods are local, in all generated clusters.
 pub const NODE: &str = "node-1";
+
+/// A pod at these addresses that has nothing else for policy to look at: no labels, no node, no ports.
+pub fn bare_pod(id: NamespacedName, ips: impl IntoIterator<Item = IpAddr>) -> Pod {
+    Pod {
+        id,
+        labels: Labels::default(),
+        node: None,
+        ips: ips.into_iter().collect(),
+        host_ips: Vec::new(),
+        host_network: false,
+        phase: Phase::Active,
+        terminating: false,
+        age: Age::default(),
+        ports: Vec::new(),
+    }
+}
+
+/// The changes that lead to `cluster`.
+pub fn objects(cluster: &Cluster) -> impl Iterator<Item = Change> {
+    let namespaces = cluster.namespaces.values().cloned().map(Change::Namespace);
+    let pods = cluster.pods.values().cloned().map(Change::Pod);
+    namespaces.chain(pods).chain(cluster.policies.values().cloned().map(Change::Policy))
+}
 
 /// Flows between all addresses of a cluster and some outside it, at the ports where verdicts may differ: the bounds of
 /// all ranges, their neighbours, and declared ports.

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use palisade_model::testing::{NODE, Output};
+use palisade_model::testing::{NODE, Output, bare_pod};
 use palisade_model::{
     Age, Change, ContainerPort, Delta, Index, Labels, Member, Namespace, NamespaceScope, NamespacedName, Peer, Peers,
     Phase, Pod, PodGroup, Policy, PortMatch, Ports, Protocol, Requirement, Rule, Selector, SetDelta,
@@ -16,16 +16,10 @@ fn id(name: &str) -> NamespacedName {
 
 fn pod(name: &str, app: &str, ip: &str) -> Pod {
     Pod {
-        id: id(name),
         labels: Labels::from_iter([("app", app)]),
         node: Some("elsewhere".into()),
-        ips: vec![ip.parse().unwrap()],
-        host_ips: vec![],
-        host_network: false,
-        phase: Phase::Active,
-        terminating: false,
         age: Age { created: 1, revision: 1 },
-        ports: vec![],
+        ..bare_pod(id(name), [ip.parse().unwrap()])
     }
 }
 

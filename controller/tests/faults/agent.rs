@@ -10,8 +10,8 @@ use palisade::agent;
 use palisade::enforcer::Enforcer;
 use palisade::input::Input;
 use palisade::serve::{SourceStatus, State};
-use palisade_model::testing::NODE;
-use palisade_model::{Age, Change, Labels, NamespacedName, Phase, Pod, Policy, Selector};
+use palisade_model::testing::{NODE, bare_pod};
+use palisade_model::{Age, Change, Labels, NamespacedName, Pod, Policy, Selector};
 use palisade_nft::{Backend, BackendError, CommitError, Committed, Fake, Name, Ruleset, Transaction};
 
 use crate::backend::{Fault, Faulty};
@@ -92,16 +92,10 @@ fn id(name: &str) -> NamespacedName {
 
 fn pod(name: &str, address: &str) -> Change {
     Change::Pod(Pod {
-        id: id(name),
         labels: Labels::from_iter([("app", name)]),
         node: Some(NODE.into()),
-        ips: vec![address.parse().unwrap()],
-        host_ips: vec![],
-        host_network: false,
-        phase: Phase::Active,
-        terminating: false,
         age: Age { created: 1, revision: 1 },
-        ports: vec![],
+        ..bare_pod(id(name), [address.parse().unwrap()])
     })
 }
 

@@ -128,14 +128,14 @@ impl Node {
         let Faulty { fake, met, lie, .. } =
             std::mem::replace(self.enforcer.backend(), Faulty::new(Fake::new(table()), None));
         self.enforcer = Enforcer::new(NODE, table(), Faulty { met, ..Faulty::new(fake, lie) });
-        objects(&self.cluster).for_each(|change| self.enforcer.apply(change));
+        testing::objects(&self.cluster).for_each(|change| self.enforcer.apply(change));
     }
 
     /// The faults end: one commit after the last failed one, the table is as it shall be.
     fn recover(&mut self) -> Result<(), String> {
         self.commit()?;
         let mut fresh = Index::new(NODE);
-        objects(&self.cluster).for_each(|change| fresh.apply(change));
+        testing::objects(&self.cluster).for_each(|change| fresh.apply(change));
         let fresh = render(table(), &fresh.take_delta());
         if self.held() == Some(fresh) { Ok(()) } else { Err("it is not what a fresh start gives".to_owned()) }
     }
@@ -170,12 +170,6 @@ fn tamper(hand: Hand, held: &mut Option<Ruleset>) {
         }
         Hand::AddsForeignObjects => drop(ruleset.foreign.insert("flowtable f".to_owned())),
     }
-}
-
-fn objects(cluster: &Cluster) -> impl Iterator<Item = Change> {
-    let namespaces = cluster.namespaces.values().cloned().map(Change::Namespace);
-    let pods = cluster.pods.values().cloned().map(Change::Pod);
-    namespaces.chain(pods).chain(cluster.policies.values().cloned().map(Change::Policy))
 }
 
 fn table() -> Name {

@@ -18,14 +18,13 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-use palisade_model::testing::workload::Shape;
+use palisade_model::testing::workload::{Shape, Size};
 use report::Measured;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Clusters of one shape, to see how cost grows.
-const SIZES: [u32; 6] = [1_000, 3_000, 10_000, 30_000, 75_000, 150_000];
-const FULL: u32 = 150_000;
+const SIZES: [u32; 6] = [1_000, 3_000, 10_000, 30_000, 75_000, Size::FULL.pods];
 
 fn main() -> ExitCode {
     match run() {
@@ -57,7 +56,7 @@ fn all() -> Outcome<Vec<Measured>> {
     let sizes = SIZES.iter().map(|pods| in_own_process(Shape::ManyNamespaces, *pods)).collect::<Outcome<Vec<_>>>()?;
     report::events(&sizes);
     let others = Shape::ALL.into_iter().filter(|shape| *shape != Shape::ManyNamespaces);
-    let others = others.map(|shape| in_own_process(shape, FULL)).collect::<Outcome<Vec<_>>>()?;
+    let others = others.map(|shape| in_own_process(shape, Size::FULL.pods)).collect::<Outcome<Vec<_>>>()?;
     report::events(&others);
     let every: Vec<_> = sizes.iter().chain(&others).collect();
     report::starts(&every);

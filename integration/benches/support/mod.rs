@@ -4,9 +4,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use palisade_model::testing::bare_pod;
 use palisade_model::{
-    Age, Change, IpBlock, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch,
-    PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    Change, IpBlock, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch, PortRange,
+    Ports, Protocol, Requirement, Rule, Selector,
 };
 
 /// The node of all pods.
@@ -21,16 +22,9 @@ pub(crate) const PORT: u16 = 1_999;
 /// A pod of the benchmark's namespace, labelled `app=NAME`.
 pub(crate) fn pod(name: &str, ip: IpAddr) -> Change {
     Change::Pod(Pod {
-        id: NamespacedName::new("bench", name),
         labels: Labels::from_iter([("app", name)]),
         node: Some(NODE.into()),
-        ips: vec![ip],
-        host_ips: Vec::new(),
-        host_network: false,
-        phase: Phase::Active,
-        terminating: false,
-        age: Age::default(),
-        ports: Vec::new(),
+        ..bare_pod(NamespacedName::new("bench", name), [ip])
     })
 }
 

@@ -7,9 +7,10 @@ use std::time::Instant;
 use palisade::enforcer::Enforcer;
 use palisade::render::{CUT_MARK, TABLE};
 use palisade_integration::netns::{Host, Network, Node, Place};
+use palisade_model::testing::bare_pod;
 use palisade_model::{
-    Age, Change, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy,
-    PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    Change, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch,
+    PortRange, Ports, Protocol, Requirement, Rule, Selector,
 };
 use palisade_nft::{Connection, Conntrack, Kernel, KernelConntrack, Name, Ownership, Selection};
 
@@ -125,16 +126,9 @@ pub(super) fn pod(name: &str, node: &str, number: u8) -> Change {
 /// A pod with another label than its name.
 pub(super) fn labelled_pod(name: &str, app: &str, node: &str, number: u8) -> Change {
     Change::Pod(Pod {
-        id: NamespacedName::new(NAMESPACE, name),
         labels: Labels::from_iter([("app", app)]),
         node: Some(node.into()),
-        ips: addresses(number).into(),
-        host_ips: Vec::new(),
-        host_network: false,
-        phase: Phase::Active,
-        terminating: false,
-        age: Age::default(),
-        ports: Vec::new(),
+        ..bare_pod(NamespacedName::new(NAMESPACE, name), addresses(number))
     })
 }
 

@@ -4,18 +4,16 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use palisade_integration::agent::binary;
 use palisade_integration::netns::Daemon;
+use palisade_integration::patience;
 
 use crate::node::Node;
 
-/// Far longer than anything takes: only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// An agent on a [`Node`]; killed when dropped.
@@ -85,13 +83,6 @@ impl Agent {
 
 /// Waits until `found` finds something.
 #[track_caller]
-pub(crate) fn eventually<T>(mut found: impl FnMut() -> Option<T>, otherwise: impl Fn() -> String) -> T {
-    let start = Instant::now();
-    while start.elapsed() < LIMIT {
-        if let Some(found) = found() {
-            return found;
-        }
-        sleep(PAUSE);
-    }
-    panic!("{}", otherwise());
+pub(crate) fn eventually<T>(found: impl FnMut() -> Option<T>, otherwise: impl FnOnce() -> String) -> T {
+    patience::eventually(PAUSE, found, otherwise)
 }

@@ -5,20 +5,17 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use palisade_integration::agent::{Agent, binary};
 use palisade_integration::netns::{Host, Namespace, Network, Node, Place};
+use palisade_integration::patience::{self, LIMIT};
 use palisade_integration::traffic::{Tally, Traffic};
 use palisade_nft::{Kernel, Name, Ownership};
 use tempfile::TempDir;
 
 /// The number of rounds in a soak.
 const SOAK_VARIABLE: &str = "PALISADE_SOAK";
-/// Far longer than anything takes: only a failing test waits for it.
-pub(crate) const LIMIT: Duration = Duration::from_secs(90);
-
 const PAUSE: Duration = Duration::from_millis(1);
 /// Where an agent serves its metrics that is told to: in its node's namespace.
 pub(crate) const METRICS: &str = "127.0.0.1:9468";
@@ -212,15 +209,8 @@ impl Scene {
 
 /// Waits until `found` finds something.
 #[track_caller]
-pub(crate) fn eventually<T>(mut found: impl FnMut() -> Option<T>, otherwise: impl FnOnce() -> String) -> T {
-    let start = Instant::now();
-    while start.elapsed() < LIMIT {
-        if let Some(found) = found() {
-            return found;
-        }
-        sleep(PAUSE);
-    }
-    panic!("{}", otherwise());
+pub(crate) fn eventually<T>(found: impl FnMut() -> Option<T>, otherwise: impl FnOnce() -> String) -> T {
+    patience::eventually(PAUSE, found, otherwise)
 }
 
 /// How often a test does what it does over and over: `usually`, or as often as a soak wants.

@@ -15,7 +15,7 @@ use crate::{BackendError, Errno, Name};
 /// ([`Kernel::monitor`](super::Kernel::monitor)).
 ///
 /// It does not block: poll its descriptor, then take events till there are none. That something listens makes large
-/// commits cost up to twice as much, everybody's, in all network namespaces.
+/// commits cost several times as much, everybody's, in all network namespaces.
 pub struct Monitor {
     channel: Channel,
     table: Name,

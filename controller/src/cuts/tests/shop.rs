@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use palisade_model::testing::bare_pod;
 use palisade_model::{
-    Age, Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement,
-    Rule, Selector,
+    Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, Ports, Requirement, Rule,
+    Selector,
 };
 use palisade_nft::Transport;
 
@@ -16,21 +17,18 @@ pub(super) fn ip(number: u8) -> IpAddr {
 
 pub(super) fn pod(number: u8, app: &str, node: &str) -> Change {
     Change::Pod(Pod {
-        id: NamespacedName::new("shop", format!("pod-{number}")),
         labels: Labels::from_iter([("app", app)]),
         node: Some(node.into()),
-        ips: vec![ip(number)],
-        host_ips: Vec::new(),
-        host_network: false,
-        phase: Phase::Active,
-        terminating: false,
-        age: Age::default(),
-        ports: Vec::new(),
+        ..bare_pod(id(number), [ip(number)])
     })
 }
 
 pub(super) fn gone(number: u8) -> Change {
-    Change::PodGone(NamespacedName::new("shop", format!("pod-{number}")))
+    Change::PodGone(id(number))
+}
+
+fn id(number: u8) -> NamespacedName {
+    NamespacedName::new("shop", format!("pod-{number}"))
 }
 
 fn app(app: &str) -> Selector {

@@ -3,10 +3,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Kind, Shape, Size};
-use crate::testing::NODE;
+use crate::testing::{NODE, bare_pod};
 use crate::{
-    Age, Change, ContainerPort, IpBlock, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod,
-    PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    Age, Change, ContainerPort, IpBlock, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup,
+    Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
 };
 
 const NODES: u32 = 5_000;
@@ -87,16 +87,11 @@ impl Objects {
         ];
         let node = if number < self.size.local_pods { NODE.to_owned() } else { format!("node-of-{}", number % NODES) };
         Change::Pod(Pod {
-            id: self.pod_id(number),
             labels: Labels::from_iter(labels),
             node: Some(node.into()),
-            ips: vec![IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number))],
-            host_ips: vec![],
-            host_network: false,
-            phase: Phase::Active,
-            terminating: false,
             age: Age { created: number.into(), revision: number.into() },
             ports: vec![ContainerPort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
+            ..bare_pod(self.pod_id(number), [IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + number))])
         })
     }
 
