@@ -4,7 +4,7 @@
 //! - Nothing is committed before the source has synced once.
 //! - What arrives while a commit runs is taken together into the next one.
 //! - A failed commit is tried again with backoff until it holds; stopping leaves the table as it is.
-//! - Connections are cut after each commit, when that is due: where commits come one after the other, some of them later.
+//! - Only what was committed is settled: established connections pass unjudged when nothing was forbidden for a moment.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use palisade_nft::Backend;
 
-use crate::cuts::Cuts;
-use crate::enforcer::{Commit, Enforcer};
+use crate::enforcer::{Commit, Enforcer, Settled};
+use crate::epochs::Sweep;
 use crate::input::Input;
 use crate::serve::{Figures, State};
 
@@ -70,8 +70,8 @@ impl<B: Backend> Agent<'_, B> {
 
     /// For how long there is nothing to do.
     fn wait(&self) -> Duration {
-        let cut = self.enforcer.cut_is_due().map(|due| due.saturating_duration_since(Instant::now()));
-        cut.into_iter().fold(self.schedule.wait(), Duration::min)
+        let settle = self.enforcer.settle_is_due().map(|due| due.saturating_duration_since(Instant::now()));
+        settle.into_iter().fold(self.schedule.wait(), Duration::min)
     }
 
     fn act(&mut self) {
@@ -89,7 +89,7 @@ impl<B: Backend> Agent<'_, B> {
         let committed = self.commit();
         self.schedule.note(committed);
         if committed {
-            self.cut();
+            self.settle();
         }
     }
 
@@ -111,13 +111,13 @@ impl<B: Backend> Agent<'_, B> {
         result.is_ok()
     }
 
-    fn cut(&mut self) {
-        let result = self.enforcer.cut();
+    fn settle(&mut self) {
+        let result = self.enforcer.settle();
         match &result {
-            Ok(cuts) => cuts.iter().for_each(log_cuts),
-            Err(error) => tracing::error!(%error, "forbidden connections may go on, will try again"),
+            Ok(settled) => settled.iter().for_each(log_settled),
+            Err(error) => tracing::warn!(%error, "established connections go on being judged, will try again"),
         }
-        self.state.cut(&result);
+        self.state.settled(&result, self.enforcer.is_settled());
     }
 }
 
@@ -131,13 +131,13 @@ pub fn log(commit: &Commit) {
     }
 }
 
-/// Logs what a commit meant for connections.
-pub fn log_cuts(cuts: &Cuts) {
-    let Cuts { judged, cut, restored, elapsed } = cuts;
-    if *cut == 0 && *restored == 0 {
-        tracing::debug!(judged, ?elapsed, "connections stay as they are");
-    } else {
-        tracing::info!(judged, cut, restored, ?elapsed, "connections cut or restored");
+/// Logs what was done for established connections, for whoever looks for it.
+pub fn log_settled(settled: &Settled) {
+    if let Some(Commit { generation, elapsed, .. }) = &settled.commit {
+        tracing::debug!(generation, ?elapsed, "established connections pass once they were judged");
+    }
+    if let Some(Sweep { cleared, elapsed }) = settled.swept {
+        tracing::debug!(cleared, ?elapsed, "cleared the marks of connections");
     }
 }
 

@@ -5,19 +5,19 @@
 //! - A transaction is computed from the desired ruleset alone only while the last commit was acknowledged; at start,
 //!   after any error and at every check it is computed from what the backend really holds.
 //! - Nothing is written before [`Enforcer::commit`], and nothing where there is no difference.
-//! - First the rules, then the cut: connections are judged by rules that are in force.
+//! - A transaction that may forbid something ends the epoch ([`Epochs`]), and so does every repair.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use palisade_model::{Change, Index};
 use palisade_nft::{
-    Backend, BackendError, CommitError, Conntrack, Diff, Name, NoConntrack, Ruleset, Transaction, diff,
+    Backend, BackendError, CommitError, Conntrack, Diff, Edit, Name, NoConntrack, Ruleset, SetEdit, Transaction, diff,
 };
 use thiserror::Error;
 
-use crate::cuts::{CutError, Cuts, Cutter};
-use crate::render::{Renderer, skeleton};
+use crate::epochs::{Epochs, Sweep};
+use crate::render::{Epoch, Renderer, skeleton};
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
 #[derive(Debug)]
@@ -27,7 +27,9 @@ pub struct Enforcer<B> {
     desired: Ruleset,
     backend: B,
     in_step: bool,
-    cutter: Cutter,
+    epochs: Epochs,
+    /// Whether the table that was there at start was looked at.
+    met: bool,
 }
 
 /// A transaction that was committed.
@@ -43,6 +45,26 @@ pub struct Commit {
     pub elapsed: Duration,
 }
 
+/// What was done for established connections.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The transaction that began an epoch.
+    pub commit: Option<Commit>,
+    /// The marks that were cleared.
+    pub swept: Option<Sweep>,
+}
+
+/// Why no epoch could begin. All packets are judged until one can.
+#[derive(Debug, Error)]
+pub enum SettleError {
+    /// Marks could not be cleared.
+    #[error("cannot clear the marks of connections: {0}")]
+    Sweep(#[from] BackendError),
+    /// The rules for the epoch were not committed.
+    #[error("cannot commit: {0}")]
+    Commit(#[from] CommitError),
+}
+
 /// Why the desired ruleset could not be put in force. What was in force before still is, unless
 /// [`CommitError::state_unknown`].
 #[derive(Debug, Error)]
@@ -56,7 +78,7 @@ pub enum EnforceError {
 }
 
 impl<B: Backend> Enforcer<B> {
-    /// Enforces the policies of `node`'s pods in `table`, for new connections.
+    /// Enforces the policies of `node`'s pods in `table`.
     pub fn new(node: &str, table: Name, backend: B) -> Self {
         Self {
             index: Index::new(node),
@@ -64,22 +86,23 @@ impl<B: Backend> Enforcer<B> {
             desired: skeleton(table),
             backend,
             in_step: false,
-            cutter: Cutter::new(NoConntrack),
+            epochs: Epochs::new(NoConntrack),
+            met: false,
         }
     }
 
-    /// Enforces them for the connections of `conntrack`, too.
+    /// Clears the marks of the connections of `conntrack`.
     #[must_use]
     pub fn with_connections_of(self, conntrack: impl Conntrack + Send + 'static) -> Self {
-        Self { cutter: Cutter::new(conntrack), ..self }
+        Self { epochs: Epochs::new(conntrack), ..self }
     }
 
-    /// The same, on a thread of its own: [`Enforcer::cut`] begins and ends looks at the connections, and waits for none.
+    /// The same, on a thread of its own: [`Enforcer::settle`] waits for nothing.
     ///
     /// # Errors
     /// Where there can be no further thread.
     pub fn with_connections_in_background(self, conntrack: impl Conntrack + Send + 'static) -> io::Result<Self> {
-        Ok(Self { cutter: Cutter::in_background(conntrack)?, ..self })
+        Ok(Self { epochs: Epochs::in_background(conntrack)?, ..self })
     }
 
     /// Takes note of a change. It takes effect with the next commit.
@@ -120,26 +143,39 @@ impl<B: Backend> Enforcer<B> {
             self.in_step = true;
             return Ok(None);
         }
-        self.in_step = false;
-        let result = self.commit_steps(&diff);
-        self.cutter.note(&diff, &self.desired);
-        let generation = result?;
-        self.in_step = true;
+        let generation = self.commit_steps(&diff)?;
         Ok(Some(Commit { diff, generation, from_backend, elapsed: start.elapsed() }))
     }
 
-    /// Cuts and restores the connections that the commits since the last time forbid and allow. `None`: there was nothing
-    /// to look at, or it is not due or not over yet, or what is in force is not known.
+    /// Lets established connections pass again without being judged, when nothing has been forbidden for a moment.
+    /// `None`: there was nothing to do, or it is not due or not done yet.
     ///
     /// # Errors
-    /// [`CutError`]: the next call judges all of it again.
-    pub fn cut(&mut self) -> Result<Option<Cuts>, CutError> {
-        if self.in_step { self.cutter.cut(&self.desired) } else { Ok(None) }
+    /// [`SettleError`]: it is tried again later. What is in force is right without it.
+    pub fn settle(&mut self) -> Result<Option<Settled>, SettleError> {
+        if !self.in_step {
+            return Ok(None);
+        }
+        let start = Instant::now();
+        let Some(settled) = self.epochs.settle()? else { return Ok(None) };
+        let Some(epoch) = settled.begins else { return Ok(Some(Settled { commit: None, swept: settled.swept })) };
+        let diff = self.edit(Epoch::edit(Some(epoch)));
+        let generation = self.commit_steps(&diff).inspect_err(|_| {
+            self.epochs.end();
+            self.edit(Epoch::edit(None));
+        })?;
+        let commit = Commit { diff, generation, from_backend: false, elapsed: start.elapsed() };
+        Ok(Some(Settled { commit: Some(commit), swept: settled.swept }))
     }
 
-    /// When [`Enforcer::cut`] has something to look at; `None` where it has not before the next commit.
-    pub fn cut_is_due(&self) -> Option<Instant> {
-        self.cutter.due().filter(|_| self.in_step)
+    /// When [`Enforcer::settle`] has something to do; `None` where it has not before the next commit.
+    pub fn settle_is_due(&self) -> Option<Instant> {
+        self.epochs.due().filter(|_| self.in_step)
+    }
+
+    /// Whether established connections pass without being judged again.
+    pub fn is_settled(&self) -> bool {
+        self.epochs.current().is_some()
     }
 
     /// What [`Enforcer::commit`] would do now, without doing it.
@@ -167,12 +203,13 @@ impl<B: Backend> Enforcer<B> {
     }
 
     #[cfg(test)]
-    pub(crate) fn cutter(&mut self) -> &mut Cutter {
-        &mut self.cutter
+    pub(crate) fn epochs(&mut self) -> &mut Epochs {
+        &mut self.epochs
     }
 
     /// The generation of the ruleset after the last step.
     fn commit_steps(&mut self, diff: &Diff) -> Result<Option<u32>, CommitError> {
+        self.in_step = false;
         let mut generation = None;
         for (position, step) in diff.steps().iter().enumerate() {
             if position > 0 && step.is_retirement() {
@@ -180,16 +217,52 @@ impl<B: Backend> Enforcer<B> {
             }
             generation = self.backend.commit(&self.desired.table, &Transaction::from(&**step))?.generation;
         }
+        self.in_step = true;
         Ok(generation)
     }
 
     fn difference(&mut self) -> Result<Diff, EnforceError> {
-        let edit = self.renderer.edit(&self.index.take_delta());
-        let diff_to_last = self.desired.apply(edit).expect("a rendered edit fits the ruleset rendered before");
+        let mut edit = self.renderer.edit(&self.index.take_delta());
+        if may_forbid(&edit) {
+            self.end_epoch(&mut edit);
+        }
+        let diff_to_last = self.edit(edit);
         if self.in_step {
             return Ok(diff_to_last);
         }
-        self.cutter.note(&diff_to_last, &self.desired);
-        Ok(diff(self.backend.read()?.as_ref(), &self.desired))
+        let held = self.backend.read()?;
+        if !std::mem::replace(&mut self.met, true)
+            && let Some(epoch) = held.as_ref().and_then(Epoch::in_force)
+        {
+            self.epochs.adopt(epoch);
+            self.edit(Epoch::edit(Some(epoch)));
+        }
+        let difference = diff(held.as_ref(), &self.desired);
+        if difference.is_empty() || !self.is_settled() {
+            return Ok(difference);
+        }
+        let mut edit = Edit::default();
+        self.end_epoch(&mut edit);
+        self.edit(edit);
+        Ok(diff(held.as_ref(), &self.desired))
     }
+
+    /// It ends where `edit` is in force.
+    fn end_epoch(&mut self, edit: &mut Edit) {
+        if self.is_settled() {
+            edit.chains.extend(Epoch::edit(None).chains);
+        }
+        self.epochs.end();
+    }
+
+    fn edit(&mut self, edit: Edit) -> Diff {
+        self.desired.apply(edit).expect("a rendered edit fits the ruleset rendered before")
+    }
+}
+
+/// Whether what is allowed now may be forbidden then. Sets only ever allow, maps do what they like.
+fn may_forbid(edit: &Edit) -> bool {
+    let only_allows =
+        |edit: &SetEdit| matches!(edit, SetEdit::Elements { add, remove } if remove.is_empty() && !add.kind().is_map());
+    !edit.chains.is_empty() || !edit.sets.values().all(only_allows)
 }

@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use palisade::enforcer::Enforcer;
-use palisade::render::{CUT_MARK, TABLE, render};
+use palisade::render::{Epoch, TABLE, render};
 use palisade_model::Index;
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
@@ -81,35 +81,38 @@ mod exemptions {
         walk(&deny_all(), &Packet { source, destination, transport, state, mark: 0 }).unwrap().verdict
     }
 
-    /// Packets of both directions, and ICMP errors about the connection, which have its mark.
+    /// What was judged in this epoch, and no other. Who is expected by a judged connection has its mark.
     #[test]
-    fn of_what_is_cut_nothing_passes() {
-        let packet = |state, transport, mark| {
-            let [source, destination] = ["10.0.0.1", "10.0.0.9"].map(|address| address.parse::<IpAddr>().unwrap());
-            let [there, back] = [(source, destination), (destination, source)].map(|(source, destination)| {
-                walk(&deny_all(), &Packet { source, destination, transport, state, mark }).unwrap().verdict
-            });
-            [there, back]
+    fn judged_connections_pass() {
+        let mut ruleset = deny_all();
+        let epoch = Epoch::LAST;
+        ruleset.apply(Epoch::edit(Some(epoch))).unwrap();
+        let [source, destination] = ["10.0.0.1", "10.0.0.9"].map(|address| address.parse::<IpAddr>().unwrap());
+        let outcome = |state, mark| {
+            let packet = Packet { source, destination, transport: TCP, state, mark };
+            walk(&ruleset, &packet).unwrap().verdict
         };
-        let icmp = Transport::Other(1);
-        for (state, transport) in [(PacketState::Established, TCP), (PacketState::Related, icmp)] {
-            assert_eq!(packet(state, transport, CUT_MARK | 1), [Outcome::Drop; 2], "{state:?}");
-            assert_eq!(packet(state, transport, !CUT_MARK), [Outcome::Accept; 2], "{state:?}");
+        let mark = epoch.mark().value;
+        for (state, mark, expected) in [
+            (PacketState::Established, mark, Outcome::Accept),
+            (PacketState::Established, mark | 0xff_ffff, Outcome::Accept),
+            (PacketState::Established, epoch.next().mark().value, Outcome::Drop),
+            (PacketState::Established, 0xff_ffff, Outcome::Drop),
+            (PacketState::New, mark, Outcome::Accept),
+            (PacketState::Related, mark, Outcome::Drop),
+            (PacketState::Invalid, mark, Outcome::Drop),
+        ] {
+            assert_eq!(outcome(state, mark), expected, "{state:?} {mark:#x}");
         }
     }
 
     const TCP: Transport = Transport::Ports { protocol: 6, destination: 80 };
 
     #[test]
-    fn known_connections_pass_and_new_ones_do_not() {
-        for (state, expected) in [
-            (PacketState::Established, Outcome::Accept),
-            (PacketState::New, Outcome::Drop),
-            (PacketState::Invalid, Outcome::Drop),
-            (PacketState::Untracked, Outcome::Drop),
-        ] {
-            assert_eq!(outcome("10.0.0.1", "10.0.0.9", TCP, state), expected, "{state:?} egress");
-            assert_eq!(outcome("10.0.0.9", "10.0.0.1", TCP, state), expected, "{state:?} ingress");
+    fn of_no_other_connection_anything_passes() {
+        for state in [PacketState::Established, PacketState::New, PacketState::Invalid, PacketState::Untracked] {
+            assert_eq!(outcome("10.0.0.1", "10.0.0.9", TCP, state), Outcome::Drop, "{state:?} egress");
+            assert_eq!(outcome("10.0.0.9", "10.0.0.1", TCP, state), Outcome::Drop, "{state:?} ingress");
         }
     }
 
@@ -369,6 +372,8 @@ mod mutations {
         match field {
             AddressField::Saddr => AddressField::Daddr,
             AddressField::Daddr => AddressField::Saddr,
+            AddressField::OriginalSaddr => AddressField::ReplySaddr,
+            AddressField::ReplySaddr => AddressField::OriginalSaddr,
         }
     }
 }

@@ -6,14 +6,15 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::{Action, AddressField, Chain, CtState, Match, Name, Rule, Ruleset, Statement, Verdict, depth};
+use crate::{Action, AddressField, Chain, CtState, Mark, Match, Name, Rule, Ruleset, Statement, Verdict, depth};
 
-/// A packet at the forward hook, as far as our rules look at it.
+/// A packet at the forward hook, as far as our rules look at it: one that goes the way of its connection's first packet,
+/// so that the connection's ends are the packet's. Of packets that go the other way rules see the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Packet {
     /// The source address.
     pub source: IpAddr,
-    /// The destination address, of the source's family.
+    /// The destination address, of the source's family, after DNAT.
     pub destination: IpAddr,
     /// What is above IP.
     pub transport: Transport,
@@ -57,6 +58,8 @@ pub struct Walk {
     pub verdict: Outcome,
     /// The rules that gave a verdict, in order.
     pub trace: Vec<Step>,
+    /// The mark of its connection afterwards.
+    pub mark: u32,
     /// How many sets and maps were looked up.
     pub lookups: usize,
 }
@@ -115,7 +118,7 @@ pub fn walk(ruleset: &Ruleset, packet: &Packet) -> Result<Walk, WalkError> {
     let mut base_chains: Vec<_> =
         ruleset.chains.iter().filter_map(|(name, chain)| Some((chain.base?.priority, name, chain))).collect();
     base_chains.sort_by_key(|(priority, name, _)| (*priority, *name));
-    let mut walker = Walker { ruleset, packet, trace: vec![], lookups: 0 };
+    let mut walker = Walker { ruleset, packet, mark: packet.mark, trace: vec![], lookups: 0 };
     let mut verdict = Outcome::Accept;
     for (_, name, chain) in base_chains {
         if walker.chain(name, chain, 0)? == Flow::Drop {
@@ -123,13 +126,14 @@ pub fn walk(ruleset: &Ruleset, packet: &Packet) -> Result<Walk, WalkError> {
             break;
         }
     }
-    let Walker { trace, lookups, .. } = walker;
-    Ok(Walk { verdict, trace, lookups })
+    let Walker { trace, mark, lookups, .. } = walker;
+    Ok(Walk { verdict, trace, mark, lookups })
 }
 
 struct Walker<'a> {
     ruleset: &'a Ruleset,
     packet: &'a Packet,
+    mark: u32,
     trace: Vec<Step>,
     lookups: usize,
 }
@@ -179,23 +183,56 @@ impl<'a> Walker<'a> {
         match &statement.action {
             Action::Verdict(verdict) => Ok(Some(verdict)),
             Action::Vmap(key, map) => self.lookup_verdict(*key, map),
+            Action::SetCtMark(Mark { mask, value }) => {
+                if self.packet.is_tracked() {
+                    self.mark = self.mark & !mask | value;
+                }
+                Ok(None)
+            }
         }
     }
 
     fn matches(&mut self, condition: &Match) -> Result<bool, WalkError> {
-        let Packet { source, destination, transport, state, mark } = *self.packet;
+        let Packet { source, transport, state, .. } = *self.packet;
         Ok(match condition {
-            Match::CtState(CtState::Established) => state == PacketState::Established,
-            Match::CtState(CtState::Related) => state == PacketState::Related,
-            Match::CtMark(bits) => mark & bits != 0,
+            Match::CtState(states) => states.iter().any(|one| state.is(*one)),
+            Match::CtStateIsNot(other) => !state.is(*other),
+            Match::CtMark(Mark { mask, value }) => self.packet.is_tracked() && self.mark & mask == *value,
             Match::L4Proto(number) => transport.protocol() == *number,
             Match::Icmpv6Types { first, last } => {
                 matches!(transport, Transport::Icmpv6(kind) if source.is_ipv6() && (*first..=*last).contains(&kind))
             }
-            Match::Address(AddressField::Saddr, address) => source == *address,
-            Match::Address(AddressField::Daddr, address) => destination == *address,
+            Match::Address(field, address) => self.packet.address(*field) == Some(*address),
             Match::In(key, set) => self.lookup_membership(*key, set)?,
         })
+    }
+}
+
+impl Packet {
+    /// Whether it belongs to a connection.
+    fn is_tracked(&self) -> bool {
+        !matches!(self.state, PacketState::Invalid | PacketState::Untracked)
+    }
+
+    fn address(&self, field: AddressField) -> Option<IpAddr> {
+        match field {
+            AddressField::Saddr => Some(self.source),
+            AddressField::Daddr => Some(self.destination),
+            AddressField::OriginalSaddr => self.is_tracked().then_some(self.source),
+            AddressField::ReplySaddr => self.is_tracked().then_some(self.destination),
+        }
+    }
+}
+
+impl PacketState {
+    fn is(self, state: CtState) -> bool {
+        let same = match state {
+            CtState::Invalid => Self::Invalid,
+            CtState::Established => Self::Established,
+            CtState::Related => Self::Related,
+            CtState::Untracked => Self::Untracked,
+        };
+        self == same
     }
 }
 

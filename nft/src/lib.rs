@@ -26,7 +26,7 @@ mod text;
 mod transaction;
 
 pub use backend::{Backend, BackendError, CommitError, Committed, Errno, Owner};
-pub use conntrack::{Connection, Conntrack, NoConntrack, Selection};
+pub use conntrack::{Connection, Conntrack, NoConntrack};
 pub use diff::{ChainChange, Diff, SetChange, Summary, TableChange, diff};
 pub use edit::EditError;
 pub use elements::{Elements, ElementsKind, Endpoint, Range};
@@ -35,8 +35,8 @@ pub use interpreter::{Outcome, Packet, PacketState, Step, Transport, Walk, WalkE
 pub use name::{Comment, Name, NameError};
 pub use netlink::{Counter, Event, Kernel, KernelConntrack, Monitor, OpenError, Ownership};
 pub use ruleset::{
-    Action, AddressField, BaseChain, Chain, CtState, Edit, Family, Key, Match, Rule, Ruleset, Set, SetEdit, Statement,
-    Verdict,
+    Action, AddressField, BaseChain, Chain, CtState, Edit, Family, Key, Mark, Match, Rule, Ruleset, Set, SetEdit,
+    Statement, Verdict,
 };
 pub use transaction::{Operation, Transaction};
 

@@ -17,7 +17,7 @@ impl Statement {
     pub(crate) fn target(&self) -> Option<&Name> {
         match &self.action {
             Action::Verdict(verdict) => verdict.target(),
-            Action::Vmap(..) => None,
+            Action::Vmap(..) | Action::SetCtMark(_) => None,
         }
     }
 
@@ -26,6 +26,7 @@ impl Statement {
         let matched = self.matches.iter().filter_map(|m| match m {
             Match::In(key, set) => Some((*key, set)),
             Match::CtState(_)
+            | Match::CtStateIsNot(_)
             | Match::CtMark(_)
             | Match::L4Proto(_)
             | Match::Icmpv6Types { .. }
@@ -38,7 +39,7 @@ impl Statement {
     pub(crate) fn vmap(&self) -> Option<(Key, &Name)> {
         match &self.action {
             Action::Vmap(key, map) => Some((*key, map)),
-            Action::Verdict(_) => None,
+            Action::Verdict(_) | Action::SetCtMark(_) => None,
         }
     }
 }
@@ -61,8 +62,8 @@ impl Key {
             Self::Address(Family::Ipv4, _) => matches!(kind, Kind::Ipv4 | Kind::Ipv4Ranges | Kind::Ipv4Verdicts),
             Self::Address(Family::Ipv6, _) => matches!(kind, Kind::Ipv6 | Kind::Ipv6Ranges | Kind::Ipv6Verdicts),
             Self::Port(_) => matches!(kind, Kind::PortVerdicts | Kind::PortRangeVerdicts),
-            Self::Endpoint(Family::Ipv4) => kind == Kind::Ipv4Endpoints,
-            Self::Endpoint(Family::Ipv6) => kind == Kind::Ipv6Endpoints,
+            Self::Endpoint(Family::Ipv4, _) => kind == Kind::Ipv4Endpoints,
+            Self::Endpoint(Family::Ipv6, _) => kind == Kind::Ipv6Endpoints,
         }
     }
 }

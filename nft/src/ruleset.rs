@@ -74,10 +74,12 @@ pub struct Statement {
 /// What a rule asks of a packet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Match {
-    /// `ct state established`.
-    CtState(CtState),
-    /// `ct mark & 0x01000000 != 0`: the mark of the packet's connection has one of these bits, of which there are some.
-    CtMark(u32),
+    /// `ct state invalid,untracked`: one of these, of which there is at least one.
+    CtState(BTreeSet<CtState>),
+    /// `ct state != related`.
+    CtStateIsNot(CtState),
+    /// `ct mark & 0xff000000 == 0x41000000`: what the packet's connection is marked with.
+    CtMark(Mark),
     /// `meta l4proto 1`, by IP protocol number.
     L4Proto(u8),
     /// `icmpv6 type 133-137`, which implies IPv6.
@@ -93,22 +95,40 @@ pub enum Match {
     In(Key, Name),
 }
 
-/// A state of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a packet is to its connection. Each packet has one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CtState {
+    /// `invalid`: it fits no connection, nor begins one.
+    Invalid,
     /// `established`: packets have been seen in both directions.
     Established,
     /// `related`: an ICMP error of, or a helper's expectation from, another connection.
     Related,
+    /// `untracked`: conntrack was told to leave it alone.
+    Untracked,
 }
 
-/// Source or destination.
+/// Some bits of a connection's mark, `ct mark`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// Which bits: the others are somebody else's.
+    pub mask: u32,
+    /// Their values. Bits outside the mask are 0.
+    pub value: u32,
+}
+
+/// An address of a packet, or of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressField {
-    /// The source address.
+    /// `ip saddr`: the packet's source address.
     Saddr,
-    /// The destination address.
+    /// `ip daddr`: the packet's destination address.
     Daddr,
+    /// `ct original ip saddr`: who began the connection, whichever way the packet goes. There is none without connection.
+    OriginalSaddr,
+    /// `ct reply ip saddr`: who answers: the destination of the connection's first packet after DNAT, whichever way the
+    /// packet goes. There is none without connection.
+    ReplySaddr,
 }
 
 /// An address family, `meta nfproto`.
@@ -120,15 +140,17 @@ pub enum Family {
     Ipv6,
 }
 
-/// What of the packet is looked up.
+/// What of the packet, or of its connection, is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// `ip saddr`, `ip6 daddr`: implies the family.
+    /// `ip saddr`, `ct reply ip6 saddr`: implies the family.
     Address(Family, AddressField),
-    /// `tcp dport`, `udp dport`, `sctp dport`, by IP protocol number (6, 17 or 132): implies the protocol.
+    /// `meta l4proto tcp ct reply proto-src`, by IP protocol number (6, 17 or 132): the port of who answers, that is, the
+    /// destination port of the connection's first packet after DNAT.
     Port(u8),
-    /// `ip daddr . meta l4proto . th dport`: implies the family.
-    Endpoint(Family),
+    /// `meta l4proto tcp ct reply ip saddr . meta l4proto . ct reply proto-src`, by IP protocol number (6, 17 or 132):
+    /// implies the family.
+    Endpoint(Family, u8),
 }
 
 /// What a rule does.
@@ -138,6 +160,8 @@ pub enum Action {
     Verdict(Verdict),
     /// `ip saddr vmap @map`: the verdict that the map holds for the key; the rule does nothing where it holds none.
     Vmap(Key, Name),
+    /// `ct mark set ct mark & 0x41ffffff | 0x41000000`: marks the packet's connection, and goes on with the next rule.
+    SetCtMark(Mark),
 }
 
 /// A verdict.

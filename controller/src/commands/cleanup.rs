@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use anyhow::Context;
-use palisade_nft::{Backend, Conntrack, KernelConntrack, Operation, Ownership, Selection, Transaction};
+use palisade_nft::{Backend, KernelConntrack, Operation, Ownership, Transaction};
 
 use super::kernel;
-use crate::render::CUT_MARK;
+use crate::epochs;
 
 pub(super) fn cleanup() -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
@@ -22,14 +22,10 @@ pub(super) fn cleanup() -> anyhow::Result<()> {
     Ok(writeln!(out, "removed table inet {table}: from now on nothing is enforced on this node")?)
 }
 
-/// Nothing drops marked connections any more; the next agent shall not take them for its own, nor anybody else.
+/// The marks mean nothing any more. The next agent clears what it finds, but nobody else does.
 fn unmark() -> anyhow::Result<()> {
-    let restore = || {
-        let mut conntrack = KernelConntrack::open()?;
-        let mut marked = Vec::new();
-        conntrack.list(Selection::Marked(CUT_MARK), &mut |connection| marked.push(connection))?;
-        conntrack.mark(&marked, CUT_MARK, false)?;
-        anyhow::Ok(())
-    };
-    restore().context("cannot clear the marks of connections that were cut; nothing drops them any more")
+    let swept = KernelConntrack::open()
+        .map_err(anyhow::Error::from)
+        .and_then(|mut connections| Ok(epochs::sweep(&mut connections)?));
+    swept.map(drop).context("cannot clear the marks of connections; they mean nothing any more")
 }

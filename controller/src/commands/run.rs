@@ -25,14 +25,13 @@ pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     if args.once { once(args) } else { follow(args, log_filter) }
 }
 
-/// Who exits at once has nothing to guard: the table stays plain.
+/// Who exits at once has nothing to guard, so the table stays plain, and begins no epoch, so that all is judged.
 fn once(args: &RunArgs) -> anyhow::Result<()> {
     let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
     Check::new(&args.proc_sys, args.set_sysctls).run();
-    let mut enforcer = enforcer(args, Ownership::Plain)?.with_connections_of(connections()?);
+    let mut enforcer = enforcer(args, Ownership::Plain)?;
     changes.into_iter().for_each(|change| enforcer.apply(change));
     enforcer.commit()?.iter().for_each(agent::log);
-    enforcer.cut()?.iter().for_each(agent::log_cuts);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::kernel;
 use crate::cli::{Output, StatusArgs};
-use crate::render::{self, InspectedPod};
+use crate::render::{self, Epoch, InspectedPod};
 use crate::serve;
 use crate::sysctl::{self, Unmet};
 
@@ -31,7 +31,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
         contents: ruleset.as_ref().map(Contents::new),
         sysctls_error: sysctls.as_ref().err().map(ToString::to_string),
         sysctls: sysctls.ok(),
-        cut: ruleset.as_ref().map(|_| Dropped::of(&render::cut_chain(), &counters)),
+        settled: ruleset.as_ref().map(|ruleset| Epoch::in_force(ruleset).is_some()),
         pods: ruleset.map(|ruleset| pods(&ruleset, &counters)).unwrap_or_default(),
     };
     let mut out = std::io::stdout().lock();
@@ -62,8 +62,8 @@ struct Status {
     /// Why they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     sysctls_error: Option<String>,
-    /// What was dropped of connections that were cut.
-    cut: Option<Dropped>,
+    /// Whether established connections pass without being judged again.
+    settled: Option<bool>,
     /// The isolated local pods, by `namespace/name`.
     pods: BTreeMap<String, Pod>,
 }
@@ -154,9 +154,10 @@ impl Status {
         if *foreign > 0 {
             text += &format!("{foreign} objects in it are not ours: the next check of a running agent removes them\n");
         }
-        if let Some(Dropped { packets: packets @ 1.., .. }) = self.cut {
-            text += &format!("{packets} packets dropped of connections that were cut\n");
-        }
+        text += match self.settled {
+            Some(true) => "established connections pass once they were judged\n",
+            Some(false) | None => "every packet is judged, of established connections, too\n",
+        };
         text += &format!(
             "\n{} isolated pods{}\n",
             self.pods.len(),

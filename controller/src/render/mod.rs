@@ -1,12 +1,15 @@
 //! From the index's output to nftables objects.
 //!
-//! One table, in which a packet meets at most: two rules for connections that are known, one verdict map keyed by the
-//! local pod's address, that pod's chain, one verdict map keyed by the destination port, and the lookups of one segment.
+//! One table, in which a packet meets at most: a rule for what is known, one verdict map keyed by the local
+//! pod's address, that pod's chain, one verdict map keyed by the destination port, and the lookups of one segment. All
+//! keys are those of the connection, not of the packet, so that a connection can be judged at any time.
 //!
 //! | object | name | holds |
 //! |---|---|---|
-//! | mark | `layout-1` | nothing: the version of this layout |
-//! | base chain | `forward-egress`, `forward-ingress` | what is cut (the first one), what always passes, then the dispatch |
+//! | mark | `layout-2` | nothing: the version of this layout |
+//! | base chain | `forward-egress`, `forward-ingress` | what is known, what always passes, then the dispatch |
+//! | chain | `known` | accepts what was judged in this [epoch](Epoch) |
+//! | chain | `judged` | marks what both directions allow with the epoch, and accepts it |
 //! | dispatch map | `egress-pods-4`, ... | address of an isolated local pod : goto its chain |
 //! | pod chain | `pod-egress-NAMESPACE-POD-HASH` | the pod itself, its policies, then count and drop |
 //! | policies chain | `policies-egress-NAMESPACE-POLICY-HASH` | the decision table of one combination of policies |
@@ -16,11 +19,13 @@
 //!
 //! Invariants:
 //! - Names follow from definitions, never from members; equal definitions share the object.
+//! - Sets only ever allow: adding an element to one forbids nothing (`sets_only_allow` in the tests).
 //! - A pod chain ends in `drop` (it is entered by `goto`, so falling off its end would accept).
 //! - A layout that changes a base chain's priority, or a map's type, gives it another name: what replaces it then comes
 //!   before it goes ([`Diff::steps`](palisade_nft::Diff::steps)).
 //! - Rendering deltas one by one gives the same ruleset as rendering their sum (`deltas_add_up` in the tests).
 
+mod epoch;
 mod inspect;
 mod names;
 mod objects;
@@ -33,18 +38,11 @@ use std::sync::Arc;
 use palisade_model::{Clause, Delta, Direction, NamespacedName, PodEnforcement, SetDelta, SetKey, Table, TableKey};
 use palisade_nft::{Edit, Family, Name, Ruleset, SetEdit};
 
+pub use epoch::Epoch;
 pub use inspect::{InspectedPod, pods};
 
 /// The name of the table, of family inet.
 pub const TABLE: &str = "palisade";
-
-/// The bit of connections' marks (`ct mark`) that says that a connection is cut: bit 24.
-///
-/// Marks are shared by all that runs on a node, so this is a bit that others leave alone in connections' marks:
-/// Kubernetes has bits 14 and 15, the portmap plugin 13, the AWS plugin 7, Istio 0 to 10, OVN-Kubernetes 0 to 20, Weave 17
-/// and 18, Tailscale 16 to 23. Calico and Cilium use it in packets' marks, which are others. Whoever writes marks as a
-/// whole (`ct mark set 1`, without a mask) revives connections that are cut.
-pub const CUT_MARK: u32 = 1 << 24;
 
 /// Turns the index's [`Delta`]s into [`Edit`]s of the ruleset.
 ///
@@ -61,15 +59,10 @@ pub fn skeleton(table: Name) -> Ruleset {
     objects::skeleton(table)
 }
 
-/// The chain that counts what is dropped of connections that are cut.
-pub fn cut_chain() -> Name {
-    names::base_chain(Direction::Egress)
-}
-
-/// The maps by which the base chains find pods' chains.
-pub(crate) fn dispatch_maps() -> impl Iterator<Item = Name> {
-    let maps = Direction::ALL.into_iter().flat_map(|d| [(d, Family::Ipv4), (d, Family::Ipv6)]);
-    maps.map(|(direction, family)| names::dispatch_map(direction, family))
+/// The chain of connections that egress and ingress allow.
+#[cfg(test)]
+pub(crate) fn judged_chain() -> Name {
+    names::judged()
 }
 
 impl Renderer {

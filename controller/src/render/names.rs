@@ -13,11 +13,21 @@ const READABLE: usize = 63;
 /// they are called there is another one. It is no part of the table's comment, because that goes with the table alone,
 /// and the base chains go with it.
 pub(super) fn layout() -> Name {
-    name("layout-1".to_owned())
+    name("layout-2".to_owned())
 }
 
 pub(super) fn base_chain(direction: Direction) -> Name {
     name(format!("forward-{direction}"))
+}
+
+/// The chain that lets judged connections pass.
+pub(super) fn known() -> Name {
+    name("known".to_owned())
+}
+
+/// The chain of connections that all policies allow.
+pub(super) fn judged() -> Name {
+    name("judged".to_owned())
 }
 
 pub(super) fn dispatch_map(direction: Direction, family: Family) -> Name {

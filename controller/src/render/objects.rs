@@ -1,6 +1,6 @@
 //! The nftables objects: what each chain, map and set holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use palisade_model::{
@@ -11,7 +11,7 @@ use palisade_nft::{
     Rule, Ruleset, Set, Statement, Verdict,
 };
 
-use super::{CUT_MARK, names, ranges};
+use super::{Epoch, names, ranges};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
 
@@ -30,6 +30,8 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     let mut ruleset = Ruleset { comment: Some(Comment::new(TABLE_COMMENT)), ..Ruleset::empty(table) };
     let layout = Chain { comment: Some(Comment::new("the version of this table's layout")), ..Chain::default() };
     ruleset.chains.insert(names::layout(), layout);
+    ruleset.chains.insert(names::known(), known(None));
+    ruleset.chains.insert(names::judged(), judged(None));
     for direction in Direction::ALL {
         ruleset.chains.insert(names::base_chain(direction), base_chain(direction));
         for family in [Family::Ipv4, Family::Ipv6] {
@@ -41,44 +43,71 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset
 }
 
+/// Who is judged are the ends of connections, whichever way a packet goes. Packets of none (invalid, or untracked) are
+/// judged by their own addresses, and as those of nobody: an isolated pod's pass nowhere.
 fn base_chain(direction: Direction) -> Chain {
-    let related = |protocol| accept([Match::CtState(CtState::Related), Match::L4Proto(protocol)]);
-    let dispatch = |family| {
-        let key = Key::Address(family, subject(direction));
-        statement([], Action::Vmap(key, names::dispatch_map(direction, family)))
+    let related = |protocol| accept([Match::CtState([CtState::Related].into()), Match::L4Proto(protocol)]);
+    let dispatch = |family, field| Action::Vmap(Key::Address(family, field), names::dispatch_map(direction, family));
+    let of_connections = |family| statement([], dispatch(family, subject(direction)));
+    let of_others = |family| {
+        let state = Match::CtState([CtState::Invalid, CtState::Untracked].into());
+        statement([state], dispatch(family, packet_subject(direction)))
     };
     let rules = [
-        accept([Match::CtState(CtState::Established)]),
+        statement([], Action::Verdict(Verdict::Jump(names::known()))),
         related(ICMP),
         related(ICMPV6),
         // Neighbour discovery, which a bridge forwards: router and neighbour solicitation and advertisement, redirect.
         accept([Match::Icmpv6Types { first: 133, last: 137 }]),
-        dispatch(Family::Ipv4),
-        dispatch(Family::Ipv6),
+        of_connections(Family::Ipv4),
+        of_connections(Family::Ipv6),
+        of_others(Family::Ipv4),
+        of_others(Family::Ipv6),
     ];
+    let others = match direction {
+        Direction::Egress => None,
+        Direction::Ingress => Some(statement([], Action::Verdict(allowed(direction)))),
+    };
     Chain {
         base: Some(BaseChain { priority: priority(direction) }),
-        rules: cut(direction).into_iter().chain(rules).map(Rule::Own).collect(),
+        rules: rules.into_iter().chain(others).map(Rule::Own).collect(),
         comment: Some(Comment::new(&format!("{direction} of local pods"))),
     }
 }
 
-/// What connections need that policy forbids since they began. Packets of both sides meet the first base chain, so the
-/// second one needs no such rule.
-fn cut(direction: Direction) -> Option<Statement> {
-    let drop = Statement {
-        counter: true,
-        comment: Some(Comment::new("connections that no policy allows any more")),
-        ..statement([Match::CtMark(CUT_MARK)], Action::Verdict(Verdict::Drop))
-    };
+/// What was judged in this epoch passes. What a conntrack helper expects has its master's mark from its first packet on,
+/// which is to be judged.
+pub(super) fn known(epoch: Option<Epoch>) -> Chain {
+    let passes = |epoch: Epoch| accept([Match::CtStateIsNot(CtState::Related), Match::CtMark(epoch.mark())]);
+    Chain {
+        base: None,
+        rules: epoch.map(passes).into_iter().map(Rule::Own).collect(),
+        comment: Some(Comment::new("connections that were judged since anything was forbidden")),
+    }
+}
+
+/// Where connections get to that all policies allow: egress is judged before ingress.
+pub(super) fn judged(epoch: Option<Epoch>) -> Chain {
+    let mark = epoch.map(|epoch| statement([], Action::SetCtMark(epoch.mark())));
+    Chain {
+        base: None,
+        rules: mark.into_iter().chain([accept([])]).map(Rule::Own).collect(),
+        comment: Some(Comment::new("connections that egress and ingress allow")),
+    }
+}
+
+/// What becomes of what one direction allows.
+fn allowed(direction: Direction) -> Verdict {
     match direction {
-        Direction::Egress => Some(drop),
-        Direction::Ingress => None,
+        Direction::Egress => Verdict::Accept,
+        Direction::Ingress => Verdict::Goto(names::judged()),
     }
 }
 
 pub(super) fn pod_chain(direction: Direction, pod: &NamespacedName, addresses: &[IpAddr], table: &TableKey) -> Chain {
-    let itself = addresses.iter().map(|address| accept([Match::Address(peer(direction), *address)]));
+    let itself = addresses
+        .iter()
+        .map(|address| statement([Match::Address(peer(direction), *address)], Action::Verdict(allowed(direction))));
     let policies = statement([], Action::Verdict(Verdict::Jump(names::policies_chain(table))));
     let drop = Statement {
         counter: true,
@@ -130,7 +159,7 @@ fn port_elements(direction: Direction, table: &Table, protocol: Protocol) -> Ele
 fn segment_verdict(direction: Direction, clauses: &[Clause]) -> Verdict {
     match names::peers_chain(direction, clauses) {
         Some(chain) => Verdict::Jump(chain),
-        None => clauses.first().map_or(Verdict::Drop, |clause| verdict(clause.verdict)),
+        None => clauses.first().map_or(Verdict::Drop, |clause| verdict(direction, clause.verdict)),
     }
 }
 
@@ -146,16 +175,19 @@ pub(super) fn peers_chain(direction: Direction, clauses: &[Clause]) -> Chain {
     }
 }
 
-/// One rule for each family that the clause's set has.
+/// One rule for each family that the clause's set has, and for each protocol of its endpoints.
 fn lookups(direction: Direction, clause: &Clause) -> Vec<Statement> {
-    let action = Action::Verdict(verdict(clause.verdict));
+    let action = Action::Verdict(verdict(direction, clause.verdict));
     let PeerMatch::Set(set) = &clause.peers else { return vec![statement([], action)] };
-    let key = |family| match **set {
-        SetKey::Pods(_) | SetKey::Blocks(_) => Key::Address(family, peer(direction)),
-        SetKey::Endpoints(_) => Key::Endpoint(family),
+    let keys = |family| match &**set {
+        SetKey::Pods(_) | SetKey::Blocks(_) => vec![Key::Address(family, peer(direction))],
+        SetKey::Endpoints(groups) => {
+            let protocols: BTreeSet<Protocol> = groups.iter().map(|group| group.protocol).collect();
+            protocols.into_iter().map(|protocol| Key::Endpoint(family, protocol.number())).collect()
+        }
     };
-    let sets = names::sets(set).into_iter();
-    sets.map(|(name, family)| statement([Match::In(key(family), name)], action.clone())).collect()
+    let lookup = |(name, family): (Name, Family)| keys(family).into_iter().map(move |key| Match::In(key, name.clone()));
+    names::sets(set).into_iter().flat_map(lookup).map(|condition| statement([condition], action.clone())).collect()
 }
 
 /// The sets of `key` in the families that it has, with those `members` (CIDR blocks follow from the key itself).
@@ -216,25 +248,33 @@ fn ipv6<T>(items: impl Iterator<Item = (IpAddr, T)>) -> impl Iterator<Item = (Ip
     })
 }
 
-/// The field of a packet that holds the local pod.
+/// The end of a connection that is the local pod.
 fn subject(direction: Direction) -> AddressField {
+    match direction {
+        Direction::Egress => AddressField::OriginalSaddr,
+        Direction::Ingress => AddressField::ReplySaddr,
+    }
+}
+
+/// The end of a connection that is the pod's peer.
+fn peer(direction: Direction) -> AddressField {
+    match direction {
+        Direction::Egress => AddressField::ReplySaddr,
+        Direction::Ingress => AddressField::OriginalSaddr,
+    }
+}
+
+/// The field of a packet that holds the local pod.
+fn packet_subject(direction: Direction) -> AddressField {
     match direction {
         Direction::Egress => AddressField::Saddr,
         Direction::Ingress => AddressField::Daddr,
     }
 }
 
-/// The field of a packet that holds the pod's peer.
-fn peer(direction: Direction) -> AddressField {
-    match direction {
-        Direction::Egress => AddressField::Daddr,
-        Direction::Ingress => AddressField::Saddr,
-    }
-}
-
-fn verdict(verdict: PolicyVerdict) -> Verdict {
+fn verdict(direction: Direction, verdict: PolicyVerdict) -> Verdict {
     match verdict {
-        PolicyVerdict::Accept => Verdict::Accept,
+        PolicyVerdict::Accept => allowed(direction),
         PolicyVerdict::Drop => Verdict::Drop,
     }
 }

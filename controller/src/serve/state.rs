@@ -9,8 +9,7 @@ use palisade_nft::Ruleset;
 
 use super::metrics::Metrics;
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
-use crate::cuts::{CutError, Cuts};
-use crate::enforcer::{Commit, EnforceError};
+use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::sysctl::Unmet;
 
 /// Asks the source how it is. Called at each scrape and status request: it must be quick.
@@ -49,8 +48,6 @@ struct Progress {
     synced: bool,
     /// Whether the kernel holds what was last asked of it.
     in_force: bool,
-    /// Whether there may be connections that go on although it forbids them.
-    uncut: bool,
     /// Whether changes came since the last attempt.
     pending: bool,
     /// When figures were last published.
@@ -140,22 +137,12 @@ impl State {
         }
     }
 
-    /// After a commit, connections were cut or could not be. Until they are, not all is in force.
-    pub fn cut(&self, result: &Result<Option<Cuts>, CutError>) {
-        let mut progress = self.progress();
-        match result {
-            Ok(None) => {}
-            Ok(Some(cuts)) => {
-                progress.uncut = false;
-                progress.resolve();
-                self.metrics.cut(cuts);
-            }
-            Err(error) => {
-                progress.uncut = true;
-                let message = error.to_string();
-                progress.last_error = Some(LastError { at: Timestamp::now(), message, resolved: false });
-                self.metrics.cut_failed(error);
-            }
+    /// After a commit, established connections were looked after; `settled`: they pass without being judged again.
+    pub fn settled(&self, result: &Result<Option<Settled>, SettleError>, settled: bool) {
+        self.metrics.settled(result, settled);
+        if let Ok(Some(Settled { commit: Some(commit), .. })) = result {
+            let mut progress = self.progress();
+            progress.generation = commit.generation.or(progress.generation);
         }
     }
 
@@ -206,7 +193,7 @@ impl Progress {
     }
 
     fn is_ready(&self) -> bool {
-        self.synced && self.in_force && !self.uncut
+        self.synced && self.in_force
     }
 
     /// Takes note of an attempt. Whether nothing of ours called for it: the kernel held what was asked, and no changes
@@ -221,9 +208,8 @@ impl Progress {
     }
 
     fn resolve(&mut self) {
-        let resolved = self.in_force && !self.uncut;
         if let Some(error) = &mut self.last_error {
-            error.resolved |= resolved;
+            error.resolved |= self.in_force;
         }
     }
 

@@ -9,6 +9,7 @@ use nix::libc;
 use palisade::agent;
 use palisade::enforcer::Enforcer;
 use palisade::input::Input;
+use palisade::render::Epoch;
 use palisade::serve::{SourceStatus, State};
 use palisade_model::testing::{NODE, bare_pod};
 use palisade_model::{Age, Change, Labels, NamespacedName, Pod, Policy, Selector};
@@ -111,6 +112,13 @@ fn enforced(changes: &[Change]) -> Fake {
     enforcer.backend().clone()
 }
 
+/// What is held, whether established connections are judged at the moment or not.
+fn judging(backend: &Shared) -> Option<Ruleset> {
+    let mut held = backend.held()?;
+    held.apply(Epoch::edit(None)).unwrap();
+    Some(held)
+}
+
 #[track_caller]
 fn eventually(reached: impl Fn() -> bool) {
     let start = Instant::now();
@@ -137,8 +145,9 @@ fn pods_whose_policies_may_not_be_complete_are_not_opened() {
     running.tell(vec![deny_all()]);
     running.inputs.send(Input::Synced).unwrap();
     let goal = enforced(&after).ruleset().cloned();
-    eventually(|| backend.held() == goal);
-    assert_eq!(backend.generation(), generation + 1);
+    eventually(|| judging(&backend) == goal);
+    let commits = backend.generation() - generation;
+    assert!((1..=2).contains(&commits), "{commits}: all of it at once, and then it settles");
     running.stop();
 }
 
@@ -160,7 +169,7 @@ fn it_tries_again_until_it_holds() {
     running.tell(changes.to_vec());
     running.inputs.send(Input::Synced).unwrap();
     let goal = enforced(&changes).ruleset().cloned();
-    eventually(|| backend.held() == goal && backend.faults_left() == 0);
+    eventually(|| judging(&backend) == goal && backend.faults_left() == 0);
     running.stop();
 }
 
@@ -175,7 +184,7 @@ fn what_another_hand_does_is_undone() {
     for _ in 0..3 {
         backend.0.lock().unwrap().0.fake.tamper(|held| *held = None);
         running.inputs.send(Input::Disturbed("process 1 (nft)".to_owned())).unwrap();
-        eventually(|| backend.held() == goal);
+        eventually(|| judging(&backend) == goal);
     }
     running.stop();
 }

@@ -23,11 +23,18 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Starts one, and waits until it has taken charge.
+    /// Starts one, and waits until it has taken charge, and has nothing more to do.
     pub(crate) fn start(node: &Node) -> Self {
         let agent = Self::launch(node, "agent.log");
         agent.says("enforcing");
+        agent.settles(node);
         agent
+    }
+
+    /// Waits until established connections pass without being judged again.
+    #[track_caller]
+    pub(crate) fn settles(&self, node: &Node) {
+        eventually(|| (node.status()["settled"] == true).then_some(()), || format!("not settled:\n{}", self.log()));
     }
 
     /// Starts one that logs to `log`.

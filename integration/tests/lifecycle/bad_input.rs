@@ -25,7 +25,8 @@ fn stays_until_mended(spoil: impl FnOnce(&Node), words: &[&str], mend: impl FnOn
     agent.says("can be read again");
     agent.catches_up(&node);
     assert!(node.listing().contains("10.0.0.77"));
-    assert_eq!(node.generation(), generation + 1);
+    agent.settles(&node);
+    assert_eq!(node.generation(), generation + 2, "the pod, and then an epoch");
     agent.stop();
 }
 

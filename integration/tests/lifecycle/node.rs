@@ -111,19 +111,20 @@ impl Node {
         self.namespace.nft(script).unwrap();
     }
 
-    /// All that the kernel holds, without counts, and without what is said of owners: `flags owner`, or `flags ` where
-    /// nft does not know the flag of a table that outlives its owner.
+    /// All that the kernel holds, without counts, without the epoch, and without what is said of owners: `flags owner`, or
+    /// `flags ` where nft does not know the flag of a table that outlives its owner.
     pub(crate) fn listing(&self) -> String {
         let listing = self.nft(&["--stateless", "list", "ruleset"]);
         let about_owners = ["", "\tflags ", "\tflags owner", "\tflags persist", "\tflags owner,persist"];
-        let lines = listing.lines().filter(|line| !about_owners.contains(line));
+        let lines = listing.lines().filter(|line| !about_owners.contains(line) && !is_about_epochs(line));
         lines.map(|line| line.split(" # progname").next().unwrap().to_owned() + "\n").collect()
     }
 
-    /// All that the kernel holds, with the numbers by which it knows each thing: what is made anew gets another one.
+    /// All that the kernel holds but the epoch, with the numbers by which it knows each thing: what is made anew gets
+    /// another one.
     pub(crate) fn handles(&self) -> Vec<String> {
         let listing = self.nft(&["--stateless", "--handle", "list", "table", "inet", "palisade"]);
-        let lines = listing.lines().filter(|line| line.contains(" # handle "));
+        let lines = listing.lines().filter(|line| line.contains(" # handle ") && !is_about_epochs(line));
         lines.map(|line| line.split(" progname").next().unwrap().to_owned()).collect()
     }
 
@@ -156,6 +157,11 @@ impl From<Output> for Finished {
         let [out, err] = [stdout, stderr].map(|text| String::from_utf8(text).unwrap());
         Self { code: status.code(), out, err }
     }
+}
+
+/// Whether the kernel holds an epoch, and which one, depends on the time that has passed.
+fn is_about_epochs(line: &str) -> bool {
+    line.contains("ct mark ") || line.trim_start().starts_with("accept # handle")
 }
 
 /// The name of our table.

@@ -53,11 +53,11 @@ fn killed_at_any_moment_and_started_again() {
 fn started_again_when_all_policies_have_changed() {
     let scene = Scene::enforcing();
     scene.holds_while(|traffic| {
-        let mut held = scene.listing();
+        let mut held = scene.blocks();
         for round in 0..rounds(4) {
             scene.policies(round % 2 == 0);
             end(scene.settled_agent(), Signal::SIGKILL);
-            let after = scene.listing();
+            let after = scene.blocks();
             assert_ne!(after, held, "the policies are the same");
             assert_eq!(traffic.leaked().unwrap(), 0, "in round {round}");
             held = after;
@@ -84,7 +84,7 @@ fn policies_that_change_all_the_time() {
 fn a_source_that_is_away() {
     let scene = Scene::enforcing();
     let agent = scene.settled_agent();
-    let held = scene.listing();
+    let held = scene.blocks();
     scene.holds_while(|traffic| {
         scene.write("policies.yaml", "kind: NetworkPolicy\nspec: {podSelector: 7}");
         eventually(|| scene.log().contains("policies.yaml").then_some(()), || scene.log());
@@ -101,5 +101,5 @@ fn a_source_that_is_away() {
             eventually(|| failing.has_ended().unwrap().then_some(()), || scene.log());
         }
     });
-    assert_eq!(scene.listing(), held);
+    assert_eq!(scene.blocks(), held);
 }

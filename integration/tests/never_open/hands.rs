@@ -42,7 +42,7 @@ fn owning_agent(scene: &Scene) -> Agent {
 fn what_is_owned_nobody_else_can_change() {
     let scene = Scene::new();
     let agent = owning_agent(&scene);
-    let held = scene.listing();
+    let held = scene.blocks();
     scene.holds_while(|_| {
         for _ in 0..rounds(3) {
             for script in REFUSED {
@@ -50,7 +50,7 @@ fn what_is_owned_nobody_else_can_change() {
                 assert!(said.contains("Operation not permitted"), "{script}: {said}");
             }
             scene.nft("flush ruleset");
-            assert_eq!(scene.listing(), held);
+            assert_eq!(scene.blocks(), held);
         }
     });
     drop(agent);
@@ -61,7 +61,7 @@ fn what_is_owned_nobody_else_can_change() {
 fn tables_of_others_come_and_go() {
     let scene = Scene::new();
     let agent = owning_agent(&scene);
-    let held = scene.listing();
+    let held = scene.blocks();
     scene.holds_while(|_| {
         for _ in 0..rounds(5) {
             scene.nft(GUARD);
@@ -69,7 +69,7 @@ fn tables_of_others_come_and_go() {
             scene.nft("delete table ip palisade; delete table inet guard");
         }
     });
-    assert_eq!(scene.listing(), held);
+    assert_eq!(scene.blocks(), held);
     drop(agent);
 }
 

@@ -60,7 +60,7 @@ fn in_force(scene: &Scene) -> bool {
 #[test]
 fn too_little_memory() {
     let scene = Scene::enforcing();
-    let held = scene.listing();
+    let held = scene.blocks();
     let many: Vec<_> = (0..4_000).map(remote).collect();
     scene.write("many.yaml", &many.join("\n---\n"));
     scene.policies(true);
@@ -74,7 +74,7 @@ fn too_little_memory() {
             );
             let Some(status) = status else { break };
             assert!(!status.success());
-            assert_eq!(scene.listing(), held, "{limit} KiB");
+            assert_eq!(scene.blocks(), held, "{limit} KiB");
             deaths.push(limit);
         }
     });

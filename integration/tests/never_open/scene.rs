@@ -163,11 +163,11 @@ impl Scene {
         self.prints(Command::new("nft").args(["--stateless", "list", "table", "inet", "palisade"]))
     }
 
-    /// The lines of [`Scene::listing`] but those about owners, sorted: nft lists objects in the order of making.
+    /// The lines of [`Scene::listing`] but those about owners and epochs, sorted: nft lists objects in the order of making.
     pub(crate) fn blocks(&self) -> Vec<String> {
-        let about_owners = |line: &&str| line.trim_start().starts_with("flags ");
+        let is_left_out = |line: &&str| line.trim_start().starts_with("flags ") || line.contains("ct mark ");
         let listing = self.listing();
-        let lines = listing.lines().filter(|line| !line.is_empty() && !about_owners(line));
+        let lines = listing.lines().filter(|line| !line.is_empty() && !is_left_out(line));
         let mut lines: Vec<_> = lines.map(|line| line.split(" # progname").next().unwrap().to_owned()).collect();
         lines.sort();
         lines

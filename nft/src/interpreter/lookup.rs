@@ -38,20 +38,21 @@ enum Value {
     Endpoint(IpAddr, u8, u16),
 }
 
-/// The key's value in the packet; `None` where the packet is not of the family or protocol that the key implies, so that
-/// nothing is looked up.
+/// The key's value in the packet; `None` where the packet is not of the family or protocol that the key implies, or of no
+/// connection, so that nothing is looked up.
 fn value(key: Key, packet: &Packet) -> Option<Value> {
-    let of = |family: Family, address: IpAddr| (address.is_ipv4() == (family == Family::Ipv4)).then_some(address);
-    match (key, packet.transport) {
-        (Key::Address(family, AddressField::Saddr), _) => of(family, packet.source).map(Value::Address),
-        (Key::Address(family, AddressField::Daddr), _) => of(family, packet.destination).map(Value::Address),
-        (Key::Port(wanted), Transport::Ports { protocol, destination }) if wanted == protocol => {
-            Some(Value::Port(destination))
+    let address =
+        |family: Family, field| packet.address(field).filter(|address| address.is_ipv4() == (family == Family::Ipv4));
+    let port = |wanted| match packet.transport {
+        Transport::Ports { protocol, destination } if wanted == protocol => Some(destination),
+        _ => None,
+    };
+    match key {
+        Key::Address(family, field) => address(family, field).map(Value::Address),
+        Key::Port(protocol) => packet.is_tracked().then_some(Value::Port(port(protocol)?)),
+        Key::Endpoint(family, protocol) => {
+            Some(Value::Endpoint(address(family, AddressField::ReplySaddr)?, protocol, port(protocol)?))
         }
-        (Key::Endpoint(family), Transport::Ports { protocol, destination }) => {
-            Some(Value::Endpoint(of(family, packet.destination)?, protocol, destination))
-        }
-        (Key::Port(_) | Key::Endpoint(_), _) => None,
     }
 }
 

@@ -18,7 +18,7 @@ fn tcp(source: &str, destination: &str, port: u16) -> Packet {
 
 /// The verdict, the steps as `chain 0 verdict`, and the lookups.
 fn way(ruleset: &Ruleset, packet: &Packet) -> (Outcome, String, usize) {
-    let Walk { verdict, trace, lookups } = walk(ruleset, packet).unwrap();
+    let Walk { verdict, trace, lookups, .. } = walk(ruleset, packet).unwrap();
     let steps: Vec<_> = trace.iter().map(|step| format!("{} {} {}", step.chain, step.rule, step.verdict)).collect();
     (verdict, steps.join(", "), lookups)
 }
@@ -76,14 +76,21 @@ fn matches_look_at_the_packet() {
     let state = |state| Packet { state, ..packet };
     let types = Match::Icmpv6Types { first: 133, last: 137 };
     let address = |field, address: &str| Match::Address(field, address.parse().unwrap());
+    let outside = Match::CtState([CtState::Invalid, CtState::Untracked].into());
+    let mark = Mark { mask: 6, value: 4 };
     for (condition, packet, expected) in [
-        (Match::CtState(CtState::Established), state(PacketState::Established), true),
-        (Match::CtState(CtState::Established), state(PacketState::Related), false),
-        (Match::CtState(CtState::Related), state(PacketState::Related), true),
-        (Match::CtState(CtState::Related), packet, false),
-        (Match::CtMark(6), packet, false),
-        (Match::CtMark(6), Packet { mark: 9, ..packet }, false),
-        (Match::CtMark(6), Packet { mark: 12, ..packet }, true),
+        (Match::CtState([CtState::Established].into()), state(PacketState::Established), true),
+        (Match::CtState([CtState::Established].into()), state(PacketState::Related), false),
+        (outside.clone(), state(PacketState::Invalid), true),
+        (outside.clone(), state(PacketState::Untracked), true),
+        (outside, packet, false),
+        (Match::CtStateIsNot(CtState::Related), state(PacketState::Related), false),
+        (Match::CtStateIsNot(CtState::Related), packet, true),
+        (Match::CtMark(mark), packet, false),
+        (Match::CtMark(mark), Packet { mark: 7, ..packet }, false),
+        (Match::CtMark(mark), Packet { mark: 12, ..packet }, true),
+        (Match::CtMark(Mark { mask: 1, value: 0 }), packet, true),
+        (Match::CtMark(Mark { mask: 1, value: 0 }), state(PacketState::Untracked), false),
         (Match::L4Proto(6), packet, true),
         (Match::L4Proto(17), packet, false),
         (Match::L4Proto(58), icmp6(1), true),
@@ -97,6 +104,11 @@ fn matches_look_at_the_packet() {
         (address(AddressField::Saddr, "10.0.0.2"), packet, false),
         (address(AddressField::Daddr, "10.0.0.2"), packet, true),
         (address(AddressField::Daddr, "::ffff:10.0.0.2"), packet, false),
+        (address(AddressField::OriginalSaddr, "10.0.0.1"), packet, true),
+        (address(AddressField::OriginalSaddr, "10.0.0.2"), packet, false),
+        (address(AddressField::ReplySaddr, "10.0.0.2"), packet, true),
+        (address(AddressField::ReplySaddr, "10.0.0.2"), state(PacketState::Invalid), false),
+        (address(AddressField::Daddr, "10.0.0.2"), state(PacketState::Invalid), true),
     ] {
         let accepts = outcome(&only(rule([condition.clone()], Verdict::Accept), &[]), &packet) == Outcome::Accept;
         assert_eq!(accepts, expected, "{condition} {packet:?}");
@@ -115,6 +127,7 @@ fn lookups_find_what_a_set_holds() {
     let packet6 = tcp("fd00::1", "fd00::2", 80);
     let udp = Packet { transport: Transport::Ports { protocol: 17, destination: 80 }, ..packet };
     let icmp = Packet { transport: Transport::Other(1), ..packet };
+    let untracked = Packet { state: PacketState::Untracked, ..packet };
     for (key, elements, packet, expected, lookups) in [
         (SADDR, addresses(&["10.0.0.1"]), packet, true, 1),
         (DADDR, addresses(&["10.0.0.1"]), packet, false, 1),
@@ -127,10 +140,15 @@ fn lookups_find_what_a_set_holds() {
         (key6(AddressField::Saddr), Elements::Ipv6([six("fd00::1")].into()), packet, false, 0),
         (key6(AddressField::Daddr), Elements::Ipv6Ranges([six_range].into()), packet6, true, 1),
         (key6(AddressField::Saddr), Elements::Ipv6Ranges([six_range].into()), packet6, false, 1),
-        (Key::Endpoint(Family::Ipv4), endpoints.clone(), packet, true, 1),
-        (Key::Endpoint(Family::Ipv4), endpoints.clone(), udp, false, 1),
-        (Key::Endpoint(Family::Ipv4), endpoints.clone(), icmp, false, 0),
-        (Key::Endpoint(Family::Ipv4), endpoints, packet6, false, 0),
+        (Key::Endpoint(Family::Ipv4, 6), endpoints.clone(), packet, true, 1),
+        (Key::Endpoint(Family::Ipv4, 6), endpoints.clone(), untracked, false, 0),
+        (Key::Endpoint(Family::Ipv4, 6), endpoints.clone(), udp, false, 0),
+        (Key::Endpoint(Family::Ipv4, 17), endpoints.clone(), udp, false, 1),
+        (Key::Endpoint(Family::Ipv4, 6), endpoints.clone(), icmp, false, 0),
+        (Key::Endpoint(Family::Ipv4, 6), endpoints, packet6, false, 0),
+        (Key::Address(Family::Ipv4, AddressField::ReplySaddr), addresses(&["10.0.0.2"]), packet, true, 1),
+        (Key::Address(Family::Ipv4, AddressField::ReplySaddr), addresses(&["10.0.0.2"]), untracked, false, 0),
+        (DADDR, addresses(&["10.0.0.2"]), untracked, true, 1),
     ] {
         let ruleset = only(rule([within(key, "set")], Verdict::Accept), &[("set", elements)]);
         let outcome = if expected { Outcome::Accept } else { Outcome::Drop };
@@ -156,6 +174,19 @@ fn a_verdict_map_holds_verdicts_for_its_protocol() {
         let icmp = Packet { transport: Transport::Other(1), ..udp };
         assert_eq!(outcome(&ruleset, &icmp), Outcome::Drop);
     }
+}
+
+/// What a rule marks the rules after it see, in later base chains, too.
+#[test]
+fn connections_are_marked_bit_by_bit() {
+    let mark = Mark { mask: 0xf0, value: 0x50 };
+    let set = Statement { action: Action::SetCtMark(mark), ..rule([], Verdict::Drop) };
+    let passes = rule([Match::CtMark(mark)], Verdict::Accept);
+    let ruleset = table(&[("a", base(0, [set])), ("b", base(1, [passes, rule([], Verdict::Drop)]))], &[]);
+    let marked = walk(&ruleset, &Packet { mark: 0xabcd, ..tcp(POD, POD, 1) }).unwrap();
+    assert_eq!((marked.verdict, marked.mark), (Outcome::Accept, 0xab5d));
+    let untracked = walk(&ruleset, &Packet { state: PacketState::Untracked, ..tcp(POD, POD, 1) }).unwrap();
+    assert_eq!((untracked.verdict, untracked.mark), (Outcome::Drop, 0), "there is no connection to mark");
 }
 
 #[test]

@@ -6,10 +6,12 @@ use crate::{Name, Verdict};
 /// An instruction of a rule: the few that our rules are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expression {
-    /// `ct load KEY => reg 1`.
-    Ct { key: u32 },
-    /// `reg 1 = reg 1 & mask`, of four bytes.
-    Mask(u32),
+    /// `ct load KEY => reg REGISTER`, and of what differs by it, `dir DIRECTION`.
+    Ct { key: u32, direction: Option<u8>, register: u32 },
+    /// `ct set KEY with reg 1`.
+    CtSet { key: u32 },
+    /// `reg 1 = ( reg 1 & mask ) ^ xor`, of four bytes.
+    Bitwise { mask: u32, xor: u32 },
     /// `meta load KEY => reg REGISTER`.
     Meta { key: u32, register: u32 },
     /// `payload load LENGTHb @ BASE + OFFSET => reg REGISTER`.
@@ -53,8 +55,8 @@ impl Expression {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Ct { .. } => "ct",
-            Self::Mask(_) => "bitwise",
+            Self::Ct { .. } | Self::CtSet { .. } => "ct",
+            Self::Bitwise { .. } => "bitwise",
             Self::Meta { .. } => "meta",
             Self::Payload { .. } => "payload",
             Self::Compare { .. } => "cmp",
@@ -66,16 +68,23 @@ impl Expression {
 
     fn write_data(&self, data: &mut Writer) {
         match self {
-            Self::Ct { key } => {
+            Self::Ct { key, direction, register } => {
                 data.be32(NFTA_CT_KEY, *key);
-                data.be32(NFTA_CT_DREG, NFT_REG_1);
+                data.be32(NFTA_CT_DREG, *register);
+                if let Some(direction) = direction {
+                    data.bytes(NFTA_CT_DIRECTION, &[*direction]);
+                }
             }
-            Self::Mask(mask) => {
+            Self::CtSet { key } => {
+                data.be32(NFTA_CT_KEY, *key);
+                data.be32(NFTA_CT_SREG, NFT_REG_1);
+            }
+            Self::Bitwise { mask, xor } => {
                 data.be32(NFTA_BITWISE_SREG, NFT_REG_1);
                 data.be32(NFTA_BITWISE_DREG, NFT_REG_1);
                 data.be32(NFTA_BITWISE_LEN, size_of_val(mask) as u32);
                 data.nested(NFTA_BITWISE_MASK, |value| value.bytes(NFTA_DATA_VALUE, &mask.to_ne_bytes()));
-                data.nested(NFTA_BITWISE_XOR, |value| value.bytes(NFTA_DATA_VALUE, &[0; 4]));
+                data.nested(NFTA_BITWISE_XOR, |value| value.bytes(NFTA_DATA_VALUE, &xor.to_ne_bytes()));
             }
             Self::Meta { key, register } => {
                 data.be32(NFTA_META_KEY, *key);
@@ -111,14 +120,21 @@ impl Expression {
         match name {
             "ct" => {
                 let key = fields.be32(NFTA_CT_KEY)?;
-                fields.is(NFTA_CT_DREG, NFT_REG_1).then_some(Self::Ct { key })
+                if let Some(source) = fields.take(NFTA_CT_SREG) {
+                    return (source.be32() == Ok(NFT_REG_1)).then_some(Self::CtSet { key });
+                }
+                let direction = match fields.take(NFTA_CT_DIRECTION) {
+                    Some(direction) => Some(*direction.value.first()?),
+                    None => None,
+                };
+                Some(Self::Ct { key, direction, register: fields.be32(NFTA_CT_DREG)? })
             }
             "bitwise" => {
                 let registers = fields.is(NFTA_BITWISE_SREG, NFT_REG_1) && fields.is(NFTA_BITWISE_DREG, NFT_REG_1);
                 let plain = registers && fields.is(NFTA_BITWISE_LEN, 4) && fields.is_or_absent(NFTA_BITWISE_OP, 0);
-                let mask = fields.value(NFTA_BITWISE_MASK)?;
-                let xor = fields.value(NFTA_BITWISE_XOR)?;
-                (plain && xor == [0; 4]).then_some(Self::Mask(u32::from_ne_bytes(mask.try_into().ok()?)))
+                let mut number = |kind| Some(u32::from_ne_bytes(fields.value(kind)?.try_into().ok()?));
+                let (mask, xor) = (number(NFTA_BITWISE_MASK)?, number(NFTA_BITWISE_XOR)?);
+                plain.then_some(Self::Bitwise { mask, xor })
             }
             "meta" => Some(Self::Meta { key: fields.be32(NFTA_META_KEY)?, register: fields.be32(NFTA_META_DREG)? }),
             "payload" => Some(Self::Payload {

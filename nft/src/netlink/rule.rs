@@ -1,8 +1,8 @@
 //! Rules of ours as the kernel's expressions: those that `nft` makes of their text.
 //!
-//! As `nft` does, what a match implies (the family of an address, the protocol of a port) is asked for once, right
+//! As `nft` does, what a match implies (the family of an address, the protocol of ICMPv6 types) is asked for once, right
 //! before the first match that needs it. So a protocol that a rule asks for right before a match that implies it leaves
-//! no trace: `meta l4proto tcp tcp dport @ports` is `tcp dport @ports`.
+//! no trace: `meta l4proto ipv6-icmp icmpv6 type 133-137` is `icmpv6 type 133-137`.
 
 mod reader;
 
@@ -13,7 +13,7 @@ use super::attributes::{Attributes, Malformed, Writer};
 use super::constants::*;
 use super::expression::{Counter, Expression};
 use super::userdata;
-use crate::{Action, AddressField, CtState, Family, Key, Match, Rule, Statement};
+use crate::{Action, AddressField, CtState, Family, Key, Mark, Match, Rule, Statement};
 
 /// Writes the attributes that make up `rule`: expressions and comment.
 pub(super) fn write(message: &mut Writer, rule: &Statement) {
@@ -76,8 +76,21 @@ struct Compiler {
 impl Compiler {
     fn condition(&mut self, condition: &Match) {
         match condition {
-            Match::CtState(state) => self.any_bit(NFT_CT_STATE, state_bit(*state)),
-            Match::CtMark(bits) => self.any_bit(NFT_CT_MARK, *bits),
+            Match::CtState(states) => {
+                self.conntrack(NFT_CT_STATE);
+                let bits = states.iter().fold(0, |bits, state| bits | state_bit(*state));
+                self.expressions.push(Expression::Bitwise { mask: bits, xor: 0 });
+                self.compare(NFT_CMP_NEQ, &[0; 4]);
+            }
+            Match::CtStateIsNot(state) => {
+                self.conntrack(NFT_CT_STATE);
+                self.compare(NFT_CMP_NEQ, &state_bit(*state).to_ne_bytes());
+            }
+            Match::CtMark(Mark { mask, value }) => {
+                self.conntrack(NFT_CT_MARK);
+                self.expressions.push(Expression::Bitwise { mask: *mask, xor: 0 });
+                self.compare(NFT_CMP_EQ, &value.to_ne_bytes());
+            }
             Match::L4Proto(protocol) => self.protocol(*protocol),
             Match::Icmpv6Types { first, last } => {
                 self.need_family(Family::Ipv6);
@@ -108,20 +121,23 @@ impl Compiler {
                 self.load(*key);
                 self.expressions.push(Expression::Lookup { set: map.clone(), verdict: true });
             }
+            Action::SetCtMark(Mark { mask, value }) => {
+                self.conntrack(NFT_CT_MARK);
+                self.expressions.push(Expression::Bitwise { mask: !mask, xor: *value });
+                self.expressions.push(Expression::CtSet { key: NFT_CT_MARK });
+            }
         }
     }
 
-    /// What conntrack says under `key` has one of these bits.
-    fn any_bit(&mut self, key: u32, bits: u32) {
-        self.expressions.push(Expression::Ct { key });
-        self.expressions.push(Expression::Mask(bits));
-        self.compare(NFT_CMP_NEQ, &[0; 4]);
+    fn conntrack(&mut self, key: u32) {
+        self.expressions.push(Expression::Ct { key, direction: None, register: NFT_REG_1 });
     }
 
     fn load(&mut self, key: Key) {
         match key {
-            Key::Address(family, _) | Key::Endpoint(family) => self.need_family(family),
-            Key::Port(protocol) => self.need_protocol(protocol),
+            Key::Address(family, AddressField::Saddr | AddressField::Daddr) => self.need_family(family),
+            Key::Address(_, AddressField::OriginalSaddr | AddressField::ReplySaddr) => {}
+            Key::Port(protocol) | Key::Endpoint(_, protocol) => self.protocol(protocol),
         }
         self.expressions.extend(key_loads(key));
     }
@@ -156,35 +172,47 @@ const ICMPV6_TYPE: Expression =
 
 /// What loads `key` into register 1 and, where it has parts, the registers after.
 fn key_loads(key: Key) -> Vec<Expression> {
-    let port = |register| Expression::Payload { base: NFT_PAYLOAD_TRANSPORT_HEADER, offset: 2, length: 2, register };
+    let port = |register| Expression::Ct { key: NFT_CT_PROTO_SRC, direction: Some(IP_CT_DIR_REPLY), register };
     match key {
         Key::Address(family, field) => vec![address(family, field)],
         Key::Port(_) => vec![port(NFT_REG_1)],
-        Key::Endpoint(family) => {
+        Key::Endpoint(family, _) => {
             let (second, third) = match family {
                 Family::Ipv4 => (NFT_REG32_01, NFT_REG32_02),
                 Family::Ipv6 => (NFT_REG_2, NFT_REG32_05),
             };
             let protocol = Expression::Meta { key: NFT_META_L4PROTO, register: second };
-            vec![address(family, AddressField::Daddr), protocol, port(third)]
+            vec![address(family, AddressField::ReplySaddr), protocol, port(third)]
         }
     }
 }
 
 fn address(family: Family, field: AddressField) -> Expression {
-    let (offset, length) = match (family, field) {
-        (Family::Ipv4, AddressField::Saddr) => (12, 4),
-        (Family::Ipv4, AddressField::Daddr) => (16, 4),
-        (Family::Ipv6, AddressField::Saddr) => (8, 16),
-        (Family::Ipv6, AddressField::Daddr) => (24, 16),
+    let header =
+        |offset, length| Expression::Payload { base: NFT_PAYLOAD_NETWORK_HEADER, offset, length, register: NFT_REG_1 };
+    let connection = |direction| {
+        let key = match family {
+            Family::Ipv4 => NFT_CT_SRC_IP,
+            Family::Ipv6 => NFT_CT_SRC_IP6,
+        };
+        Expression::Ct { key, direction: Some(direction), register: NFT_REG_1 }
     };
-    Expression::Payload { base: NFT_PAYLOAD_NETWORK_HEADER, offset, length, register: NFT_REG_1 }
+    match (family, field) {
+        (Family::Ipv4, AddressField::Saddr) => header(12, 4),
+        (Family::Ipv4, AddressField::Daddr) => header(16, 4),
+        (Family::Ipv6, AddressField::Saddr) => header(8, 16),
+        (Family::Ipv6, AddressField::Daddr) => header(24, 16),
+        (_, AddressField::OriginalSaddr) => connection(IP_CT_DIR_ORIGINAL),
+        (_, AddressField::ReplySaddr) => connection(IP_CT_DIR_REPLY),
+    }
 }
 
 fn state_bit(state: CtState) -> u32 {
     match state {
+        CtState::Invalid => NF_CT_STATE_INVALID,
         CtState::Established => NF_CT_STATE_ESTABLISHED,
         CtState::Related => NF_CT_STATE_RELATED,
+        CtState::Untracked => NF_CT_STATE_UNTRACKED,
     }
 }
 

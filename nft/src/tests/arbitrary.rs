@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::build::name;
 use crate::{
     Action, AddressField, BaseChain, Chain, Comment, CtState, Edit, Elements, ElementsKind, Endpoint, Family, Key,
-    Match, Operation, Range, Rule, Ruleset, Set, SetEdit, Statement, Verdict,
+    Mark, Match, Operation, Range, Rule, Ruleset, Set, SetEdit, Statement, Verdict,
 };
 
 /// The first two are base chains. A chain leads only to later ones, a map only to the last two, which look up no maps:
@@ -145,14 +145,14 @@ impl Sketch {
     }
 
     fn rule(&self, chain: usize, [first, second, field, set, action, rest]: [u8; 6]) -> Statement {
-        let field = if field % 2 == 0 { AddressField::Saddr } else { AddressField::Daddr };
+        let field = [AddressField::Saddr, AddressField::Daddr, AddressField::OriginalSaddr, AddressField::ReplySaddr]
+            [usize::from(field) % 4];
         let set = usize::from(set) % SETS.len();
         let kind = self.sets[set].as_ref().map(|set| set.kind);
         let mut matches = match first % 5 {
-            0 => vec![Match::CtState(CtState::Established)],
-            1 => vec![Match::CtState(CtState::Related)],
-            // nft lists the highest bit as a prefix.
-            2 => vec![Match::CtMark(1 << (rest % 31))],
+            0 => vec![Match::CtState([CtState::Invalid, CtState::Untracked].into())],
+            1 => vec![Match::CtStateIsNot(CtState::Related)],
+            2 => vec![Match::CtMark(mark(rest))],
             _ => vec![],
         };
         let action = match kind {
@@ -166,6 +166,9 @@ impl Sketch {
                         matches.push(Match::In(key(kind, field, rest), name(SETS[set])));
                     }
                     _ => {}
+                }
+                if action == 255 {
+                    return Statement { matches, counter: false, action: Action::SetCtMark(mark(rest)), comment: None };
                 }
                 Action::Verdict(self.verdict(chain + 1, action))
             }
@@ -231,12 +234,20 @@ fn key(kind: ElementsKind, field: AddressField, number: u8) -> Key {
     match kind {
         ElementsKind::Ipv4 | ElementsKind::Ipv4Ranges | ElementsKind::Ipv4Verdicts => Key::Address(Family::Ipv4, field),
         ElementsKind::Ipv6 | ElementsKind::Ipv6Ranges | ElementsKind::Ipv6Verdicts => Key::Address(Family::Ipv6, field),
-        ElementsKind::Ipv4Endpoints => Key::Endpoint(Family::Ipv4),
-        ElementsKind::Ipv6Endpoints => Key::Endpoint(Family::Ipv6),
-        ElementsKind::PortVerdicts | ElementsKind::PortRangeVerdicts => {
-            Key::Port([6, 17, 132][usize::from(number) % 3])
-        }
+        ElementsKind::Ipv4Endpoints => Key::Endpoint(Family::Ipv4, with_ports(number)),
+        ElementsKind::Ipv6Endpoints => Key::Endpoint(Family::Ipv6, with_ports(number)),
+        ElementsKind::PortVerdicts | ElementsKind::PortRangeVerdicts => Key::Port(with_ports(number)),
     }
+}
+
+fn with_ports(number: u8) -> u8 {
+    [6, 17, 132][usize::from(number) % 3]
+}
+
+/// nft lists a mask of the highest bits alone as a prefix.
+fn mark(number: u8) -> Mark {
+    let value = u32::from(number) << 8 | 1;
+    Mark { mask: value | 0xff_0001, value }
 }
 
 fn address(number: u8, family: u8) -> IpAddr {
@@ -252,7 +263,7 @@ fn ipv6(number: u8) -> Ipv6Addr {
 }
 
 fn endpoint<A>(address: A, number: u8) -> Endpoint<A> {
-    Endpoint { address, protocol: [6, 17, 132][usize::from(number) % 3], port: 80 + u16::from(number) }
+    Endpoint { address, protocol: with_ports(number), port: 80 + u16::from(number) }
 }
 
 fn remark(number: u8) -> Comment {

@@ -4,8 +4,8 @@ use insta::assert_snapshot;
 
 use super::build::*;
 use crate::{
-    AddressField, Chain, Comment, CtState, Edit, EditError, Elements, ElementsKind, Endpoint, Family, Key, Match, Rule,
-    Ruleset, Set, SetEdit, Summary, TableChange, Transaction, Verdict, diff,
+    AddressField, Chain, Comment, CtState, Edit, EditError, Elements, ElementsKind, Endpoint, Family, Key, Mark, Match,
+    Rule, Ruleset, Set, SetEdit, Summary, TableChange, Transaction, Verdict, diff,
 };
 
 /// The transaction of an edit of one pod's ruleset, which the law tests hold to be right.
@@ -57,7 +57,7 @@ fn a_ruleset() {
     	chain pod-shop-web {
     		comment "pod shop/web"
     		ip daddr 10.1.1.1 accept
-    		tcp dport vmap @ports
+    		meta l4proto tcp ct reply proto-src vmap @ports
     		ip daddr @cidrs accept
     		counter drop comment "shop/web egress"
     	}
@@ -128,7 +128,7 @@ fn a_new_table_is_created_from_the_ground_up() {
     add rule egress meta l4proto icmp accept
     add rule egress ip saddr vmap @egress-pods
     add rule pod-shop-web ip daddr 10.1.1.1 accept
-    add rule pod-shop-web tcp dport vmap @ports
+    add rule pod-shop-web meta l4proto tcp ct reply proto-src vmap @ports
     add rule pod-shop-web ip daddr @cidrs accept
     add rule pod-shop-web counter drop comment "shop/web egress"
     add rule segment ip daddr @pods accept
@@ -320,26 +320,34 @@ fn an_edit_of_what_is_so_already_is_no_difference() {
 #[test]
 fn statements_read_as_in_nft() {
     let texts: Vec<String> = [
-        Match::CtState(CtState::Established),
-        Match::CtMark(0x0100_0000),
+        Match::CtState([CtState::Invalid, CtState::Untracked].into()),
+        Match::CtStateIsNot(CtState::Related),
+        Match::CtMark(Mark { mask: 0xff00_0000, value: 0x4100_0000 }),
         Match::L4Proto(58),
         Match::L4Proto(47),
         Match::Icmpv6Types { first: 133, last: 137 },
         Match::Address(AddressField::Saddr, "fd00::1".parse().unwrap()),
-        within(Key::Endpoint(Family::Ipv6), "s"),
+        Match::Address(AddressField::OriginalSaddr, "fd00::1".parse().unwrap()),
+        within(DADDR, "s"),
+        within(Key::Address(Family::Ipv4, AddressField::ReplySaddr), "s"),
+        within(Key::Endpoint(Family::Ipv6, 17), "s"),
         within(Key::Port(132), "s"),
     ]
     .iter()
     .map(Match::to_string)
     .collect();
     assert_snapshot!(texts.join("\n"), @r"
-    ct state established
-    ct mark & 0x01000000 != 0x00000000
+    ct state invalid,untracked
+    ct state != related
+    ct mark & 0xff000000 == 0x41000000
     meta l4proto ipv6-icmp
     meta l4proto 47
     icmpv6 type 133-137
     ip6 saddr fd00::1
-    ip6 daddr . meta l4proto . th dport @s
-    sctp dport @s
+    ct original ip6 saddr fd00::1
+    ip daddr @s
+    ct reply ip saddr @s
+    meta l4proto udp ct reply ip6 saddr . meta l4proto . ct reply proto-src @s
+    meta l4proto sctp ct reply proto-src @s
     ");
 }

@@ -1,9 +1,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
-use std::net::IpAddr;
 
 use super::quoted;
-use crate::{Action, AddressField, CtState, Family, Key, Match, Statement, Verdict};
+use crate::{Action, AddressField, CtState, Family, Key, Mark, Match, Statement, Verdict};
 
 /// As nft writes a rule: `ip saddr @pods counter accept comment "..."`.
 impl Display for Statement {
@@ -24,13 +23,18 @@ impl Display for Statement {
 impl Display for Match {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CtState(CtState::Established) => f.write_str("ct state established"),
-            Self::CtState(CtState::Related) => f.write_str("ct state related"),
-            Self::CtMark(bits) => write!(f, "ct mark & {bits:#010x} != 0x00000000"),
+            Self::CtState(states) => {
+                let states: Vec<String> = states.iter().map(CtState::to_string).collect();
+                write!(f, "ct state {}", states.join(","))
+            }
+            Self::CtStateIsNot(state) => write!(f, "ct state != {state}"),
+            Self::CtMark(Mark { mask, value }) => write!(f, "ct mark & {mask:#010x} == {value:#010x}"),
             Self::L4Proto(number) => write!(f, "meta l4proto {}", protocol(*number)),
             Self::Icmpv6Types { first, last } => write!(f, "icmpv6 type {first}-{last}"),
-            Self::Address(field, IpAddr::V4(address)) => write!(f, "ip {field} {address}"),
-            Self::Address(field, IpAddr::V6(address)) => write!(f, "ip6 {field} {address}"),
+            Self::Address(field, address) => {
+                let family = if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+                write!(f, "{} {address}", Key::Address(family, *field))
+            }
             Self::In(key, set) => write!(f, "{key} @{set}"),
         }
     }
@@ -42,6 +46,9 @@ impl Display for Action {
         match self {
             Self::Verdict(verdict) => verdict.fmt(f),
             Self::Vmap(key, map) => write!(f, "{key} vmap @{map}"),
+            Self::SetCtMark(Mark { mask, value }) => {
+                write!(f, "ct mark set ct mark & {:#010x} | {value:#010x}", !mask | value)
+            }
         }
     }
 }
@@ -58,14 +65,19 @@ impl Display for Verdict {
     }
 }
 
-/// `ip saddr`, `tcp dport`, `ip daddr . meta l4proto . th dport`.
+/// `ip saddr`, `meta l4proto tcp ct reply proto-src`, the same with an address ahead.
 impl Display for Key {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(family, field) => write!(f, "{family} {field}"),
-            Self::Port(number @ (6 | 17 | 132)) => write!(f, "{} dport", protocol(*number)),
-            Self::Port(number) => write!(f, "meta l4proto {number} th dport"),
-            Self::Endpoint(family) => write!(f, "{family} daddr . meta l4proto . th dport"),
+            Self::Address(family, AddressField::Saddr) => write!(f, "{family} saddr"),
+            Self::Address(family, AddressField::Daddr) => write!(f, "{family} daddr"),
+            Self::Address(family, AddressField::OriginalSaddr) => write!(f, "ct original {family} saddr"),
+            Self::Address(family, AddressField::ReplySaddr) => write!(f, "ct reply {family} saddr"),
+            Self::Port(number) => write!(f, "meta l4proto {} ct reply proto-src", protocol(*number)),
+            Self::Endpoint(family, number) => {
+                let protocol = protocol(*number);
+                write!(f, "meta l4proto {protocol} ct reply {family} saddr . meta l4proto . ct reply proto-src")
+            }
         }
     }
 }
@@ -80,12 +92,14 @@ impl Display for Family {
     }
 }
 
-/// `saddr` or `daddr`.
-impl Display for AddressField {
+/// As nft writes it.
+impl Display for CtState {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Saddr => "saddr",
-            Self::Daddr => "daddr",
+            Self::Invalid => "invalid",
+            Self::Established => "established",
+            Self::Related => "related",
+            Self::Untracked => "untracked",
         })
     }
 }

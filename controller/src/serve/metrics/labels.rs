@@ -5,8 +5,7 @@ use palisade_model::Change;
 use palisade_nft::{BackendError, ElementsKind, Errno};
 use prometheus_client::encoding::EncodeLabelSet;
 
-use crate::cuts::CutError;
-use crate::enforcer::EnforceError;
+use crate::enforcer::{EnforceError, SettleError};
 use crate::sysctl::Sysctl;
 
 /// A change that came in.
@@ -50,10 +49,10 @@ impl ErrorLabels {
         }
     }
 
-    pub(super) fn of_cut(error: &CutError) -> Self {
+    pub(super) fn of_settling(error: &SettleError) -> Self {
         match error {
-            CutError::Conntrack(error) => Self::new("cut", backend_errno(error)),
-            CutError::Walk(_) => Self::new("cut", SystemErrno::EINVAL),
+            SettleError::Sweep(error) => Self::new("sweep", backend_errno(error)),
+            SettleError::Commit(error) => Self::new("commit", name(error.errno())),
         }
     }
 
@@ -61,7 +60,9 @@ impl ErrorLabels {
     pub(super) fn usual() -> impl Iterator<Item = Self> {
         use SystemErrno::{EAGAIN, EBADMSG, EBUSY, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENOENT, ENOMEM, EPERM, ERESTART};
         let errors = [EAGAIN, EBADMSG, EBUSY, EEXIST, EINVAL, EMSGSIZE, ENOBUFS, ENOENT, ENOMEM, EPERM, ERESTART];
-        ["read", "commit", "cut"].into_iter().flat_map(move |operation| errors.map(|errno| Self::new(operation, errno)))
+        ["read", "commit", "sweep"]
+            .into_iter()
+            .flat_map(move |operation| errors.map(|errno| Self::new(operation, errno)))
     }
 
     /// `errno` is named as in the system's headers, as `ENOBUFS`.

@@ -24,11 +24,10 @@ use self::labels::{ErrorLabels, EventLabels, KindLabel, SysctlLabel};
 use self::source::{Source, SourceCollector};
 use super::SourceProbe;
 use super::status::SourceStatus;
-use crate::cuts::{CutError, Cuts};
-use crate::enforcer::{Commit, EnforceError};
+use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::sysctl::{Sysctl, Unmet};
 
-/// Upper bounds of the buckets for the time that a commit takes, or a look at the connections, in seconds.
+/// Upper bounds of the buckets for the time that a commit takes, or a sweep over the connections, in seconds.
 const COMMIT_BUCKETS: [f64; 13] =
     [0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 
@@ -53,9 +52,9 @@ pub(super) struct Metrics {
     last_commit: Seconds,
     last_check: Seconds,
     drift_repairs: Counter,
-    connections_cut: Counter,
-    connections_restored: Counter,
-    cut_duration: Histogram,
+    settled: Gauge,
+    epochs: Counter,
+    sweep_duration: Histogram,
     netlink_errors: Family<ErrorLabels, Counter>,
     chains: Family<KindLabel, Gauge>,
     sets: Family<KindLabel, Gauge>,
@@ -82,9 +81,9 @@ impl Metrics {
             last_commit: Seconds::default(),
             last_check: Seconds::default(),
             drift_repairs: Counter::default(),
-            connections_cut: Counter::default(),
-            connections_restored: Counter::default(),
-            cut_duration: Histogram::new(COMMIT_BUCKETS),
+            settled: Gauge::default(),
+            epochs: Counter::default(),
+            sweep_duration: Histogram::new(COMMIT_BUCKETS),
             netlink_errors: Family::default(),
             chains: Family::default(),
             sets: Family::default(),
@@ -127,17 +126,17 @@ impl Metrics {
         self.netlink_errors.get_or_create(&ErrorLabels::of(error)).inc();
     }
 
-    /// Connections were looked at.
-    pub(super) fn cut(&self, cuts: &Cuts) {
-        let Cuts { judged: _, cut, restored, elapsed } = cuts;
-        self.connections_cut.inc_by(unsigned(*cut));
-        self.connections_restored.inc_by(unsigned(*restored));
-        self.cut_duration.observe(elapsed.as_secs_f64());
-    }
-
-    /// Connections could not be looked at or marked.
-    pub(super) fn cut_failed(&self, error: &CutError) {
-        self.netlink_errors.get_or_create(&ErrorLabels::of_cut(error)).inc();
+    /// Established connections were looked after; `settled`: they pass without being judged again.
+    pub(super) fn settled(&self, result: &Result<Option<Settled>, SettleError>, settled: bool) {
+        self.settled.set(settled.into());
+        match result {
+            Ok(None) => {}
+            Ok(Some(Settled { commit, swept })) => {
+                self.epochs.inc_by(commit.is_some().into());
+                swept.iter().for_each(|sweep| self.sweep_duration.observe(sweep.elapsed.as_secs_f64()));
+            }
+            Err(error) => drop(self.netlink_errors.get_or_create(&ErrorLabels::of_settling(error)).inc()),
+        }
     }
 
     /// What the table and the index hold from now on.
@@ -207,10 +206,10 @@ impl Metrics {
         r.register_with_unit("last_commit_timestamp", "Unix time of the last commit; 0 before the first", Unit::Seconds, self.last_commit.clone());
         r.register_with_unit("last_check_timestamp", "Unix time when the kernel's table was last compared as a whole; 0 before the first time", Unit::Seconds, self.last_check.clone());
         r.register("drift_repairs", "Times the kernel's table was not as it had been left, and was repaired", self.drift_repairs.clone());
-        r.register("connections_cut", "Established connections that were cut because policy came to forbid them", self.connections_cut.clone());
-        r.register("connections_restored", "Connections that were cut and may go on because policy allows them again", self.connections_restored.clone());
-        r.register_with_unit("cut_duration", "Time to find the connections that a commit forbids, and to cut them", Unit::Seconds, self.cut_duration.clone());
-        r.register("netlink_errors", "Reads, commits and cuts that failed, by the system's error", self.netlink_errors.clone());
+        r.register("settled", "1 where established connections pass without being judged again, 0 where every packet is judged", self.settled.clone());
+        r.register("epochs", "Times that established connections came to pass without being judged again", self.epochs.clone());
+        r.register_with_unit("sweep_duration", "Time to clear the marks of all connections, every 254 epochs", Unit::Seconds, self.sweep_duration.clone());
+        r.register("netlink_errors", "Reads, commits and sweeps that failed, by the system's error", self.netlink_errors.clone());
         r.register("chains", "Chains in the table", self.chains.clone());
         r.register("sets", "Sets and verdict maps in the table, by type", self.sets.clone());
         r.register("elements", "Elements of sets and verdict maps, by type", self.elements.clone());
@@ -238,10 +237,6 @@ fn set(family: &Family<KindLabel, Gauge>, kind: KindLabel, count: usize) {
 
 fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn unsigned(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 fn unix(at: Timestamp) -> f64 {

@@ -3,9 +3,10 @@ use std::time::Duration;
 use palisade_model::{Change, Labels, Namespace, NamespacedName};
 use palisade_nft::{BackendError, Errno};
 
-use crate::cuts::Cuts;
+use crate::enforcer::Settled;
+use crate::epochs::Sweep;
 use crate::serve::State;
-use crate::serve::state::tests::{Attempt, state};
+use crate::serve::state::tests::{Attempt, commit, state};
 use crate::sysctl::{Sysctl, Unmet};
 
 fn value(state: &State, series: &str) -> String {
@@ -43,18 +44,20 @@ fn commits_are_counted_and_timed() {
 }
 
 #[test]
-fn connections_cut_and_restored_are_counted() {
+fn epochs_and_sweeps_are_counted() {
     let state = state();
-    assert_eq!(value(&state, "palisade_connections_cut_total"), "0");
-    let elapsed = Duration::from_millis(20);
-    state.cut(&Ok(Some(Cuts { judged: 9, cut: 3, restored: 1, elapsed })));
-    state.cut(&Ok(None));
-    state.cut(&Ok(Some(Cuts { judged: 9, cut: 2, restored: 0, elapsed })));
-    assert_eq!(value(&state, "palisade_connections_cut_total"), "5");
-    assert_eq!(value(&state, "palisade_connections_restored_total"), "1");
-    assert_eq!(value(&state, r#"palisade_cut_duration_seconds_bucket{le="0.025"}"#), "2");
-    state.cut(&Err(BackendError::System { what: "mark".to_owned(), errno: Errno(nix::libc::EPERM) }.into()));
-    assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="cut",errno="EPERM"}"#), "1");
+    let settled = |commit, swept| Ok(Some(Settled { commit, swept }));
+    let sweep = Sweep { cleared: 9, elapsed: Duration::from_millis(20) };
+    state.settled(&settled(Some(commit(90)), Some(sweep)), true);
+    assert_eq!(value(&state, "palisade_settled"), "1");
+    state.settled(&settled(None, Some(sweep)), true);
+    state.settled(&Ok(None), false);
+    assert_eq!(value(&state, "palisade_settled"), "0");
+    assert_eq!(value(&state, "palisade_epochs_total"), "1");
+    assert_eq!(value(&state, r#"palisade_sweep_duration_seconds_bucket{le="0.025"}"#), "2");
+    let error = BackendError::System { what: "mark".to_owned(), errno: Errno(nix::libc::EPERM) };
+    state.settled(&Err(error.into()), false);
+    assert_eq!(value(&state, r#"palisade_netlink_errors_total{operation="sweep",errno="EPERM"}"#), "1");
 }
 
 #[test]

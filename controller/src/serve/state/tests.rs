@@ -62,9 +62,7 @@ impl Attempt {
     }
 
     pub(crate) fn committed(micros: u64) -> Self {
-        let elapsed = Duration::from_micros(micros);
-        let diff = diff(None, &ruleset());
-        Self { result: Ok(Some(Commit { diff, generation: Some(7), from_backend: false, elapsed })), compared: false }
+        Self { result: Ok(Some(commit(micros))), compared: false }
     }
 
     pub(crate) fn comparing(self) -> Self {
@@ -76,6 +74,11 @@ impl Attempt {
         let index = IndexSize { pods: 9, local_pods: 3, isolated_pods: 2, policies: 5, ..IndexSize::default() };
         state.attempted(&self.result, self.compared, || Figures { ruleset: &ruleset, index });
     }
+}
+
+pub(crate) fn commit(micros: u64) -> Commit {
+    let diff = diff(None, &ruleset());
+    Commit { diff, generation: Some(7), from_backend: false, elapsed: Duration::from_micros(micros) }
 }
 
 fn gone() -> Vec<Change> {
@@ -94,20 +97,19 @@ fn a_failure_is_told_until_it_is_resolved_and_after() {
     assert!(state.status().last_error.unwrap().resolved && state.status().ready);
 }
 
+/// Not to be settled costs time, and opens nothing.
 #[test]
-fn what_could_not_be_cut_is_told_until_it_is() {
+fn what_could_not_be_settled_makes_nothing_unready() {
     let state = state();
     state.synced();
     Attempt::committed(1).report(&state);
-    assert!(state.status().ready);
     let error = BackendError::System { what: "list connections".to_owned(), errno: Errno(nix::libc::ENOBUFS) };
-    state.cut(&Err(error.into()));
-    Attempt::nothing_to_do().report(&state);
-    state.cut(&Ok(None));
-    let (status, error) = (state.status(), state.status().last_error.unwrap());
-    assert!(!status.ready && !error.resolved && error.message.contains("list connections"), "{error:?}");
-    state.cut(&Ok(Some(Cuts::default())));
-    assert!(state.status().ready && state.status().last_error.unwrap().resolved);
+    state.settled(&Err(error.into()), false);
+    assert!(state.status().ready && state.status().last_error.is_none());
+    let commit = Commit { generation: Some(9), ..commit(5) };
+    state.settled(&Ok(Some(Settled { commit: Some(commit), swept: None })), true);
+    assert_eq!(state.status().generation, Some(9));
+    assert_eq!(state.status().last_commit.unwrap().seconds, 0.000_001, "it is no commit of what came in");
 }
 
 #[test]

@@ -1,19 +1,27 @@
 //! Against the real kernel, with connections that no packet began.
 
-use std::net::IpAddr;
-use std::process::Command;
-
 use proptest::prelude::*;
+use std::net::IpAddr;
 
 use super::*;
-use crate::Transport;
 use crate::netlink::attributes::Attributes;
 use crate::netlink::tests::namespace::in_namespace;
 
-const CUT: u32 = 1 << 24;
+const ALL: Mark = Mark { mask: 0, value: 0 };
+const HIGH: u32 = 0xff00_0000;
+/// What the tests mark with.
+const MINE: Mark = Mark { mask: HIGH, value: 0x4100_0000 };
+const NONE: Mark = Mark { mask: HIGH, value: 0 };
 const NLM_F_EXCL: u16 = 0x200;
 const IPCTNL_MSG_CT_DELETE: u8 = 2;
+const CTA_TUPLE_REPLY: u16 = 2;
 const CTA_TIMEOUT: u16 = 7;
+const CTA_TUPLE_IP: u16 = 1;
+const CTA_TUPLE_PROTO: u16 = 2;
+const CTA_IP_V4_SRC: u16 = 1;
+const CTA_IP_V6_SRC: u16 = 3;
+const CTA_PROTO_NUM: u16 = 1;
+const CTA_PROTO_SRC_PORT: u16 = 2;
 const CTA_PROTO_DST_PORT: u16 = 3;
 
 /// What of a protocol makes up a tuple: ports, or what an echo has.
@@ -117,20 +125,18 @@ fn message(connection: &Made, kind: u8) -> Message {
     Message::conntrack(kind, NLM_F_CREATE | NLM_F_EXCL, family, attributes).unwrap()
 }
 
-fn list(selection: Selection) -> Vec<Connection> {
-    let mut connections = Vec::new();
-    KernelConntrack::open().unwrap().list(selection, &mut |connection| connections.push(connection)).unwrap();
-    connections
+fn list(marked: Mark) -> Vec<Connection> {
+    KernelConntrack::open().unwrap().list(marked).unwrap()
 }
 
 fn marks() -> Vec<u32> {
-    let mut marks: Vec<u32> = list(Selection::All).iter().map(|connection| connection.mark).collect();
+    let mut marks: Vec<u32> = list(ALL).iter().map(|connection| connection.mark).collect();
     marks.sort_unstable();
     marks
 }
 
 #[test]
-fn connections_are_told_as_the_forward_hook_sees_them() {
+fn each_kind_of_connection_can_be_marked() {
     in_namespace(|| {
         let ports = |protocol| Proto::Ports(protocol, 1000, 80);
         let dnat = Made {
@@ -141,23 +147,18 @@ fn connections_are_told_as_the_forward_hook_sees_them() {
             reply: Tuple(address("fd00::2"), address("fd00::99"), Proto::Ports(17, 80, 4000)),
             ..made("fd00::1", "fd00::2", ports(17))
         };
-        let to = |protocol, destination| Transport::Ports { protocol, destination };
-        for (made, source, destination, transport) in [
-            (made("10.0.0.1", "10.0.0.2", ports(17)), "10.0.0.1", "10.0.0.2", to(17, 80)),
-            (made("fd00::1", "fd00::2", ports(132)), "fd00::1", "fd00::2", to(132, 80)),
-            (dnat, "10.0.0.1", "10.2.0.2", to(6, 8080)),
-            (snat, "fd00::1", "fd00::2", to(17, 80)),
-            (made("10.0.0.1", "10.0.0.2", Proto::Icmp(8)), "10.0.0.1", "10.0.0.2", Transport::Other(1)),
-            (made("fd00::1", "fd00::2", Proto::Icmpv6(128)), "fd00::1", "fd00::2", Transport::Icmpv6(128)),
-            (made("10.0.0.1", "10.0.0.2", Proto::Other(50)), "10.0.0.1", "10.0.0.2", Transport::Other(50)),
+        for made in [
+            made("10.0.0.1", "10.0.0.2", ports(17)),
+            made("fd00::1", "fd00::2", ports(132)),
+            dnat,
+            snat,
+            made("10.0.0.1", "10.0.0.2", Proto::Icmp(8)),
+            made("fd00::1", "fd00::2", Proto::Icmpv6(128)),
+            made("10.0.0.1", "10.0.0.2", Proto::Other(50)),
         ] {
             begin(&[made]);
-            let told = list(Selection::All);
-            let [Connection { key, .. }] = &*told else { panic!("{told:?}") };
-            let (source, destination) = (address(source), address(destination));
-            assert_eq!(told[0], Connection { source, destination, transport, mark: 0, key: key.clone() });
-            assert_eq!(KernelConntrack::open().unwrap().mark(&told, CUT, true).unwrap(), 1);
-            assert_eq!(marks(), [CUT], "each can be marked");
+            assert_eq!(KernelConntrack::open().unwrap().mark(&list(ALL), MINE).unwrap(), 1);
+            assert_eq!(marks(), [MINE.value]);
             end(&made);
         }
     });
@@ -168,67 +169,29 @@ fn of_a_mark_only_the_bits_asked_for_are_written() {
     in_namespace(|| {
         begin(&[Made { mark: 0xf0ff_ff0f, ..udp(1) }, udp(2), Made { mark: 0xffff_ffff, ..udp(3) }]);
         let mut conntrack = KernelConntrack::open().unwrap();
-        let all = list(Selection::All);
-        assert_eq!(conntrack.mark(&all, CUT, true).unwrap(), 3);
-        assert_eq!(marks(), [CUT, 0xf1ff_ff0f, 0xffff_ffff]);
-        assert_eq!(conntrack.mark(&all, CUT, false).unwrap(), 3);
-        assert_eq!(marks(), [0, 0xf0ff_ff0f, 0xfeff_ffff]);
-        assert_eq!(conntrack.mark(&[], CUT, true).unwrap(), 0);
+        let all = list(ALL);
+        assert_eq!(conntrack.mark(&all, MINE).unwrap(), 3);
+        assert_eq!(marks(), [0x4100_0000, 0x41ff_ff0f, 0x41ff_ffff]);
+        assert_eq!(conntrack.mark(&all, NONE).unwrap(), 3);
+        assert_eq!(marks(), [0, 0x00ff_ff0f, 0x00ff_ffff]);
+        assert_eq!(conntrack.mark(&[], MINE).unwrap(), 0);
     });
 }
 
 #[test]
 fn those_with_a_mark_are_listed_alone() {
     in_namespace(|| {
-        begin(&[Made { mark: CUT | 1, ..udp(1) }, Made { mark: 1, ..udp(2) }, udp(3)]);
-        let marked = list(Selection::Marked(CUT));
-        assert_eq!(marked.iter().map(|connection| connection.mark).collect::<Vec<_>>(), [CUT | 1]);
-        assert_eq!(list(Selection::All).len(), 3);
-    });
-}
-
-/// As the forward hook sees them: after DNAT, before SNAT, and each once.
-#[test]
-fn those_of_one_address_are_listed_alone() {
-    in_namespace(|| {
-        let web = Proto::Ports(6, 1000, 80);
-        let translated = Made {
-            reply: Tuple(address("10.0.0.3"), address("10.0.0.8"), Proto::Ports(6, 8080, 1000)),
-            ..made("10.0.0.1", "10.96.0.1", web)
+        let marked = |mark, port| Made { mark, ..udp(port) };
+        begin(&[marked(MINE.value | 1, 1), marked(0x4200_0000, 2), marked(0xc100_0000, 3), marked(1, 4), udp(5)]);
+        let marks = |mark| {
+            let mut marks: Vec<u32> = list(mark).iter().map(|connection| connection.mark).collect();
+            marks.sort_unstable();
+            marks
         };
-        begin(&[
-            translated,
-            made("10.0.0.3", "10.0.0.1", web),
-            made("10.0.0.3", "10.0.0.3", web),
-            Made { zone: 5, ..made("10.0.0.3", "10.0.0.9", web) },
-            made("10.0.0.1", "10.0.0.2", web),
-            made("fd00::1", "fd00::3", web),
-        ]);
-        let ends = |text| {
-            let all = list(Selection::Of(address(text))).into_iter();
-            let mut all: Vec<String> = all.map(|one| format!("{} {}", one.source, one.destination)).collect();
-            all.sort();
-            all
-        };
-        let expected = ["10.0.0.1 10.0.0.3", "10.0.0.3 10.0.0.1", "10.0.0.3 10.0.0.3", "10.0.0.3 10.0.0.9"];
-        assert_eq!(ends("10.0.0.3"), expected);
-        assert_eq!(ends("10.96.0.1"), [""; 0], "policy does not see it");
-        assert_eq!(ends("10.0.0.8"), [""; 0], "nor this");
-        assert_eq!(ends("fd00::3"), ["fd00::1 fd00::3"]);
-        assert_eq!(ends("fd00::2"), [""; 0]);
-    });
-}
-
-#[test]
-fn a_listing_of_one_address_leaves_the_choice_to_the_kernel() {
-    in_namespace(|| {
-        begin(&[udp(1), made("10.0.0.3", "10.0.0.4", Proto::Ports(6, 1, 2)), udp(2)]);
-        for (from, direction) in [([10, 0, 0, 3], CTA_TUPLE_ORIG), ([10, 0, 0, 4], CTA_TUPLE_REPLY)] {
-            let mut told = 0;
-            let request = listing_from(from.into(), direction);
-            KernelConntrack::open().unwrap().tell(&request, &mut |_| told += 1).unwrap();
-            assert_eq!(told, 1);
-        }
+        assert_eq!(marks(MINE), [MINE.value | 1]);
+        assert_eq!(marks(Mark { mask: 0xc000_0000, value: 0x4000_0000 }), [MINE.value | 1, 0x4200_0000]);
+        assert_eq!(marks(NONE), [0, 1]);
+        assert_eq!(marks(ALL).len(), 5);
     });
 }
 
@@ -236,9 +199,9 @@ fn a_listing_of_one_address_leaves_the_choice_to_the_kernel() {
 fn zones_are_told_apart() {
     in_namespace(|| {
         begin(&[udp(1), Made { zone: 5, mark: 2, ..udp(1) }]);
-        let other: Vec<_> = list(Selection::All).into_iter().filter(|connection| connection.mark == 2).collect();
-        KernelConntrack::open().unwrap().mark(&other, CUT, true).unwrap();
-        assert_eq!(marks(), [0, CUT | 2]);
+        let other = list(Mark { mask: 2, value: 2 });
+        KernelConntrack::open().unwrap().mark(&other, MINE).unwrap();
+        assert_eq!(marks(), [0, MINE.value | 2]);
     });
 }
 
@@ -246,22 +209,11 @@ fn zones_are_told_apart() {
 fn connections_that_have_ended_are_passed_over() {
     in_namespace(|| {
         begin(&[udp(1), udp(2), udp(3)]);
-        let all = list(Selection::All);
+        let all = list(ALL);
         end(&udp(2));
         end(&udp(3));
-        assert_eq!(KernelConntrack::open().unwrap().mark(&all, CUT, true).unwrap(), 1);
-        assert_eq!(marks(), [CUT]);
-    });
-}
-
-#[test]
-fn the_machines_own_connections_are_left_out() {
-    in_namespace(|| {
-        let ip = Command::new("ip").args(["addr", "add", "10.0.0.9/32", "dev", "lo"]).status().unwrap();
-        assert!(ip.success());
-        let to_port = |port| Proto::Ports(17, 1, port);
-        begin(&[made("10.0.0.9", "10.0.0.1", to_port(1)), made("10.0.0.1", "10.0.0.9", to_port(2)), udp(3)]);
-        assert_eq!(list(Selection::All).len(), 1);
+        assert_eq!(KernelConntrack::open().unwrap().mark(&all, MINE).unwrap(), 1);
+        assert_eq!(marks(), [MINE.value]);
     });
 }
 
@@ -269,28 +221,25 @@ fn the_machines_own_connections_are_left_out() {
 fn many_are_marked_at_once() {
     in_namespace(|| {
         begin(&(0..3_001).map(udp).collect::<Vec<_>>());
-        let all = list(Selection::All);
+        let all = list(ALL);
         end(&udp(17));
-        assert_eq!(KernelConntrack::open().unwrap().mark(&all, CUT, true).unwrap(), 3_000);
-        assert_eq!(marks(), [CUT; 3_000]);
+        assert_eq!(KernelConntrack::open().unwrap().mark(&all, MINE).unwrap(), 3_000);
+        assert_eq!(marks(), [MINE.value; 3_000]);
     });
 }
 
 #[test]
 fn keys_that_no_kernel_made_are_refused() {
     in_namespace(|| {
-        let connection = |key: &[u8]| {
-            let transport = Transport::Other(0);
-            Connection { source: address("::"), destination: address("::"), transport, mark: 0, key: key.into() }
-        };
+        let connection = |key: &[u8]| Connection { mark: 0, key: key.into() };
         let mut conntrack = KernelConntrack::open().unwrap();
         for key in [&[][..], &[2, 0, 0], &[2, 0, 0, 9, 0, 1, 0]] {
-            let error = conntrack.mark(&[connection(key)], CUT, true).unwrap_err();
+            let error = conntrack.mark(&[connection(key)], MINE).unwrap_err();
             assert!(matches!(error, BackendError::System { .. }), "{error}");
         }
         begin(&[udp(1)]);
         conntrack.settle();
-        assert_eq!(conntrack.mark(&list(Selection::All), CUT, true).unwrap(), 1, "it works after errors");
+        assert_eq!(conntrack.mark(&list(ALL), MINE).unwrap(), 1, "it works after errors");
     });
 }
 
@@ -313,9 +262,9 @@ proptest! {
 
 #[test]
 fn a_listing_by_mark_asks_the_kernel_to_compare() {
-    let request = listing(NFPROTO_UNSPEC, |filter| marked(CUT, filter));
+    let request = listing(MINE);
     let numbers = |attributes: Attributes<'_>| {
         attributes.map(|one| one.unwrap()).map(|one| (one.kind, one.be32().unwrap())).collect::<Vec<_>>()
     };
-    assert_eq!(numbers(request.attributes()), [(CTA_MARK, CUT), (CTA_MARK_MASK, CUT)]);
+    assert_eq!(numbers(request.attributes()), [(CTA_MARK, MINE.value), (CTA_MARK_MASK, MINE.mask)]);
 }

@@ -1,11 +1,12 @@
 use std::net::IpAddr;
 
 use super::{ICMPV6_TYPE, Known, family_number, key_loads, state_bit};
-use crate::netlink::constants::{
-    NFT_CT_MARK, NFT_CT_STATE, NFT_META_L4PROTO, NFT_META_NFPROTO, NFT_PAYLOAD_TRANSPORT_HEADER,
-};
+use crate::netlink::constants::{NFT_CMP_NEQ, NFT_CT_MARK, NFT_CT_STATE, NFT_META_L4PROTO, NFT_META_NFPROTO};
 use crate::netlink::expression::Expression;
-use crate::{Action, AddressField, CtState, Family, Key, Match, Statement};
+use crate::{Action, AddressField, CtState, Family, Key, Mark, Match, Statement};
+
+const FIELDS: [AddressField; 4] =
+    [AddressField::Saddr, AddressField::Daddr, AddressField::OriginalSaddr, AddressField::ReplySaddr];
 
 /// The statement that is made of just these `expressions`, if there is one.
 pub(super) fn statement(expressions: &[Expression]) -> Option<Statement> {
@@ -30,8 +31,25 @@ impl Reader {
                     self.counter = true;
                     rest
                 }
-                [Expression::Ct { key }, Expression::Mask(bits), Expression::Compare { .. }, rest @ ..] => {
-                    self.matches.push(of_conntrack(*key, *bits)?);
+                [Expression::Ct { .. }, Expression::Bitwise { mask, xor }, Expression::CtSet { .. }] => {
+                    return Some(self.finish(Action::SetCtMark(Mark { mask: !mask, value: *xor })));
+                }
+                [
+                    Expression::Ct { key, .. },
+                    Expression::Bitwise { mask, .. },
+                    Expression::Compare { data, .. },
+                    rest @ ..,
+                ] => {
+                    self.matches.push(of_conntrack(*key, *mask, data)?);
+                    rest
+                }
+                [
+                    Expression::Ct { key: NFT_CT_STATE, .. },
+                    Expression::Compare { operator: NFT_CMP_NEQ, data },
+                    rest @ ..,
+                ] => {
+                    let not = number(data)?;
+                    self.matches.push(Match::CtStateIsNot(states().find(|state| state_bit(*state) == not)?));
                     rest
                 }
                 [Expression::Meta { key, .. }, Expression::Compare { data, .. }, rest @ ..] => {
@@ -71,7 +89,8 @@ impl Reader {
             NFT_META_NFPROTO => self.known.family = Some(family(value)?),
             NFT_META_L4PROTO => {
                 self.known.protocol = Some(value);
-                let implied = matches!(rest, [Expression::Payload { base: NFT_PAYLOAD_TRANSPORT_HEADER, .. }, ..]);
+                let implied = rest.first() == Some(&ICMPV6_TYPE)
+                    || self.key(rest).is_some_and(|(key, _)| matches!(key, Key::Port(_) | Key::Endpoint(..)));
                 if !implied {
                     self.matches.push(Match::L4Proto(value));
                 }
@@ -83,12 +102,13 @@ impl Reader {
 
     /// The key that is loaded first, and what follows.
     fn key<'a>(&self, expressions: &'a [Expression]) -> Option<(Key, &'a [Expression])> {
-        let of_family = self.known.family.into_iter().flat_map(|family| {
-            let address = |field| Key::Address(family, field);
-            [Key::Endpoint(family), address(AddressField::Saddr), address(AddressField::Daddr)]
+        let families = || [Family::Ipv4, Family::Ipv6].into_iter();
+        let endpoints = self.known.protocol.into_iter().flat_map(|protocol| {
+            families().map(move |family| Key::Endpoint(family, protocol)).chain([Key::Port(protocol)])
         });
-        let of_protocol = self.known.protocol.into_iter().map(Key::Port);
-        of_family.chain(of_protocol).find_map(|key| Some((key, expressions.strip_prefix(&*key_loads(key))?)))
+        let addresses = families().flat_map(|family| FIELDS.map(|field| Key::Address(family, field)));
+        let mut keys = endpoints.chain(addresses);
+        keys.find_map(|key| Some((key, expressions.strip_prefix(&*key_loads(key))?)))
     }
 }
 
@@ -106,16 +126,21 @@ fn keyed(key: Key, condition: &Expression) -> Option<Match> {
     }
 }
 
-fn of_conntrack(key: u32, bits: u32) -> Option<Match> {
+fn of_conntrack(key: u32, mask: u32, data: &[u8]) -> Option<Match> {
     match key {
-        NFT_CT_STATE => Some(Match::CtState(state(bits)?)),
-        NFT_CT_MARK => Some(Match::CtMark(bits)),
+        NFT_CT_STATE => Some(Match::CtState(states().filter(|state| mask & state_bit(*state) != 0).collect())),
+        NFT_CT_MARK => Some(Match::CtMark(Mark { mask, value: number(data)? })),
         _ => None,
     }
 }
 
-fn state(bit: u32) -> Option<CtState> {
-    [CtState::Established, CtState::Related].into_iter().find(|state| state_bit(*state) == bit)
+fn states() -> impl Iterator<Item = CtState> {
+    [CtState::Invalid, CtState::Established, CtState::Related, CtState::Untracked].into_iter()
+}
+
+/// In the machine's order, as conntrack's numbers are.
+fn number(data: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(data.try_into().ok()?))
 }
 
 fn family(number: u8) -> Option<Family> {

@@ -25,7 +25,7 @@ const RULES: [&str; 9] = [
     "meta l4proto { tcp, udp } jump { accept; }",
     "ip saddr 10.0.0.0/8 accept",
     "meta nfproto ipv4 accept",
-    "ct state established,related accept",
+    "ct state established,new accept",
     "ip saddr != @peers-4 accept",
     "counter log drop",
     "tcp sport vmap @ports",

@@ -4,8 +4,8 @@ use std::net::Ipv6Addr;
 use super::namespace::TABLE;
 use crate::tests::build::{name, v4};
 use crate::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Key, Match, Name, Range,
-    Rule, Ruleset, Set, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Key, Mark, Match, Name,
+    Range, Rule, Ruleset, Set, Statement, Verdict,
 };
 
 /// A ruleset with something of everything that there is.
@@ -15,19 +15,27 @@ pub(in crate::netlink) fn everything() -> Ruleset {
     let ip = |field| Key::Address(Family::Ipv4, field);
     let ip6 = |field| Key::Address(Family::Ipv6, field);
     let (saddr, daddr) = (AddressField::Saddr, AddressField::Daddr);
+    let (client, server) = (AddressField::OriginalSaddr, AddressField::ReplySaddr);
+    let state = |states: &[CtState]| Match::CtState(states.iter().copied().collect());
+    let judged = Mark { mask: 0xff00_0000, value: 0x4100_0000 };
     let forward = vec![
-        statement(vec![Match::CtMark(0x0100_0000)], true, Action::Verdict(Verdict::Drop), Some("cut")),
-        rule(vec![Match::CtMark(0x3), Match::CtState(CtState::Related)], accept()),
-        rule(vec![Match::CtState(CtState::Established)], accept()),
-        rule(vec![Match::CtState(CtState::Related), Match::L4Proto(1)], accept()),
-        rule(vec![Match::CtState(CtState::Related), Match::L4Proto(58)], accept()),
+        rule(vec![Match::CtStateIsNot(CtState::Related), Match::CtMark(judged)], accept()),
+        statement(vec![Match::CtMark(Mark { mask: 5, value: 0 })], true, Action::Verdict(Verdict::Drop), Some("odd")),
+        rule(vec![state(&[CtState::Related]), Match::L4Proto(1)], accept()),
+        rule(vec![state(&[CtState::Established, CtState::Related]), Match::L4Proto(58)], accept()),
         rule(vec![Match::Icmpv6Types { first: 133, last: 137 }], accept()),
-        rule(vec![], Action::Vmap(ip(saddr), name("pods-4"))),
-        rule(vec![], Action::Vmap(ip6(saddr), name("pods-6"))),
+        rule(vec![], Action::Vmap(ip(client), name("pods-4"))),
+        rule(vec![], Action::Vmap(ip6(client), name("pods-6"))),
+        rule(vec![state(&[CtState::Invalid, CtState::Untracked])], Action::Vmap(ip(saddr), name("pods-4"))),
+        rule(vec![state(&[CtState::Invalid, CtState::Untracked])], Action::Vmap(ip6(daddr), name("pods-6"))),
+        rule(vec![], Action::SetCtMark(judged)),
+        statement(vec![Match::L4Proto(17)], true, Action::SetCtMark(Mark { mask: 1, value: 0 }), Some("mark")),
     ];
     let pod = vec![
         rule(vec![Match::Address(daddr, "10.1.1.1".parse().unwrap())], accept()),
         rule(vec![Match::Address(saddr, "fd00::1".parse().unwrap())], accept()),
+        rule(vec![Match::Address(client, "fd00::1".parse().unwrap())], accept()),
+        rule(vec![Match::Address(server, "10.1.1.1".parse().unwrap())], accept()),
         rule(vec![], Action::Vmap(Key::Port(6), name("ports"))),
         rule(vec![], Action::Vmap(Key::Port(17), name("port-ranges"))),
         rule(vec![Match::L4Proto(132), Match::In(ip(daddr), name("peers-4"))], accept()),
@@ -48,9 +56,11 @@ pub(in crate::netlink) fn everything() -> Ruleset {
         rule(vec![Match::In(ip6(saddr), name("peers-6"))], accept()),
         rule(vec![Match::In(ip(saddr), name("cidrs-4"))], accept()),
         rule(vec![Match::In(ip6(daddr), name("cidrs-6"))], accept()),
-        rule(vec![Match::In(Key::Endpoint(Family::Ipv4), name("named-4"))], accept()),
+        rule(vec![Match::In(ip(server), name("peers-4"))], accept()),
+        rule(vec![Match::In(ip6(server), name("cidrs-6"))], accept()),
+        rule(vec![Match::In(Key::Endpoint(Family::Ipv4, 6), name("named-4"))], accept()),
         rule(
-            vec![Match::In(Key::Endpoint(Family::Ipv6), name("named-6"))],
+            vec![Match::In(Key::Endpoint(Family::Ipv6, 132), name("named-6"))],
             Action::Verdict(Verdict::Goto(name("end"))),
         ),
     ];

@@ -5,14 +5,14 @@ use std::thread::sleep;
 use std::time::Instant;
 
 use palisade::enforcer::Enforcer;
-use palisade::render::{CUT_MARK, TABLE};
+use palisade::render::{Epoch, TABLE};
 use palisade_integration::netns::{Host, Network, Node, Place};
 use palisade_model::testing::bare_pod;
 use palisade_model::{
     Change, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch,
     PortRange, Ports, Protocol, Requirement, Rule, Selector,
 };
-use palisade_nft::{Connection, Conntrack, Kernel, KernelConntrack, Name, Ownership, Selection};
+use palisade_nft::{Connection, Conntrack, Kernel, KernelConntrack, Mark, Name, Ownership};
 
 const NAMESPACE: &str = "shop";
 
@@ -65,18 +65,40 @@ impl World {
         self.change(pods.into_iter().chain(changes));
     }
 
-    /// Commits changes, then cuts.
+    /// Commits changes, then settles.
     pub(super) fn change(&mut self, changes: impl IntoIterator<Item = Change>) {
+        self.commit(changes);
+        self.settle();
+    }
+
+    /// Commits changes: if they may forbid something, all packets are judged from then on.
+    pub(super) fn commit(&mut self, changes: impl IntoIterator<Item = Change>) {
         let enforcer = self.agent.as_mut().unwrap();
         changes.into_iter().for_each(|change| enforcer.apply(change));
+        self.network.nodes()[0].namespace().enter(|| enforcer.commit().unwrap()).unwrap();
+    }
+
+    /// Begins an epoch, so that connections pass once they were judged.
+    pub(super) fn settle(&mut self) {
+        let enforcer = self.agent.as_mut().unwrap();
         let work = || {
-            enforcer.commit().unwrap();
-            while let Some(due) = enforcer.cut_is_due() {
+            while let Some(due) = enforcer.settle_is_due() {
                 sleep(due.saturating_duration_since(Instant::now()));
-                enforcer.cut().unwrap();
+                enforcer.settle().unwrap();
             }
         };
         self.network.nodes()[0].namespace().enter(work).unwrap();
+        assert!(self.epoch().is_some());
+    }
+
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        Epoch::in_force(self.agent.as_ref().unwrap().desired())
+    }
+
+    /// How many connections were judged in this epoch.
+    pub(super) fn judged(&self) -> usize {
+        let mark = self.epoch().unwrap().mark();
+        self.connections().iter().filter(|one| mark.is_on(one.mark)).count()
     }
 
     pub(super) fn sysctl(&self, settings: &[(&str, &str)]) {
@@ -90,12 +112,7 @@ impl World {
 
     /// The node's connections.
     pub(super) fn connections(&self) -> Vec<Connection> {
-        let list = || {
-            let mut connections = Vec::new();
-            let each = &mut |connection| connections.push(connection);
-            KernelConntrack::open().unwrap().list(Selection::All, each).unwrap();
-            connections
-        };
+        let list = || KernelConntrack::open().unwrap().list(Mark { mask: 0, value: 0 }).unwrap();
         self.node().namespace().enter(list).unwrap()
     }
 
@@ -104,15 +121,25 @@ impl World {
         &self.network.nodes()[0]
     }
 
-    /// How many packets of connections that are cut were dropped.
+    /// How many packets were dropped that no policy allows.
     pub(super) fn dropped(&mut self) -> u64 {
         let counters = self.agent.as_mut().unwrap().backend().counters().unwrap();
-        counters[&Name::new("forward-egress").unwrap()].packets
+        counters.values().map(|counter| counter.packets).sum()
     }
-}
 
-pub(super) fn is_cut(connection: &Connection) -> bool {
-    connection.mark & CUT_MARK != 0
+    /// Until none is under way that came in before the last commit.
+    pub(super) fn wait_for_packets(&self) {
+        self.node().namespace().enter(|| KernelConntrack::open().unwrap().settle()).unwrap();
+    }
+
+    /// How many datagrams the server got at ports that it does not have.
+    pub(super) fn strays(&self) -> u64 {
+        let read = || std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
+        let counts = self.server.namespace().enter(read).unwrap();
+        let mut udp = counts.lines().filter_map(|line| line.strip_prefix("Udp: ")).map(|line| line.split(' '));
+        let (names, values) = (udp.next().unwrap(), udp.next().unwrap());
+        names.zip(values).find(|(name, _)| *name == "NoPorts").unwrap().1.parse().unwrap()
+    }
 }
 
 fn addresses(number: u8) -> [IpAddr; 2] {

@@ -1,15 +1,14 @@
-//! A small shop, of which every pod has connections to the local ones.
+//! A small shop.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
+use super::node::{Memory, Node};
 use palisade_model::testing::bare_pod;
 use palisade_model::{
     Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, Ports, Requirement, Rule,
     Selector,
 };
-use palisade_nft::Transport;
-
-use super::node::{Memory, Node};
 
 pub(super) fn ip(number: u8) -> IpAddr {
     [10, 0, 0, number].into()
@@ -47,23 +46,27 @@ pub(super) fn policy(name: &str, of: &str, from: &[&str]) -> Change {
     })
 }
 
-/// Local pods 1 (web) and 2 (db); remote ones 11 and 12 (web) and 13 (mail); a connection from each to each local one.
+/// Local pods 1 (web) and 2 (db); remote ones 11 and 12 (web) and 13 (mail).
+pub(super) static PODS: LazyLock<[Change; 5]> = LazyLock::new(|| {
+    let pods =
+        [(1, "web", "here"), (2, "db", "here"), (11, "web", "there"), (12, "web", "there"), (13, "mail", "there")];
+    pods.map(|(number, app, node)| pod(number, app, node))
+});
+
+/// These pods in the first epoch, and one connection.
 pub(super) fn shop() -> (Node, Memory) {
     shop_with(Node::new)
 }
 
-/// The same, with a thread for looks.
+/// The same, with a thread.
 pub(super) fn shop_in_background() -> (Node, Memory) {
     shop_with(Node::in_background)
 }
 
 fn shop_with(node: fn(&str, &Memory) -> Node) -> (Node, Memory) {
-    let tcp = Transport::Ports { protocol: 6, destination: 80 };
-    let pairs = [1, 2].into_iter().flat_map(|to| [1, 2, 11, 12, 13].map(|from| (ip(from), ip(to), tcp)));
-    let memory = Memory::new(pairs.filter(|(from, to, _)| from != to));
+    let memory = Memory::with(1);
     let mut node = node("here", &memory);
-    let pods =
-        [(1, "web", "here"), (2, "db", "here"), (11, "web", "there"), (12, "web", "there"), (13, "mail", "there")];
-    node.apply(pods.map(|(number, app, node)| pod(number, app, node))).unwrap();
+    node.change(PODS.clone());
+    node.settled().unwrap();
     (node, memory)
 }

@@ -1,15 +1,16 @@
-//! The program itself: it cuts as it follows its manifests, and what is cut stays so without it.
+//! The program itself: what is forbidden as it follows its manifests stops, and stays so without it.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use palisade::render::Epoch;
 use palisade_integration::agent::{Agent, binary};
+use palisade_integration::patience;
 use tempfile::TempDir;
 
-use super::world::{World, is_cut};
+use super::world::World;
 use super::{all_kinds, are_silent, go_on};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -77,52 +78,50 @@ impl Program {
     }
 }
 
-/// Waits until so many connections are cut.
+/// Waits until `status` says this.
 #[track_caller]
-fn cut(world: &World, count: usize) {
-    let start = Instant::now();
-    loop {
-        let now = world.connections().iter().filter(|one| is_cut(one)).count();
-        if now == count {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE, "{now} are cut");
-        sleep(PAUSE);
-    }
+fn until(world: &World, program: &Program, says: &str) {
+    let status = || program.run(world, &["status"]);
+    patience::eventually(PAUSE, || status().contains(says).then_some(()), || format!("not {says}: {}", status()));
 }
 
 #[test]
-fn it_cuts_and_restores_and_what_is_cut_stays_so_without_it() {
+fn what_it_forbids_stops_and_stays_so_without_it() {
+    const CLOSED: &str = "\n1 isolated pods";
+    const OPEN: &str = "\n0 isolated pods";
     let (world, program) = (World::new(), Program::new());
     let agent = program.start(&world);
+    until(&world, &program, "established connections pass once they were judged\n");
     let mut conversations = all_kinds(&world.client, &world.server, 20_000);
     program.forbid();
-    cut(&world, conversations.len());
+    until(&world, &program, CLOSED);
     are_silent(&mut conversations);
-    assert!(program.run(&world, &["status"]).contains(" packets dropped of connections that were cut\n"));
+    until(&world, &program, "established connections pass once they were judged\n");
+    are_silent(&mut conversations);
     drop(agent);
     are_silent(&mut conversations);
     let agent = program.start(&world);
     are_silent(&mut conversations);
     program.allow();
-    cut(&world, 0);
+    until(&world, &program, OPEN);
     go_on(&mut conversations);
     // What changes while no agent runs is found by the next one.
     drop(agent);
     program.forbid();
     go_on(&mut conversations);
     let agent = program.start(&world);
-    cut(&world, conversations.len());
+    are_silent(&mut conversations);
     drop(agent);
     program.allow();
     program.once(&world);
-    cut(&world, 0);
     go_on(&mut conversations);
     program.forbid();
     program.once(&world);
-    cut(&world, conversations.len());
     are_silent(&mut conversations);
+    assert!(program.run(&world, &["status"]).contains("every packet is judged"), "who commits once begins no epoch");
+    let judged = |world: &World| world.connections().iter().filter(|one| !Epoch::NONE.is_on(one.mark)).count();
+    assert!(judged(&world) > 0, "in former epochs");
     assert!(program.run(&world, &["cleanup"]).contains("removed"));
-    cut(&world, 0);
+    assert_eq!(judged(&world), 0);
     go_on(&mut conversations);
 }

@@ -1,6 +1,7 @@
-//! What it costs to cut connections where there are 250,000 of them, begun by real packets.
+//! What changes cost where there are 250,000 connections, begun by real packets: to forbid them, to allow them again, and
+//! to clear all their marks.
 //!
-//! `cargo bench -p palisade-integration --bench cuts`
+//! `cargo bench -p palisade-integration --bench established`
 
 mod support;
 
@@ -11,15 +12,18 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use palisade::enforcer::Enforcer;
+use palisade::epochs;
+use palisade::render::Epoch;
 use palisade_integration::netns::{Host, Network, Place};
 use palisade_model::{Change, NamespacedName, Selector};
-use palisade_nft::{Conntrack, Kernel, KernelConntrack, Name, Ownership, Selection};
+use palisade_nft::{Conntrack, Kernel, KernelConntrack, Mark, Name, Ownership};
 use support::{CLIENT, NODE, SERVER, address, all_peers, forbidding, labelled, pod};
 
 /// So many pods, with so many connections each.
 const PODS: u16 = 100;
 const CONNECTIONS: u16 = 2_500;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
+const EVERY: Mark = Mark { mask: 0, value: 0 };
 
 fn main() {
     let mut network = Network::new(1).expect("network namespaces can be made");
@@ -37,7 +41,7 @@ fn measure(client: &Host, pods: &Host) {
     begin(client, pods);
     assert_eq!(count(), usize::from(PODS) * usize::from(CONNECTIONS));
     println!("{} connections; median of {ROUNDS} turns, in ms", count());
-    println!("{:<46}{:>9}{:>9}{:>9}{:>9}{:>9}", "", "commit", "cut", "CPU", "judged", "marked");
+    println!("{:<46}{:>10}{:>10}{:>10}", "", "commit", "CPU", "CPU then");
     let everybody = || vec![forbidding("all", Selector::default())];
     let one = || vec![forbidding("one", labelled("app", "local-7"))];
     let again = |name| vec![Change::PolicyGone(NamespacedName::new("bench", name))];
@@ -46,6 +50,23 @@ fn measure(client: &Host, pods: &Host) {
     rows(&mut enforcer, ["a policy forbids all", "  and goes"], |_| [everybody(), again("all")]);
     rows(&mut enforcer, ["a policy forbids those of one pod", "  and goes"], |_| [one(), again("one")]);
     rows(&mut enforcer, ["a remote pod comes, which forbids nothing", "  and goes"], |i| [remote(i), gone()]);
+    sweeps();
+}
+
+/// All have the mark of an epoch, as after a packet of each.
+fn sweeps() {
+    let mut conntrack = KernelConntrack::open().expect("conntrack can be used");
+    let took = (0..ROUNDS).map(|_| {
+        let all = conntrack.list(EVERY).expect("connections can be listed");
+        conntrack.mark(&all, Epoch::LAST.mark()).expect("connections can be marked");
+        let before = cpu();
+        let sweep = epochs::sweep(&mut conntrack).expect("marks can be cleared");
+        assert_eq!(sweep.cleared, all.len());
+        (sweep.elapsed.as_secs_f64() * 1e3, (cpu() - before).as_secs_f64() * 1e3)
+    });
+    let (times, cpu): (Vec<f64>, Vec<f64>) = took.unzip();
+    let (time, cpu) = (median(times.into_iter()), median(cpu.into_iter()));
+    println!("{:<46}{time:>10.2}{cpu:>10.2}", "all marks are cleared, every 254 epochs");
 }
 
 /// One pair of changes, measured again and again.
@@ -58,33 +79,28 @@ fn rows(enforcer: &mut Enforcer<Kernel>, names: [&str; 2], changes: impl Fn(u32)
     }
     for (name, turns) in names.iter().zip(turns) {
         let of = |what: fn(&Turn) -> Duration| median(turns.iter().map(|turn| what(turn).as_secs_f64() * 1e3));
-        let [commit, cut, cpu] = [of(|turn| turn.commit), of(|turn| turn.cut), of(|turn| turn.cpu)];
-        let Turn { judged, marked, .. } = turns[0];
-        println!("{name:<46}{commit:>9.2}{cut:>9.2}{cpu:>9.2}{judged:>9}{marked:>9}");
+        let [commit, cpu, then] = [of(|turn| turn.commit), of(|turn| turn.cpu), of(|turn| turn.then)];
+        println!("{name:<46}{commit:>10.3}{cpu:>10.3}{then:>10.3}");
     }
 }
 
-/// What a change took, from the objects to the last mark.
+/// What a change took: the commit, its CPU, and the CPU of the epoch that begins after it.
 struct Turn {
     commit: Duration,
-    cut: Duration,
     cpu: Duration,
-    judged: usize,
-    marked: usize,
+    then: Duration,
 }
 
 fn turn(enforcer: &mut Enforcer<Kernel>, changes: Vec<Change>) -> Turn {
     changes.into_iter().for_each(|change| enforcer.apply(change));
-    let (start, cpu_before) = (Instant::now(), cpu());
+    let (start, before) = (Instant::now(), cpu());
     enforcer.commit().expect("the ruleset is committed").expect("there was something to commit");
-    let commit = start.elapsed();
-    // The rest after the turn before is no part of this one.
-    let due = enforcer.cut_is_due();
-    due.into_iter().for_each(|due| sleep(due.saturating_duration_since(Instant::now())));
-    let start = Instant::now();
-    let cuts = enforcer.cut().expect("connections are cut").unwrap_or_default();
-    let (cut, cpu) = (start.elapsed(), cpu() - cpu_before);
-    Turn { commit, cut, cpu, judged: cuts.judged, marked: cuts.cut + cuts.restored }
+    let (commit, committed) = (start.elapsed(), cpu());
+    while let Some(due) = enforcer.settle_is_due() {
+        sleep(due.saturating_duration_since(Instant::now()));
+        enforcer.settle().expect("an epoch begins");
+    }
+    Turn { commit, cpu: committed - before, then: cpu() - committed }
 }
 
 fn enforcer() -> Enforcer<Kernel> {
@@ -108,10 +124,8 @@ fn begin(client: &Host, pods: &Host) {
 }
 
 fn count() -> usize {
-    let mut count = 0;
     let mut conntrack = KernelConntrack::open().expect("conntrack can be used");
-    conntrack.list(Selection::All, &mut |_| count += 1).expect("connections can be listed");
-    count
+    conntrack.list(EVERY).expect("connections can be listed").len()
 }
 
 fn local(i: u16) -> Ipv4Addr {

@@ -1,0 +1,62 @@
+//! The epoch in connections' marks, and in the rules.
+
+use std::num::NonZeroU8;
+
+use palisade_nft::{Action, Edit, Mark, Ruleset};
+
+use super::{names, objects};
+
+/// The bits of connections' marks (`ct mark`) that hold the epoch in which they were judged: the highest byte.
+///
+/// Marks are shared by all that runs on a node, so these are bits that others leave alone in connections' marks:
+/// Kubernetes has bits 14 and 15, the portmap plugin 13, the AWS plugin 7, Istio 0 to 10, OVN-Kubernetes 0 to 20, Weave 17
+/// and 18, Tailscale 16 to 23. Calico and Cilium use some of them in packets' marks, which are others.
+const MASK: u32 = 0xff00_0000;
+
+/// A time in which nothing was forbidden that had been allowed: connections that were judged in it pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(NonZeroU8);
+
+impl Epoch {
+    /// The one with the highest number.
+    pub const LAST: Self = Self(NonZeroU8::MAX);
+    /// How many there are.
+    pub const COUNT: u8 = u8::MAX;
+    /// The mark of a connection that was judged in none.
+    pub const NONE: Mark = Mark { mask: MASK, value: 0 };
+
+    /// The one that follows; the first one follows the last.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.checked_add(1).unwrap_or(NonZeroU8::MIN))
+    }
+
+    /// The mark of a connection that was judged in it.
+    pub fn mark(self) -> Mark {
+        Mark { mask: MASK, value: u32::from(self.0.get()) << MASK.trailing_zeros() }
+    }
+
+    fn of(mark: Mark) -> Option<Self> {
+        let number = u8::try_from(mark.value >> MASK.trailing_zeros()).ok().and_then(NonZeroU8::new)?;
+        Some(Self(number)).filter(|epoch| epoch.mark() == mark)
+    }
+
+    /// The edit that makes it this epoch, or none, in a ruleset that holds the skeleton.
+    pub fn edit(epoch: Option<Self>) -> Edit {
+        let known = (names::known(), Some(objects::known(epoch)));
+        let judged = (names::judged(), Some(objects::judged(epoch)));
+        Edit { chains: [known, judged].into(), ..Edit::default() }
+    }
+
+    /// The epoch that it is in `ruleset`, if all that it takes is there as it should be.
+    pub fn in_force(ruleset: &Ruleset) -> Option<Self> {
+        let epoch =
+            ruleset.chains.get(&names::judged())?.statements().find_map(|statement| match statement.action {
+                Action::SetCtMark(mark) => Self::of(mark),
+                _ => None,
+            })?;
+        let is_as_rendered =
+            Self::edit(Some(epoch)).chains.iter().all(|(name, chain)| ruleset.chains.get(name) == chain.as_ref());
+        is_as_rendered.then_some(epoch)
+    }
+}
