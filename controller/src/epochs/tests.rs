@@ -19,7 +19,7 @@ enum Step {
     Change,
     Commit,
     Settle,
-    /// Settles, and numbers run out.
+    /// Settles, numbers run out, and those used first come next.
     Wear,
     /// A packet of the connection with this number.
     Packet(usize),
@@ -63,7 +63,8 @@ proptest! {
                 Step::Settle => drop(node.settle().unwrap()),
                 Step::Wear => {
                     node.settle().unwrap();
-                    node.enforcer.epochs().unused = 0;
+                    let epochs = node.enforcer.epochs();
+                    (epochs.unused, epochs.last) = (0, Epoch::LAST);
                 }
                 Step::Packet(_) if flows.is_empty() => {}
                 Step::Packet(number) => {
