@@ -49,14 +49,18 @@ pub struct Epochs {
     last: Epoch,
     /// How many after it have not been used since all marks were cleared.
     unused: u8,
-    /// What the sweeper does; whether something was forbidden since it began.
-    under_way: Option<(Errand, Outdated)>,
+    /// The errand that is being done.
+    under_way: Option<UnderWay>,
     resting_until: Instant,
     /// How long to wait after the next error.
     pause: Duration,
 }
 
-type Outdated = bool;
+#[derive(Debug)]
+struct UnderWay {
+    /// Whether something may have been forbidden since it began.
+    outdated: bool,
+}
 
 /// What came of an errand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +72,7 @@ pub struct Settled {
 }
 
 impl Epochs {
-    /// Marks that connections of `conntrack` have are cleared when numbers run out, and while that takes nobody waits
-    /// but who asks.
+    /// The marks of the connections of `conntrack` are cleared when numbers run out; who settles waits for that.
     pub fn new(conntrack: impl Conntrack + Send + 'static) -> Self {
         Self::with(Sweeper::here(conntrack))
     }
@@ -109,8 +112,8 @@ impl Epochs {
     /// call of [`Epochs::settle`].
     pub fn end(&mut self) {
         self.current = None;
-        if let Some((_, outdated)) = &mut self.under_way {
-            *outdated = true;
+        if let Some(errand) = &mut self.under_way {
+            errand.outdated = true;
         }
     }
 
@@ -132,10 +135,10 @@ impl Epochs {
             let is_due = Instant::now() >= self.resting_until;
             let Some(errand) = self.errand().filter(|_| is_due) else { return Ok(None) };
             self.sweeper.send(errand);
-            self.under_way = Some((errand, false));
+            self.under_way = Some(UnderWay { outdated: false });
         }
         let Some(result) = self.sweeper.result() else { return Ok(None) };
-        let (_, outdated) = self.under_way.take().expect("what has a result was begun");
+        let UnderWay { outdated } = self.under_way.take().expect("what has a result was begun");
         let swept = result.inspect_err(|_| {
             self.resting_until = Instant::now() + self.pause;
             self.pause = LONGEST_PAUSE.min(2 * self.pause);
