@@ -1,5 +1,6 @@
 //! What a packet of a new connection costs: a pod sends datagrams that its peer's policies deny, so that each of them is
-//! judged as new. Each row compares a small and a large policy in one run, turn by turn, because machines are noisy.
+//! judged as new. Then what one costs of a connection that is allowed: known, or judged with each packet, as between two
+//! epochs. Each row compares two sides in one run, turn by turn, because machines are noisy.
 //!
 //! `cargo bench -p palisade-integration --bench packets`
 
@@ -15,7 +16,7 @@ use palisade::enforcer::Enforcer;
 use palisade_integration::netns::{Host, Network, Place};
 use palisade_model::Change;
 use palisade_nft::{Kernel, Name, Ownership};
-use support::{CLIENT, NODE, PORT, SERVER, address, many_exceptions, many_peers, many_policies, many_ranges};
+use support::{CLIENT, NODE, PORT, SERVER, address, many_exceptions, many_peers, many_policies, many_ranges, pod};
 
 const ROUNDS: usize = 41;
 const BATCHES: usize = 40;
@@ -26,10 +27,14 @@ fn main() {
     let linear = |policies| Stage::new(&Layout::Text(linear_ruleset(policies)));
     let policies = |changes| Stage::new(&Layout::Policies(changes));
     println!(
-        "ns per new, denied UDP packet (veth, routing and conntrack included), median of {ROUNDS} turns of {} packets",
+        "ns per UDP packet, new and denied but in the last row (veth, routing and conntrack included), median of {ROUNDS} turns of {} packets",
         BATCHES * BATCH
     );
     println!("{:<52}{:>8}{:>8}{:>8}{:>10}", "", "small", "large", "ratio", "delivered");
+    let known = |settled| {
+        let allowed = many_policies(1_000).into_iter().chain([pod("peer-0", CLIENT.into())]);
+        Stage::new(&Layout::Connections { changes: allowed.collect(), settled })
+    };
     for (what, mut small, mut large) in [
         (
             "1 -> 1,000 policies on the pod, own ports and peers",
@@ -40,6 +45,7 @@ fn main() {
         ("1 -> 100,000 peers", policies(many_peers(1)), policies(many_peers(100_000))),
         ("1 -> 1,000 except CIDRs", policies(many_exceptions(1)), policies(many_exceptions(1_000))),
         ("laid out linearly: 1 -> 1,000 policies", linear(1), linear(1_000)),
+        ("allowed by 1,000 policies: known -> judged each time", known(true), known(false)),
     ] {
         let row = compare([&mut small, &mut large, &mut open]);
         let [small, large, open] = row.medians();
@@ -73,6 +79,11 @@ fn compare<const N: usize>(mut stages: [&mut Stage; N]) -> Measured<N> {
 enum Layout {
     Open,
     Policies(Vec<Change>),
+    /// The same; `settled`: in an epoch.
+    Connections {
+        changes: Vec<Change>,
+        settled: bool,
+    },
     Text(String),
 }
 
@@ -81,6 +92,8 @@ struct Stage {
     _network: Network,
     client: Host,
     _server: Host,
+    /// Takes what is delivered, and reads none of it.
+    _receiver: UdpSocket,
 }
 
 impl Stage {
@@ -93,9 +106,14 @@ impl Stage {
         match layout {
             Layout::Open => {}
             Layout::Text(text) => node.nft(text).expect("the ruleset loads"),
-            Layout::Policies(changes) => node.enter(|| enforce(changes)).expect("the node can be entered"),
+            Layout::Policies(changes) => node.enter(|| enforce(changes, false)).expect("the node can be entered"),
+            Layout::Connections { changes, settled } => {
+                node.enter(|| enforce(changes, *settled)).expect("the node can be entered");
+            }
         }
-        Self { _network: network, client, _server: server }
+        let receiver = server.namespace().enter(|| UdpSocket::bind((SERVER, PORT)));
+        let receiver = receiver.expect("the server can be entered").expect("the port is free");
+        Self { _network: network, client, _server: server, _receiver: receiver }
     }
 
     fn nanoseconds_per_packet(&mut self) -> f64 {
@@ -119,12 +137,15 @@ fn send(batches: usize) -> Duration {
     start.elapsed()
 }
 
-fn enforce(changes: &[Change]) {
+fn enforce(changes: &[Change], settled: bool) {
     let table = Name::new("palisade").expect("a name");
     let kernel = Kernel::open(table.clone(), Ownership::Plain).expect("nftables can be used");
     let mut enforcer = Enforcer::new(NODE, table, kernel);
     changes.iter().cloned().for_each(|change| enforcer.apply(change));
     enforcer.commit().expect("the ruleset is committed").expect("there was something to commit");
+    if settled {
+        enforcer.settle().expect("an epoch begins").expect("nothing has to be waited for");
+    }
 }
 
 /// What others do: a chain for each policy, walked one after the other.

@@ -192,6 +192,34 @@ fn who_overwrites_marks_opens_nothing() {
     go_on(&mut far);
 }
 
+/// It is not known who began what, so nothing passes in a direction in which a pod is isolated, not even what is allowed.
+#[test]
+fn what_belongs_to_no_connection_does_not_pass_an_isolated_pod() {
+    let mut world = World::open();
+    let exempt = "udp dport 7000 notrack; udp sport 7000 notrack";
+    world.nft(&format!("table inet others {{ chain c {{ type filter hook prerouting priority raw; {exempt}; }}; }}"));
+    let begin = |v6| {
+        let (client, server) = (&world.client, &world.server);
+        let (from, to) = (at(client, v6, 20_000), at(server, v6, PORT));
+        Conversation::begin(Kind::Udp, (client, from), (server, to), to)
+    };
+    let mut conversations = [begin(false), begin(true)];
+    world.change([ingress("server", vec![pods(&["client"])])]);
+    let before = conversations.each_mut().map(|one| Side::BOTH.map(|side| one.heard(side)));
+    for one in &mut conversations {
+        Side::BOTH.into_iter().for_each(|side| one.say(side));
+    }
+    sleep(SILENCE);
+    let heard = |one: &mut Conversation, side, before: usize| one.heard(side) - before;
+    for (one, [by_client, by_server]) in conversations.iter_mut().zip(before) {
+        assert!(heard(one, Side::Client, by_client) > 0, "{one}: the client is not isolated");
+        assert_eq!(heard(one, Side::Server, by_server), 0, "{one}");
+    }
+    assert!(world.dropped() > 0);
+    world.change([free("ingress", "server")]);
+    conversations.iter_mut().for_each(Conversation::goes_on);
+}
+
 /// A Service: its address is translated to the server's, and the client's to the node's.
 const SERVICE: &str = "
 table inet others {
