@@ -5,17 +5,17 @@ use super::ApiError;
 
 /// `TEST_ASSET_KUBE_APISERVER`, else in `KUBEBUILDER_ASSETS`, else the one that `setup-api.sh` has built.
 pub(super) fn kube_apiserver() -> Result<PathBuf, ApiError> {
-    let path = asset("kube-apiserver").unwrap_or_else(|| cache().join(format!("kube-apiserver-{}", version())));
-    existing("kube-apiserver", path)
+    program("kube-apiserver", "k8s.io/kubernetes")
 }
 
-/// `TEST_ASSET_ETCD`, else in `KUBEBUILDER_ASSETS`, else in the search path.
+/// `TEST_ASSET_ETCD`, else in `KUBEBUILDER_ASSETS`, else the one that `setup-api.sh` has built.
 pub(super) fn etcd() -> Result<PathBuf, ApiError> {
-    let in_path = || {
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path).map(|directory| directory.join("etcd")).find(|file| file.exists())
-    };
-    existing("etcd", asset("etcd").or_else(in_path).unwrap_or_else(|| "/usr/bin/etcd".into()))
+    program("etcd", "go.etcd.io/etcd/server/v3")
+}
+
+fn program(name: &'static str, module: &str) -> Result<PathBuf, ApiError> {
+    let built = || cache().join(format!("{name}-{}", version(module)));
+    existing(name, asset(name).unwrap_or_else(built))
 }
 
 fn asset(program: &str) -> Option<PathBuf> {
@@ -29,12 +29,13 @@ fn cache() -> PathBuf {
     env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("palisade")
 }
 
-/// The version in `integration/apiserver/go.mod`.
-fn version() -> &'static str {
+/// The version of a module that `integration/apiserver/go.mod` requires.
+fn version(module: &str) -> &'static str {
     include_str!("../../apiserver/go.mod")
         .lines()
-        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes ").filter(|version| version.starts_with('v')))
-        .expect("the module requires k8s.io/kubernetes")
+        .filter_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' ')?.split(' ').next())
+        .find(|version| version.starts_with('v'))
+        .expect("go.mod requires the modules that are built from it")
 }
 
 fn existing(program: &'static str, path: PathBuf) -> Result<PathBuf, ApiError> {
@@ -46,8 +47,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_read_from_the_module() {
-        assert!(version().starts_with("v1."), "{}", version());
+    fn the_versions_are_read_from_the_module() {
+        for (module, series) in [("k8s.io/kubernetes", "v1."), ("go.etcd.io/etcd/server/v3", "v3.")] {
+            assert!(version(module).starts_with(series), "{module} {}", version(module));
+        }
     }
 
     #[test]

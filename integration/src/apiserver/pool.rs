@@ -13,6 +13,7 @@ pub const CONTROL_PLANE: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 254, 1));
 #[derive(Default)]
 pub struct Pool {
     idle: Mutex<Vec<ApiServer>>,
+    arguments: &'static [&'static str],
 }
 
 /// An empty API server, for as long as this is held.
@@ -22,13 +23,18 @@ pub struct Lease<'a> {
 }
 
 impl Pool {
+    /// One whose kube-apiservers get more arguments than others.
+    pub fn with_arguments(arguments: &'static [&'static str]) -> Self {
+        Self { arguments, ..Self::default() }
+    }
+
     /// An idle API server, or a new one in a namespace of its own. Agents reach it through an
     /// [`entrance`] and a [proxy](ApiServer::proxy).
     pub fn lease(&self) -> Result<Lease<'_>, ApiError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let api = match idle {
             Some(api) => api,
-            None => ApiServer::start(&Namespace::new()?, CONTROL_PLANE)?,
+            None => ApiServer::start_with(&Namespace::new()?, CONTROL_PLANE, self.arguments)?,
         };
         Ok(Lease { pool: self, api: Some(api) })
     }

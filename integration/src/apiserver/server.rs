@@ -28,6 +28,7 @@ pub struct ApiServer {
     runtime: Runtime,
     namespace: Arc<Namespace>,
     address: IpAddr,
+    arguments: &'static [&'static str],
     credentials: Credentials,
     directory: Directory,
 }
@@ -36,6 +37,15 @@ impl ApiServer {
     /// Starts both in `namespace`, and waits until the API is ready. Clients find it at `address`, port 6443: `namespace`
     /// has that address, or a [`proxy`](Self::proxy) is in front.
     pub fn start(namespace: &Namespace, address: IpAddr) -> Result<Self, ApiError> {
+        Self::start_with(namespace, address, &[])
+    }
+
+    /// [`ApiServer::start`] with more arguments for kube-apiserver.
+    pub fn start_with(
+        namespace: &Namespace,
+        address: IpAddr,
+        arguments: &'static [&'static str],
+    ) -> Result<Self, ApiError> {
         let directory = Directory::create().map_err(ApiError::io("make a directory for etcd"))?;
         let credentials = Credentials::create(directory.path(), address)?;
         fs::write(directory.path().join("audit.json"), audit::POLICY)
@@ -54,7 +64,8 @@ impl ApiServer {
             connect::client(&config, Arc::clone(&namespace), loopback())?
         };
         let etcd = start_etcd(&namespace, directory.path())?;
-        let mut api = Self { server: None, _etcd: etcd, client, runtime, namespace, address, credentials, directory };
+        let mut api =
+            Self { server: None, _etcd: etcd, client, runtime, namespace, address, arguments, credentials, directory };
         api.start_again()?;
         Ok(api)
     }
@@ -66,7 +77,7 @@ impl ApiServer {
 
     /// Starts the API server after it was killed, and waits until it is ready.
     pub fn start_again(&mut self) -> Result<(), ApiError> {
-        self.server = Some(start_apiserver(&self.namespace, self.directory.path(), self.address)?);
+        self.server = Some(start_apiserver(&self.namespace, self.directory.path(), self.address, self.arguments)?);
         self.wait_until_ready()
     }
 
@@ -165,7 +176,12 @@ fn start_etcd(namespace: &Namespace, directory: &Path) -> Result<Daemon, ApiErro
     })
 }
 
-fn start_apiserver(namespace: &Namespace, directory: &Path, address: IpAddr) -> Result<Daemon, ApiError> {
+fn start_apiserver(
+    namespace: &Namespace,
+    directory: &Path,
+    address: IpAddr,
+    arguments: &[&str],
+) -> Result<Daemon, ApiError> {
     let program = binaries::kube_apiserver()?;
     let file = |flag: &str, name: &str| format!("--{flag}={}", directory.join(name).display());
     start(namespace, &program, directory, "kube-apiserver", |command| {
@@ -195,6 +211,7 @@ fn start_apiserver(namespace: &Namespace, directory: &Path, address: IpAddr) -> 
             "--max-mutating-requests-inflight=0",
             "--profiling=false",
         ]);
+        command.args(arguments);
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::WatchParams;
-use palisade_integration::apiserver::{AGENT_ACCOUNT, AGENT_NAMESPACE, Fault, Labels, Request};
+use palisade_integration::apiserver::{AGENT_ACCOUNT, AGENT_NAMESPACE, Fault, Request};
 use palisade_integration::steady::{Record, Steady};
 use serde_json::json;
 
@@ -82,7 +82,7 @@ impl<'c> Drill<'c> {
     /// the agent cannot reach yet. From then on there is a long list to read.
     fn outdate(&mut self) -> Outcome {
         self.scene.site.proxy.set(Fault::Refuse);
-        add_ballast(&self.scene)?;
+        self.scene.add_ballast(BALLAST)?;
         self.scene.site.api.kill();
         Ok(self.scene.site.api.start_again()?)
     }
@@ -241,12 +241,6 @@ fn agent_restarts(context: &Context) -> Outcome {
     drill.scene.site.proxy.set(Fault::None);
     drill.converge()?;
     drill.judge()
-}
-
-/// Pods that come before the others in a list, by their namespace.
-fn add_ballast(scene: &Scene<'_>) -> Outcome {
-    scene.site.api.cluster().create_namespace("ballast", &Labels::new())?;
-    (0..BALLAST).try_for_each(|number| scene.create_pod("ballast", &format!("pod-{number}"), "none", 0))
 }
 
 /// The status code of the first event of a watch from a version, if it is an error.

@@ -2,6 +2,7 @@
 //!
 //! - `cases::PLACEMENT::NAME`: conformance cases, written through the API.
 //! - `faults::NAME`: the API breaks while packets flow.
+//! - `lists::NAME`: how the agent lists, by what the API server can do.
 //! - `pods::NAME`: pods as clusters have them.
 //! - `rights::NAME`: what the agent's ServiceAccount may do, and what it does.
 //!
@@ -10,6 +11,7 @@
 
 mod cases;
 mod faults;
+mod lists;
 mod pods;
 mod rights;
 mod scene;
@@ -26,6 +28,8 @@ use palisade_integration::apiserver::Pool;
 /// What all tests share.
 pub(crate) struct Context {
     pub(crate) pool: Pool,
+    /// API servers that do not stream lists.
+    pub(crate) paging: Pool,
     pub(crate) program: PathBuf,
 }
 
@@ -46,8 +50,9 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Result<Vec<Trial>, Box<dyn Error>> {
-    let context = Arc::new(Context { pool: Pool::default(), program: binary()? });
-    let named = [("faults", faults::TESTS), ("pods", pods::TESTS), ("rights", rights::TESTS)];
+    let paging = Pool::with_arguments(&["--feature-gates=WatchList=false"]);
+    let context = Arc::new(Context { pool: Pool::default(), paging, program: binary()? });
+    let named = [("faults", faults::TESTS), ("lists", lists::TESTS), ("pods", pods::TESTS), ("rights", rights::TESTS)];
     let named = named.into_iter().flat_map(|(group, tests)| tests.iter().map(move |test| (group, test)));
     let mut trials: Vec<_> =
         named.map(|(group, (name, test))| trial(&context, format!("{group}::{name}"), test)).collect();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use palisade_integration::apiserver::{ClusterAgent, Labels, Site, deployed_rules};
+use palisade_integration::apiserver::{ClusterAgent, Labels, Pool, Site, deployed_rules};
 use palisade_integration::netns::{Host, Place};
 use palisade_integration::probe::{Family, Flow, Kind, Patience, probe};
 use palisade_integration::steady::Stream;
@@ -31,7 +31,12 @@ pub(crate) struct Scene<'c> {
 impl<'c> Scene<'c> {
     /// The namespace and the policy, and agents that have synced.
     pub(crate) fn new(context: &'c Context, nodes: usize) -> Result<Self, Box<dyn Error>> {
-        let mut site = Site::new(&context.pool, nodes, &deployed_rules()?)?;
+        Self::new_on(&context.pool, context, nodes)
+    }
+
+    /// The same on an API server of a certain kind.
+    pub(crate) fn new_on(pool: &'c Pool, context: &'c Context, nodes: usize) -> Result<Self, Box<dyn Error>> {
+        let mut site = Site::new(pool, nodes, &deployed_rules()?)?;
         site.api.cluster().create_namespace(SHOP, &Labels::new())?;
         site.api.cluster().create::<NetworkPolicy>(&policy())?;
         site.start_agents(&context.program)?;
@@ -67,6 +72,12 @@ impl<'c> Scene<'c> {
             pod["spec"][field] = value.clone();
         }
         Ok(self.site.api.cluster().create::<Pod>(&pod).map(drop)?)
+    }
+
+    /// Pods that come before the others in a list, by their namespace.
+    pub(crate) fn add_ballast(&self, pods: usize) -> Outcome {
+        self.site.api.cluster().create_namespace("ballast", &Labels::new())?;
+        (0..pods).try_for_each(|number| self.create_pod("ballast", &format!("pod-{number}"), "none", 0))
     }
 
     /// Reports the status of a pod in the shop.
