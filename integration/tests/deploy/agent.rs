@@ -29,6 +29,21 @@ pub(crate) fn manifests(directory: &Path) {
     std::fs::write(directory.join("shop.json"), manifests.to_string()).unwrap();
 }
 
+/// Adds the namespace `bank` with a pod that lets in one block, or replaces the block.
+pub(crate) fn open_vault_to(directory: &Path, block: &str) {
+    let rule = json!({"from": [{"ipBlock": {"cidr": block}}]});
+    let manifests = json!({"kind": "List", "apiVersion": "v1", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bank"}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "vault", "namespace": "bank"},
+         "status": {"podIPs": [{"ip": "10.0.0.2"}]}},
+        {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+         "metadata": {"name": "vault", "namespace": "bank"}, "spec": {"podSelector": {}, "ingress": [rule]}}
+    ]});
+    let new = directory.join("bank.new");
+    std::fs::write(&new, manifests.to_string()).unwrap();
+    std::fs::rename(new, directory.join("bank.json")).unwrap();
+}
+
 /// Status and body of `GET path`, asked until it is `wanted` or the limit is over.
 pub(crate) fn get(namespace: &Namespace, address: SocketAddr, path: &str, wanted: u16) -> (u16, String) {
     let started = Instant::now();

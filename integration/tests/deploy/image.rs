@@ -3,67 +3,37 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::chroot;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use caps::{CapSet, Capability};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::prctl::set_no_new_privs;
+use nix::libc::SIGSYS;
 use palisade::serve::SOCKET_PATH;
 use palisade_integration::agent::binary;
 use palisade_integration::netns::Namespace;
-use tempfile::TempDir;
+use palisade_integration::patience::eventually;
 
-use super::agent::{get, manifests};
+use super::agent::{get, open_vault_to};
+use super::container::{Container, Running, command, run};
+use super::seccomp::Profile;
 use super::{deploy, output};
 
-/// The files of the image, and a directory of manifests in `/manifests`.
-fn image() -> TempDir {
-    let root = tempfile::tempdir().unwrap();
-    let mut script = Command::new(deploy("image-tree.sh"));
-    output(script.arg(binary().unwrap()).arg(root.path())).unwrap();
-    fs::create_dir(root.path().join("manifests")).unwrap();
-    manifests(&root.path().join("manifests"));
-    root
-}
-
-/// Makes the calling thread see `root` as its root, read-only but for `/run/palisade`, with no capability to give to a
-/// program but CAP_NET_ADMIN, as the container's runtime does.
-fn contain(root: &Path) {
-    unshare(CloneFlags::CLONE_NEWNS).unwrap();
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-    mount(Some(root), root, none, MsFlags::MS_BIND, none).unwrap();
-    let read_only =
-        MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(none, root, none, read_only, none).unwrap();
-    mount(Some("tmpfs"), &root.join("run/palisade"), Some("tmpfs"), MsFlags::empty(), none).unwrap();
-    chroot(root).unwrap();
-    std::env::set_current_dir("/").unwrap();
-    for capability in caps::all().into_iter().filter(|capability| *capability != Capability::CAP_NET_ADMIN) {
-        caps::drop(None, CapSet::Bounding, capability).unwrap();
-    }
-    caps::clear(None, CapSet::Ambient).unwrap();
-    caps::clear(None, CapSet::Inheritable).unwrap();
-    set_no_new_privs().unwrap();
-}
-
-/// Runs a program of the root that the calling thread sees. It inherits its input: there is no `/dev/null`.
-fn run(program: &str, arguments: &[&str]) -> Output {
-    Command::new(program).args(arguments).env_clear().stdin(Stdio::inherit()).output().unwrap()
-}
+const SOURCE: [&str; 4] = ["--manifests", "/manifests", "--node-name", "node"];
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// What the image's program prints, in `namespace`.
-fn succeed(root: &Path, namespace: &Namespace, program: &str, arguments: &[&str]) -> String {
-    let contained = || {
-        contain(root);
-        run(program, arguments)
-    };
-    let output = namespace.enter(contained).unwrap();
+fn succeed(container: &Container, namespace: &Namespace, program: &str, arguments: &[&str]) -> String {
+    let output = container.enter(namespace, || run(program, arguments));
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The table that there is.
+fn table(namespace: &Namespace) -> String {
+    let listing = namespace.run(Command::new("nft").args(["list", "ruleset"]), "").unwrap();
+    String::from_utf8(listing.stdout).unwrap()
 }
 
 #[test]
@@ -92,67 +62,93 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn it_runs_with_nothing_but_what_the_daemonset_grants() {
-    let root = image();
+    let container = Container::new();
     let namespace = Namespace::new().unwrap();
     let version = format!("palisade {}\n", env!("CARGO_PKG_VERSION"));
     for name in ["/palisade", "/usr/local/bin/palisade", "/usr/local/bin/kubectl-palisade"] {
-        assert_eq!(succeed(root.path(), &namespace, name, &["--version"]), version, "{name}");
+        assert_eq!(succeed(&container, &namespace, name, &["--version"]), version, "{name}");
     }
-    let source = ["--manifests", "/manifests", "--node-name", "node"];
-    let rendered = succeed(root.path(), &namespace, "/palisade", &[&["render"], &source[..]].concat());
+    let rendered = succeed(&container, &namespace, "/palisade", &[&["render"], &SOURCE[..]].concat());
     assert!(rendered.contains("shop/web"), "{rendered}");
-    succeed(root.path(), &namespace, "/palisade", &[&["run", "--once"], &source[..]].concat());
-    let listing = namespace.run(Command::new("nft").args(["list", "ruleset"]), "").unwrap();
-    assert!(String::from_utf8(listing.stdout).unwrap().contains("shop/web"));
-    succeed(root.path(), &namespace, "/palisade", &["cleanup"]);
-}
-
-/// A process that ends with its test, also when that fails.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
+    succeed(&container, &namespace, "/palisade", &[&["run", "--once"], &SOURCE[..]].concat());
+    assert!(table(&namespace).contains("shop/web"));
+    succeed(&container, &namespace, "/palisade", &["cleanup"]);
 }
 
 #[test]
 fn the_agent_serves_and_tells_its_status_there() {
-    let root = image();
+    let container = Container::new();
     let namespace = Namespace::new().unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], 9468));
-    namespace
-        .enter(|| {
-            let outside = namespace.try_clone().unwrap();
-            contain(root.path());
-            let source = ["run", "--manifests", "/manifests", "--node-name", "node"];
-            let served = ["--metrics-address", &address.to_string(), "--status-socket", SOCKET_PATH];
-            let mut agent = Command::new("/palisade");
-            let agent = Running(agent.args(source).args(served).env_clear().spawn().unwrap());
-            let ready = get(&outside, address, "/readyz", 200);
-            let status = run("/palisade", &["status", "-o", "json"]);
-            drop(agent);
-            let cleanup = run("/palisade", &["cleanup"]);
-            assert_eq!(ready.0, 200, "{}", ready.1);
-            for output in [status, cleanup] {
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            }
-        })
-        .unwrap();
+    let outside = namespace.try_clone().unwrap();
+    container.enter(&namespace, || {
+        let served = ["--metrics-address", &address.to_string(), "--status-socket", SOCKET_PATH];
+        let mut agent = command("/palisade", &[&["run"], &SOURCE[..], &served].concat());
+        let agent = Running::start(&mut agent, &Profile::runtime_default());
+        let ready = get(&outside, address, "/readyz", 200);
+        let status = run("/palisade", &["status", "-o", "json"]);
+        drop(agent);
+        let cleanup = run("/palisade", &["cleanup"]);
+        assert_eq!(ready.0, 200, "{}", ready.1);
+        for output in [status, cleanup] {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    });
+}
+
+/// An agent under a profile, whose policies are edited.
+struct Edited {
+    agent: Running,
+    container: Container,
+    namespace: Namespace,
+}
+
+impl Edited {
+    /// Until the block that the vault lets in has come into the table, and gone; or until the agent ends.
+    fn under(profile: &Profile) -> Self {
+        let (container, namespace) = (Container::new(), Namespace::new().unwrap());
+        let mut agent = command("/palisade", &[&["run"], &SOURCE[..]].concat());
+        let agent = container.enter(&namespace, || Running::start(&mut agent, profile));
+        let mut edited = Self { agent, container, namespace };
+        for (block, other) in [("10.9.0.0/16", "10.8.0.0/16"), ("10.8.0.0/16", "10.9.0.0/16")] {
+            open_vault_to(&edited.container.manifests(), block);
+            edited.wait_for(|table| table.contains(block) && !table.contains(other));
+        }
+        edited
+    }
+
+    fn wait_for(&mut self, wanted: impl Fn(&str) -> bool) {
+        let done = || (wanted(&table(&self.namespace)) || self.status().is_some()).then_some(());
+        eventually(POLL_INTERVAL, done, || "the table does not follow the manifests".to_owned());
+    }
+
+    fn status(&mut self) -> Option<ExitStatus> {
+        self.agent.0.try_wait().unwrap()
+    }
+}
+
+#[test]
+fn the_agent_calls_nothing_that_the_runtimes_profile_denies() {
+    assert_eq!(Edited::under(&Profile::runtime_default()).status(), None);
+}
+
+/// Those that it rests on and that profiles may lack: for filters on its sockets, and a barrier for packets in flight.
+#[test]
+fn what_a_profile_denies_is_noticed() {
+    for name in ["setsockopt", "membarrier"] {
+        let status = Edited::under(&Profile::runtime_default().without(name)).status();
+        assert_eq!(status.and_then(|status| status.signal()), Some(SIGSYS), "{name}");
+    }
 }
 
 #[test]
 fn without_the_capability_it_says_so() {
-    let root = image();
+    let container = Container::new();
     let namespace = Namespace::new().unwrap();
-    let output = namespace
-        .enter(|| {
-            contain(root.path());
-            caps::drop(None, CapSet::Bounding, Capability::CAP_NET_ADMIN).unwrap();
-            run("/palisade", &["run", "--once", "--manifests", "/manifests", "--node-name", "node"])
-        })
-        .unwrap();
+    let output = container.enter(&namespace, || {
+        caps::drop(None, CapSet::Bounding, Capability::CAP_NET_ADMIN).unwrap();
+        run("/palisade", &[&["run", "--once"], &SOURCE[..]].concat())
+    });
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("CAP_NET_ADMIN"), "{said}");

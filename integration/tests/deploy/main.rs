@@ -7,7 +7,9 @@
 mod agent;
 mod api;
 mod chart;
+mod container;
 mod image;
+mod seccomp;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
