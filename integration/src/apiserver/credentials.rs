@@ -66,6 +66,10 @@ impl Credentials {
         Ok(credentials)
     }
 
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// A token that the API server takes for this account's, until it expires.
     pub(super) fn token(&self, account: &Account<'_>, lifetime: Duration) -> String {
         let Account { namespace, name, uid } = account;

@@ -118,6 +118,16 @@ impl ApiServer {
         Proxy::start(self.runtime.handle(), (front, (self.address, PORT).into()), server)
     }
 
+    /// Where clients find it.
+    pub fn address(&self) -> SocketAddr {
+        (self.address, PORT).into()
+    }
+
+    /// The certificate, in PEM, by which clients know it.
+    pub fn authority(&self) -> &str {
+        self.credentials.authority()
+    }
+
     /// A token of an existing ServiceAccount that holds for `lifetime` (whole seconds).
     pub fn token(&self, namespace: &str, name: &str, lifetime: Duration) -> Result<String, ApiError> {
         let uid = self.cluster().service_account_uid(namespace, name)?;
@@ -126,7 +136,7 @@ impl ApiServer {
 
     /// A kubeconfig for the holder of `token`. `name` tells it from other kubeconfigs of this API server.
     pub fn kubeconfig(&self, name: &str, token: &str) -> Result<Kubeconfig, ApiError> {
-        self.credentials.kubeconfig(name, (self.address, PORT).into(), token)
+        self.credentials.kubeconfig(name, self.address(), token)
     }
 
     /// What ServiceAccounts have asked for so far, in order.

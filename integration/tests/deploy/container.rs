@@ -17,9 +17,10 @@ use super::agent::manifests;
 use super::seccomp::Profile;
 use super::{deploy, output};
 
-/// The files of the image, and a directory of manifests in `/manifests`.
+/// The files of the image, a directory of manifests in `/manifests`, and what is mounted beside `/run/palisade`.
 pub(crate) struct Container {
     root: TempDir,
+    volumes: Vec<(PathBuf, &'static str)>,
 }
 
 impl Container {
@@ -29,7 +30,14 @@ impl Container {
         output(script.arg(binary().unwrap()).arg(root.path())).unwrap();
         fs::create_dir(root.path().join("manifests")).unwrap();
         manifests(&root.path().join("manifests"));
-        Self { root }
+        Self { root, volumes: Vec::new() }
+    }
+
+    /// Mounts a directory, read-only, at `target` (a path without the first slash).
+    pub(crate) fn with_volume(mut self, directory: &Path, target: &'static str) -> Self {
+        fs::create_dir_all(self.root.path().join(target)).unwrap();
+        self.volumes.push((directory.to_owned(), target));
+        self
     }
 
     /// Where the manifests are, seen from outside.
@@ -53,6 +61,9 @@ impl Container {
         let none = None::<&str>;
         mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
         mount_read_only(root, root);
+        for (directory, target) in &self.volumes {
+            mount_read_only(directory, &root.join(target));
+        }
         mount(Some("tmpfs"), &root.join("run/palisade"), Some("tmpfs"), MsFlags::empty(), none).unwrap();
         chroot(root).unwrap();
         std::env::set_current_dir("/").unwrap();

@@ -9,6 +9,7 @@ mod api;
 mod chart;
 mod container;
 mod image;
+mod in_cluster;
 mod seccomp;
 
 use std::path::{Path, PathBuf};
