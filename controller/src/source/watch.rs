@@ -7,7 +7,8 @@
 //! - A cut watch goes on from the version seen last; only an expired version, or none, leads to a list.
 //! - What is listed is applied at once, what is gone is withdrawn when the list is complete: an API that goes away
 //!   changes nothing, and a relist holds no second copy of the cluster.
-//! - Every wait has an end, and every repetition a pause that grows, with jitter.
+//! - Every wait has an end, and every repetition a pause that grows, with jitter, to at most 10 seconds, however long
+//!   the API was away.
 
 use std::io;
 use std::pin::pin;
@@ -31,6 +32,8 @@ use crate::events::{Recorder, Warning};
 
 /// Objects a page.
 const PAGE: u32 = 500;
+/// How long lists are in pages once the server would not stream one.
+const PAGES_TIME: Duration = Duration::from_secs(600);
 /// Events that are taken together, where as many are there.
 const BATCH: usize = 256;
 /// How long the first byte of an answer may take. The API server gives up on a list after a minute by itself.
@@ -65,7 +68,11 @@ pub(super) struct Watcher<K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Strategy {
     Stream,
-    Pages,
+    /// The server would not stream. After this moment it is asked again, at the next list: it may have been upgraded, or
+    /// have had a bad moment.
+    Pages {
+        until: Instant,
+    },
 }
 
 /// A streamed list is being sent, or is complete.
@@ -109,7 +116,11 @@ impl<K: Kind> Watcher<K> {
     /// Makes one request and takes in all that it brings.
     async fn request(&mut self) -> Result<(), Failure> {
         match (self.version.clone(), self.strategy) {
-            (None, Strategy::Pages) => self.list().await,
+            (None, Strategy::Pages { until }) if Instant::now() < until => self.list().await,
+            (None, _) => {
+                self.strategy = Strategy::Stream;
+                self.stream(None).await
+            }
             (version, _) => self.stream(version).await,
         }
     }
@@ -256,12 +267,12 @@ impl<K: Kind> Watcher<K> {
 
     fn failed(&mut self, failure: &Failure) {
         let listing = self.version.is_none();
-        if failure.expired() {
-            self.version = None;
+        if failure.expired() && self.version.take().is_some() {
+            self.backoff = backoff();
         }
         if listing && failure.refuses_streaming() && self.strategy == Strategy::Stream {
             tracing::info!(kind = K::KIND, %failure, "the API server does not stream lists: listing page by page");
-            self.strategy = Strategy::Pages;
+            self.strategy = Strategy::Pages { until: Instant::now() + PAGES_TIME };
             return;
         }
         self.health.failed(failure);
@@ -301,9 +312,14 @@ async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, 
     Ok(timeout(ANSWER_LIMIT, request).await.map_err(|_| Failure::NoAnswer(ANSWER_LIMIT))??)
 }
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Before jitter.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// 400 ms, doubling to 30 s; each up to twice as long at random.
+/// 400 ms, doubling to 5 s; each up to twice as long at random.
+///
+/// Longer pauses would spare the API server little: the watches of 5,000 nodes come back over 10 seconds, some 1,500 each
+/// second, and where they can go on from their versions that is cheap. Of lists it takes as many at once as it can, and
+/// says to the others how long to wait ([`Failure::retry_after`]).
 fn backoff() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(400))
@@ -311,4 +327,29 @@ fn backoff() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When a watch tries again for the first time after so long an outage, counted from the outage's end.
+    fn back_after(outage: Duration) -> Duration {
+        let mut now = Duration::ZERO;
+        let mut pauses = backoff();
+        while now < outage {
+            now += pauses.next().unwrap();
+        }
+        now - outage
+    }
+
+    #[test]
+    fn all_are_soon_back_after_a_long_outage_but_not_all_at_once() {
+        let mut each_second = [0; 10];
+        for _ in 0..10_000 {
+            let late = back_after(Duration::from_secs(3600));
+            each_second[usize::try_from(late.as_secs()).unwrap()] += 1;
+        }
+        assert!(each_second.iter().all(|watches| *watches < 2_000), "{each_second:?}");
+    }
 }

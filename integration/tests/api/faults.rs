@@ -28,7 +28,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 const PERIOD: Duration = Duration::from_millis(5);
 /// How long the fault lasts, at least: some hundred datagrams on every stream.
 const AWHILE: Duration = Duration::from_secs(2);
-/// How long an agent may need after a fault: its longest pause between attempts, and some.
+/// How long an agent may need after a fault: for a minute it keeps a token that it has read; its pauses are shorter.
 const LIMIT: Duration = Duration::from_secs(90);
 /// So many of the last datagrams must agree before a verdict counts as changed.
 const AGREEING: usize = 40;

@@ -3,6 +3,9 @@
 use super::fake::{Answer, Api, Step, complete, event, page, status};
 use super::*;
 
+/// Between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 fn listed(names: &[&str], version: &str) -> Vec<Step> {
     let objects = names.iter().map(|name| event("ADDED", &pod(name, 1)));
     objects.chain([Step::Line(complete(version))]).collect()
@@ -106,14 +109,24 @@ async fn an_hour_away_changes_nothing() {
     assert_eq!(source.within(SOON).await, "+shop/a synced");
     assert_eq!(source.within(Duration::from_secs(3600)).await, "");
     let asked = api.asked("pods").len();
-    assert!((60..150).contains(&asked), "{asked} requests in an hour");
+    assert!((360..720).contains(&asked), "{asked} requests in an hour");
     let state = source.health.watches()[0].1.clone();
     assert!(state.synced && !state.connected);
     assert!(state.last_error.unwrap().contains("connection refused"));
 
     api.otherwise("pods", Answer::Stream(vec![event("DELETED", &pod("a", 8)), Step::Hold]));
-    assert_eq!(source.within(Duration::from_secs(61)).await, "-shop/a");
+    assert_eq!(source.within(LONGEST_PAUSE).await, "-shop/a");
     assert_eq!(versions(&api).last().unwrap(), "7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_hour_away_a_list_is_soon_there() {
+    let api = Api::default();
+    api.script("pods", [stream(&["a"], "7", [Step::Pause(RETRY), Step::Cut])]).otherwise("pods", Answer::Refused);
+    let source = Source::start(&api);
+    source.within(Duration::from_secs(3600)).await;
+    api.script("pods", [Answer::Status(410), stream(&["b"], "900", [Step::Hold])]);
+    assert_eq!(source.within(LONGEST_PAUSE + Duration::from_secs(1)).await, "+shop/b -shop/a");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! How everything becomes known.
 
-use super::fake::{Answer, Api, Step, complete, event, page};
+use super::fake::{Answer, Api, Asked, Step, complete, event, page};
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -54,6 +54,22 @@ async fn a_server_that_does_not_stream_lists_is_asked_for_pages() {
         assert_eq!(asked[2].query["continue"], "more");
         assert_eq!((&*asked[3].query["resourceVersion"], asked[3].query.get("sendInitialEvents")), ("7", None));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_could_not_stream_is_asked_again_after_a_while() {
+    let api = Api::default();
+    let time = Duration::from_secs(160);
+    let watch = || Answer::Stream(vec![Step::Pause(time), Step::Cut]);
+    api.script("pods", [Answer::Status(500), page(&[pod("a", 3)], "7", ""), watch(), Answer::Status(410)]);
+    api.script("pods", [page(&[pod("b", 9)], "10", ""), watch(), watch(), watch(), Answer::Status(410)]);
+    api.script("pods", [Answer::Stream(vec![event("ADDED", &pod("c", 11)), Step::Line(complete("12")), Step::Hold])]);
+    let source = Source::start(&api);
+    assert_eq!(source.within(4 * time + 2 * RETRY).await, "+shop/a +shop/b -shop/a +shop/c -shop/b synced");
+    let streamed = |asked: &Asked| asked.query.contains_key("sendInitialEvents");
+    let asked: Vec<bool> = api.asked("pods").iter().map(streamed).collect();
+    assert_eq!(asked.iter().filter(|streamed| **streamed).count(), 2);
+    assert!(asked[0] && asked[9], "{asked:?}");
 }
 
 #[tokio::test(start_paused = true)]
