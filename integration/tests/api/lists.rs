@@ -1,6 +1,6 @@
 use std::error::Error;
 
-use palisade_integration::apiserver::{Pool, Request};
+use palisade_integration::apiserver::{Pool, Request, Site, deployed_rules};
 
 use super::scene::Scene;
 use super::{Context, Outcome};
@@ -25,7 +25,7 @@ fn streamed(context: &Context) -> Outcome {
 }
 
 fn in_pages(context: &Context) -> Outcome {
-    let requests = list(&context.paging, context)?;
+    let requests = list(&context.older, context)?;
     for (kind, pages) in KINDS.into_iter().zip([2, 1, 1]) {
         assert_eq!(answered(&requests, kind, |one| one.initial_events), 0, "{kind}: {requests:?}");
         assert_eq!(answered(&requests, kind, |one| one.verb == "list"), pages, "{kind}: {requests:?}");
@@ -35,11 +35,9 @@ fn in_pages(context: &Context) -> Outcome {
 
 /// What an agent asks for that starts in a cluster with more than a page of pods, the ones that matter last.
 fn list(pool: &Pool, context: &Context) -> Result<Vec<Request>, Box<dyn Error>> {
-    let mut scene = Scene::new_on(pool, context, 1)?;
+    let mut scene = Scene::at(context, Site::new(pool, 1, &deployed_rules()?)?)?;
     scene.add_ballast(MORE_THAN_A_PAGE)?;
-    for (number, name) in (2..).zip(["web", "friend", "stranger", "guest"]) {
-        scene.run_pod(name, name, 0, number)?;
-    }
+    scene.run_pods(&["web", "friend", "stranger", "guest"])?;
     scene.expect(&[("friend", "web", true), ("stranger", "web", false), ("guest", "web", false)])?;
     let before = scene.site.requests()?.len();
     scene.replace_agents()?;

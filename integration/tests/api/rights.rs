@@ -3,50 +3,93 @@ use std::error::Error;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::ListParams;
 use palisade_integration::apiserver::{ClusterAgent, Request, Site, deployed_rules, has_table};
 use serde_json::{Value, json};
 
-use super::scene::Scene;
+use super::scene::{SHOP, Scene};
 use super::{Context, Outcome};
 
 type Test = fn(&Context) -> Outcome;
 
 /// What the agent's ServiceAccount may do, by name.
-pub(crate) const TESTS: &[(&str, Test)] =
-    &[("exactly-those-that-are-used", exactly_used), ("one-too-few-keeps-the-agent-from-writing", one_too_few)];
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("exactly-those-that-are-used", exactly_used),
+    ("one-too-few-keeps-the-agent-from-writing", one_too_few),
+    ("without-events-it-enforces", without_events),
+];
 
-const LIMIT: Duration = Duration::from_secs(20);
+/// Longer than agents wait before they write an Event.
+const LIMIT: Duration = Duration::from_secs(60);
 /// Longer than an agent with all its rights takes to write its table.
 const AWHILE: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// (group, resource, verb), as RBAC grants it.
 type Right = (String, String, String);
 
-/// Nothing that is asked for is refused, and what is never asked for is not granted. Events are left out: they take a
-/// policy that the API server accepts and the agent does not understand.
+/// Nothing that is asked for is refused, and what is never asked for is not granted: on an API server where all of it is
+/// needed, which does not stream lists and takes a policy that the agents do not understand. They write one Event.
 fn exactly_used(context: &Context) -> Outcome {
-    let mut scene = Scene::new(context, 1)?;
-    scene.run_pod("web", "web", 0, 2)?;
-    scene.run_pod("stranger", "stranger", 0, 3)?;
-    scene.expect(&[("stranger", "web", false)])?;
-    let granted = rights(&deployed_rules()?);
+    let mut scene = Scene::at(context, Site::new(&context.older, 2, &deployed_rules()?)?)?;
+    scene.run_pods(&["web", "friend", "stranger"])?;
+    complicate(&scene)?;
+    let requests = wait_for_events(&scene, 2)?;
+    let refused: Vec<_> = requests.iter().filter(|request| request.code == 403).collect();
+    assert!(refused.is_empty(), "a right too few: {refused:?}");
+    let (granted, used) = (rights(&deployed_rules()?), used(&requests));
+    let unused: Vec<_> = granted.difference(&used).collect();
+    assert!(unused.is_empty(), "rights too many: {unused:?}");
+
+    let cluster = scene.site.api.cluster();
+    let events = cluster.wait("list events", async { cluster.of::<Event>(SHOP).list(&ListParams::default()).await })?;
+    let notes: Vec<_> = events.iter().map(|event| event.note.as_deref().unwrap_or_default()).collect();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains(r#"spec.ingress[0].from[0].ipBlock.cidr: "010.0.0.0""#), "{notes:?}");
+    scene.expect(&[("friend", "web", true), ("stranger", "web", false)])
+}
+
+/// An agent that may not write Events does all the rest.
+fn without_events(context: &Context) -> Outcome {
+    let mut rules = deployed_rules()?;
+    rules.retain(|rule| rule["resources"] != json!(["events"]));
+    assert!(!rights(&rules).iter().any(|(_, resource, _)| resource == "events"));
+    let mut scene = Scene::at(context, Site::new(&context.older, 1, &rules)?)?;
+    scene.run_pods(&["web", "friend", "stranger"])?;
+    complicate(&scene)?;
+    let requests = wait_for_events(&scene, 1)?;
+    assert!(requests.iter().all(|request| (request.code == 403) == (request.resource == "events")), "{requests:?}");
+    scene.expect(&[("friend", "web", true), ("stranger", "web", false)])?;
+    scene.set_role("stranger", "friend")?;
+    scene.expect(&[("stranger", "web", true)])
+}
+
+/// A second policy for the pod `web`, with a block of which one reader says that it is 10.0.0.0/8, and another 8.0.0.0/8.
+fn complicate(scene: &Scene<'_>) -> Outcome {
+    let policy = json!({
+        "metadata": {"namespace": SHOP, "name": "ambiguous"},
+        "spec": {
+            "podSelector": {"matchLabels": {"role": "web"}},
+            "ingress": [{"from": [{"ipBlock": {"cidr": "010.0.0.0/8"}}]}],
+        },
+    });
+    Ok(scene.site.api.cluster().create::<NetworkPolicy>(&policy).map(drop)?)
+}
+
+/// All requests, once so many were made to write Events.
+fn wait_for_events(scene: &Scene<'_>, count: usize) -> Result<Vec<Request>, Box<dyn Error>> {
     let started = Instant::now();
     loop {
         let requests = scene.site.requests()?;
-        let refused: Vec<_> = requests.iter().filter(|request| request.code == 403).collect();
-        if !refused.is_empty() {
-            return Err(format!("a right too few: {refused:?}").into());
-        }
-        let used = used(&requests);
-        let unused: Vec<_> = granted.difference(&used).filter(|(_, resource, _)| resource != "events").collect();
-        if unused.is_empty() {
-            return Ok(());
+        if requests.iter().filter(|request| request.resource == "events").count() >= count {
+            return Ok(requests);
         }
         if started.elapsed() > LIMIT {
-            return Err(format!("rights too many: {unused:?}").into());
+            return Err(format!("fewer than {count} events are written\n{}", scene.logs()).into());
         }
-        sleep(AWHILE / 10);
-        scene.site.proxy.cut();
+        sleep(POLL_INTERVAL);
     }
 }
 
@@ -77,13 +120,8 @@ fn run_with(context: &Context, rules: &[Value]) -> Result<(BTreeSet<String>, boo
     Ok((requests.into_iter().filter(|one| one.code == 403).map(|one| one.resource).collect(), table))
 }
 
-/// API servers that stream lists as watches are never asked for a `list`, others are: who watches may need both.
 fn used(requests: &[Request]) -> BTreeSet<Right> {
-    let rights = |one: &Request| -> Vec<Right> {
-        let verbs = if one.verb == "watch" { vec!["watch", "list"] } else { vec![one.verb.as_str()] };
-        verbs.into_iter().map(|verb| (one.group.clone(), one.resource.clone(), verb.to_owned())).collect()
-    };
-    requests.iter().flat_map(rights).collect()
+    requests.iter().map(|one| (one.group.clone(), one.resource.clone(), one.verb.clone())).collect()
 }
 
 fn rights(rules: &[Value]) -> BTreeSet<Right> {

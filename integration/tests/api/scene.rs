@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use palisade_integration::apiserver::{ClusterAgent, Labels, Pool, Site, deployed_rules};
+use palisade_integration::apiserver::{ClusterAgent, Labels, Site, deployed_rules};
 use palisade_integration::netns::{Host, Place};
 use palisade_integration::probe::{Family, Flow, Kind, Patience, probe};
 use palisade_integration::steady::Stream;
@@ -31,16 +31,20 @@ pub(crate) struct Scene<'c> {
 impl<'c> Scene<'c> {
     /// The namespace and the policy, and agents that have synced.
     pub(crate) fn new(context: &'c Context, nodes: usize) -> Result<Self, Box<dyn Error>> {
-        Self::new_on(&context.pool, context, nodes)
+        Self::at(context, Site::new(&context.pool, nodes, &deployed_rules()?)?)
     }
 
-    /// The same on an API server of a certain kind.
-    pub(crate) fn new_on(pool: &'c Pool, context: &'c Context, nodes: usize) -> Result<Self, Box<dyn Error>> {
-        let mut site = Site::new(pool, nodes, &deployed_rules()?)?;
+    /// The same at a site without agents.
+    pub(crate) fn at(context: &'c Context, mut site: Site<'c>) -> Result<Self, Box<dyn Error>> {
         site.api.cluster().create_namespace(SHOP, &Labels::new())?;
         site.api.cluster().create::<NetworkPolicy>(&policy())?;
         site.start_agents(&context.program)?;
         Ok(Self { site, hosts: BTreeMap::new(), context })
+    }
+
+    /// A running pod of each name, which is its role too, on the first node.
+    pub(crate) fn run_pods(&mut self, names: &[&str]) -> Outcome {
+        names.iter().zip(2..).try_for_each(|(name, number)| self.run_pod(name, name, 0, number))
     }
 
     /// A running pod, `role=ROLE`, with a host on its node and both addresses of [`addresses`].
