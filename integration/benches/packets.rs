@@ -23,7 +23,7 @@ const BATCHES: usize = 40;
 const BATCH: usize = 500;
 
 fn main() {
-    let mut open = Stage::new(&Layout::Open);
+    let mut open = Stage::new(&Layout::Text(TRACKED.to_owned()));
     let linear = |policies| Stage::new(&Layout::Text(linear_ruleset(policies)));
     let policies = |changes| Stage::new(&Layout::Policies(changes));
     println!(
@@ -77,7 +77,6 @@ fn compare<const N: usize>(mut stages: [&mut Stage; N]) -> Measured<N> {
 }
 
 enum Layout {
-    Open,
     Policies(Vec<Change>),
     /// The same; `settled`: in an epoch.
     Connections {
@@ -104,7 +103,6 @@ impl Stage {
             addresses.map(|addresses| network.attach_one(Place::Behind(0), &addresses).expect("a pod can be attached"));
         let node = network.nodes()[0].namespace();
         match layout {
-            Layout::Open => {}
             Layout::Text(text) => node.nft(text).expect("the ruleset loads"),
             Layout::Policies(changes) => node.enter(|| enforce(changes, false)).expect("the node can be entered"),
             Layout::Connections { changes, settled } => {
@@ -147,6 +145,10 @@ fn enforce(changes: &[Change], settled: bool) {
         enforcer.settle().expect("an epoch begins").expect("nothing has to be waited for");
     }
 }
+
+/// What is delivered without policies: connections are tracked, by one rule.
+const TRACKED: &str =
+    "table inet tracked { chain forward { type filter hook forward priority 0; ct state established accept; }; }";
 
 /// What others do: a chain for each policy, walked one after the other.
 fn linear_ruleset(count: u16) -> String {
