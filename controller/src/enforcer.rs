@@ -58,7 +58,7 @@ pub struct Settled {
 #[derive(Debug, Error)]
 pub enum SettleError {
     /// Marks could not be cleared.
-    #[error("cannot clear the marks of connections: {0}")]
+    #[error(transparent)]
     Sweep(#[from] BackendError),
     /// The rules for the epoch were not committed.
     #[error("cannot commit: {0}")]

@@ -16,7 +16,7 @@ use palisade::epochs;
 use palisade::render::Epoch;
 use palisade_integration::netns::{Host, Network, Place};
 use palisade_model::{Change, NamespacedName, Selector};
-use palisade_nft::{Conntrack, Kernel, KernelConntrack, Mark, Name, Ownership};
+use palisade_nft::{Kernel, KernelConntrack, Mark, Name, Ownership};
 use support::{CLIENT, NODE, SERVER, address, all_peers, forbidding, labelled, pod};
 
 /// So many pods, with so many connections each.

@@ -9,17 +9,12 @@ use crate::{BackendError, Mark};
 
 /// What knows the connections: the kernel, or nothing at all ([`NoConntrack`]).
 pub trait Conntrack {
-    /// The connections that are marked so (an empty mask: all). Of those that begin or end meanwhile, some.
+    /// Clears these `bits` of the marks of all connections. Says how many had one of them: connections that began or ended
+    /// meanwhile may be missing.
     ///
     /// # Errors
-    /// [`BackendError`] where they could not be listed.
-    fn list(&mut self, marked: Mark) -> Result<Vec<Connection>, BackendError>;
-
-    /// Marks the connections so. Says how many that were: those that have ended are passed over.
-    ///
-    /// # Errors
-    /// [`BackendError`] where a mark could not be written; others may have been.
-    fn mark(&mut self, connections: &[Connection], mark: Mark) -> Result<usize, BackendError>;
+    /// [`BackendError`] where connections could not be listed, or a mark not be written; some may be cleared.
+    fn clear(&mut self, bits: u32) -> Result<usize, BackendError>;
 
     /// Returns when all packets have passed that were on their way through the rules at the time of the call: none is
     /// then judged, and none marks its connection, by rules that a commit before the call replaced.
@@ -31,7 +26,7 @@ pub trait Conntrack {
 pub struct Connection {
     /// The mark, `ct mark`.
     pub mark: u32,
-    /// What the backend knows it by.
+    /// What the kernel knows it by.
     pub key: Box<[u8]>,
 }
 
@@ -47,11 +42,7 @@ impl Mark {
 }
 
 impl Conntrack for NoConntrack {
-    fn list(&mut self, _: Mark) -> Result<Vec<Connection>, BackendError> {
-        Ok(Vec::new())
-    }
-
-    fn mark(&mut self, _: &[Connection], _: Mark) -> Result<usize, BackendError> {
+    fn clear(&mut self, _: u32) -> Result<usize, BackendError> {
         Ok(0)
     }
 

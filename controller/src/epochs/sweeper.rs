@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use palisade_nft::{BackendError, Conntrack, Mark};
+use palisade_nft::{BackendError, Conntrack};
 
 use crate::render::Epoch;
 
@@ -85,11 +85,9 @@ fn run(errand: Errand, conntrack: &mut dyn Conntrack) -> Outcome {
 /// Clears the epoch of all connections.
 ///
 /// # Errors
-/// [`BackendError`] where they could not be listed or marked; some may be cleared.
+/// [`BackendError`]; some may be cleared.
 pub fn sweep(conntrack: &mut dyn Conntrack) -> Result<Sweep, BackendError> {
     let start = Instant::now();
-    let mut marked = conntrack.list(Mark { mask: 0, value: 0 })?;
-    marked.retain(|connection| !Epoch::NONE.is_on(connection.mark));
-    let cleared = conntrack.mark(&marked, Epoch::NONE)?;
+    let cleared = conntrack.clear(Epoch::BITS)?;
     Ok(Sweep { cleared, elapsed: start.elapsed() })
 }

@@ -6,13 +6,6 @@ use palisade_nft::{Action, Edit, Mark, Ruleset};
 
 use super::{names, objects};
 
-/// The bits of connections' marks (`ct mark`) that hold the epoch in which they were judged: the highest byte.
-///
-/// Marks are shared by all that runs on a node, so these are bits that others leave alone in connections' marks:
-/// Kubernetes has bits 14 and 15, the portmap plugin 13, the AWS plugin 7, Istio 0 to 10, OVN-Kubernetes 0 to 20, Weave 17
-/// and 18, Tailscale 16 to 23. Calico and Cilium use some of them in packets' marks, which are others.
-const MASK: u32 = 0xff00_0000;
-
 /// A time in which nothing was forbidden that had been allowed: connections that were judged in it pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(NonZeroU8);
@@ -22,8 +15,13 @@ impl Epoch {
     pub const LAST: Self = Self(NonZeroU8::MAX);
     /// How many there are.
     pub const COUNT: u8 = u8::MAX;
-    /// The mark of a connection that was judged in none.
-    pub const NONE: Mark = Mark { mask: MASK, value: 0 };
+    /// The bits of connections' marks (`ct mark`) that hold the epoch in which they were judged, 0 for none: the highest
+    /// byte.
+    ///
+    /// Marks are shared by all that runs on a node, so these are bits that others leave alone in connections' marks:
+    /// Kubernetes has bits 14 and 15, the portmap plugin 13, the AWS plugin 7, Istio 0 to 10, OVN-Kubernetes 0 to 20, Weave
+    /// 17 and 18, Tailscale 16 to 23. Calico and Cilium use some of them in packets' marks, which are others.
+    pub const BITS: u32 = 0xff00_0000;
 
     /// The one that follows; the first one follows the last.
     #[must_use]
@@ -33,11 +31,11 @@ impl Epoch {
 
     /// The mark of a connection that was judged in it.
     pub fn mark(self) -> Mark {
-        Mark { mask: MASK, value: u32::from(self.0.get()) << MASK.trailing_zeros() }
+        Mark { mask: Self::BITS, value: u32::from(self.0.get()) << Self::BITS.trailing_zeros() }
     }
 
     fn of(mark: Mark) -> Option<Self> {
-        let number = u8::try_from(mark.value >> MASK.trailing_zeros()).ok().and_then(NonZeroU8::new)?;
+        let number = u8::try_from(mark.value >> Self::BITS.trailing_zeros()).ok().and_then(NonZeroU8::new)?;
         Some(Self(number)).filter(|epoch| epoch.mark() == mark)
     }
 

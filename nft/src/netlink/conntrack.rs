@@ -19,56 +19,96 @@ const CHUNK: usize = 500;
 
 /// The kernel's conntrack in this network namespace.
 pub struct KernelConntrack {
-    channel: Channel,
+    listing: Channel,
+    writing: Channel,
 }
 
 impl KernelConntrack {
-    /// A socket to list and mark connections with.
+    /// Sockets to list and mark connections with.
     ///
     /// # Errors
-    /// Where the socket could not be opened: [`Kernel::open`](super::Kernel::open) says why more clearly.
+    /// Where a socket could not be opened: [`Kernel::open`](super::Kernel::open) says why more clearly.
     pub fn open() -> io::Result<Self> {
-        Ok(Self { channel: Channel::open(0)? })
+        Ok(Self { listing: Channel::open(0)?, writing: Channel::open(0)? })
     }
 
-    fn dump(&mut self, marked: Mark) -> Result<Vec<Connection>, Failure> {
+    /// The connections that are marked so (an empty mask: all). Of those that begin or end meanwhile, some.
+    ///
+    /// # Errors
+    /// [`BackendError`] where they could not be listed.
+    pub fn list(&mut self, marked: Mark) -> Result<Vec<Connection>, BackendError> {
         let mut connections = Vec::new();
-        self.channel.stream(&listing(marked), |datagram| {
-            for message in Messages(datagram) {
-                connections.extend(entry::read(message?)?.filter(|one| marked.is_on(one.mark)));
-            }
+        let each = |connection| {
+            connections.push(connection);
             Ok(())
-        })?;
+        };
+        tell(&mut self.listing, marked, each).map_err(|failure| failed("list connections", failure))?;
         Ok(connections)
     }
 
-    /// Gives how many of the connections are still there.
-    fn write(&mut self, connections: &[Connection], mark: Mark) -> Result<usize, Failure> {
-        let updates: Vec<Message> = connections.iter().map(|one| entry::update(&one.key, mark)).collect();
-        let mut ended = 0;
-        for refusal in self.channel.request_all(&updates)? {
-            match refusal.errno {
-                libc::ENOENT => ended += 1,
-                _ => return Err(Failure::Refused(refusal)),
+    /// Marks the connections so. Says how many that were: those that have ended are passed over.
+    ///
+    /// # Errors
+    /// [`BackendError`] where a mark could not be written; others may have been.
+    pub fn mark(&mut self, connections: &[Connection], mark: Mark) -> Result<usize, BackendError> {
+        let written = connections.chunks(CHUNK).map(|chunk| write(&mut self.writing, chunk, mark));
+        written.sum::<Result<_, _>>().map_err(|failure| failed("mark connections", failure))
+    }
+
+    /// As they are told, so that never many are held.
+    fn clear_all(&mut self, bits: u32) -> Result<usize, Failure> {
+        let Self { listing, writing } = self;
+        let none = Mark { mask: bits, value: 0 };
+        let mut cleared = 0;
+        let mut found = Vec::with_capacity(CHUNK);
+        tell(listing, Mark { mask: 0, value: 0 }, |connection| {
+            if !none.is_on(connection.mark) {
+                found.push(connection);
             }
-        }
-        Ok(connections.len() - ended)
+            if found.len() == CHUNK {
+                cleared += write(writing, &found, none)?;
+                found.clear();
+            }
+            Ok(())
+        })?;
+        Ok(cleared + write(writing, &found, none)?)
     }
 }
 
 impl Conntrack for KernelConntrack {
-    fn list(&mut self, marked: Mark) -> Result<Vec<Connection>, BackendError> {
-        self.dump(marked).map_err(|failure| failed("list connections", failure))
-    }
-
-    fn mark(&mut self, connections: &[Connection], mark: Mark) -> Result<usize, BackendError> {
-        let written = connections.chunks(CHUNK).map(|chunk| self.write(chunk, mark));
-        written.sum::<Result<_, _>>().map_err(|failure| failed("mark connections", failure))
+    fn clear(&mut self, bits: u32) -> Result<usize, BackendError> {
+        self.clear_all(bits).map_err(|failure| failed("clear the marks of connections", failure))
     }
 
     fn settle(&mut self) {
         passage::wait();
     }
+}
+
+fn tell(
+    channel: &mut Channel,
+    marked: Mark,
+    mut each: impl FnMut(Connection) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    channel.stream(&listing(marked), |datagram| {
+        for message in Messages(datagram) {
+            entry::read(message?)?.filter(|one| marked.is_on(one.mark)).map_or(Ok(()), &mut each)?;
+        }
+        Ok(())
+    })
+}
+
+/// Gives how many of the connections are still there.
+fn write(channel: &mut Channel, connections: &[Connection], mark: Mark) -> Result<usize, Failure> {
+    let updates: Vec<Message> = connections.iter().map(|one| entry::update(&one.key, mark)).collect();
+    let mut ended = 0;
+    for refusal in channel.request_all(&updates)? {
+        match refusal.errno {
+            libc::ENOENT => ended += 1,
+            _ => return Err(Failure::Refused(refusal)),
+        }
+    }
+    Ok(connections.len() - ended)
 }
 
 /// The request for the connections with such a mark: the kernel compares, which takes it a fraction of what telling all

@@ -96,7 +96,7 @@ impl Channel {
     pub(super) fn stream(
         &mut self,
         message: &Message,
-        mut each: impl FnMut(&[u8]) -> Result<(), Malformed>,
+        mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.discard()?;
         let sequence = self.number(1);

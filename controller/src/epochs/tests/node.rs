@@ -6,9 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use palisade_model::Change;
-use palisade_nft::{
-    BackendError, Connection, Conntrack, Errno, Fake, Mark, Name, Packet, PacketState, Ruleset, Transport, walk,
-};
+use palisade_nft::{BackendError, Conntrack, Errno, Fake, Name, Packet, PacketState, Ruleset, Transport, walk};
 
 use super::accepted;
 use crate::enforcer::{Enforcer, SettleError, Settled};
@@ -52,23 +50,14 @@ impl Memory {
 }
 
 impl Conntrack for Memory {
-    fn list(&mut self, marked: Mark) -> Result<Vec<Connection>, BackendError> {
+    fn clear(&mut self, bits: u32) -> Result<usize, BackendError> {
         let mut state = self.state();
         if state.fails {
-            return Err(BackendError::System { what: "list connections".to_owned(), errno: Errno(105) });
+            return Err(BackendError::System { what: "clear the marks of connections".to_owned(), errno: Errno(105) });
         }
         state.swept += 1;
-        let connections = state.marks.iter().enumerate().filter(|(_, mark)| marked.is_on(**mark));
-        Ok(connections.map(|(number, mark)| Connection { mark: *mark, key: Box::new(number.to_ne_bytes()) }).collect())
-    }
-
-    fn mark(&mut self, connections: &[Connection], mark: Mark) -> Result<usize, BackendError> {
-        let mut state = self.state();
-        for connection in connections {
-            let number = usize::from_ne_bytes((*connection.key).try_into().unwrap());
-            state.marks[number] = state.marks[number] & !mark.mask | mark.value;
-        }
-        Ok(connections.len())
+        let marked = state.marks.iter_mut().filter(|mark| **mark & bits != 0);
+        Ok(marked.map(|mark| *mark &= !bits).count())
     }
 
     fn settle(&mut self) {

@@ -229,6 +229,18 @@ fn many_are_marked_at_once() {
 }
 
 #[test]
+fn all_that_have_some_of_the_bits_are_cleared() {
+    in_namespace(|| {
+        let marked = |port| Made { mark: if port % 3 == 0 { 7 } else { u32::from(port % 3) << 24 | 7 }, ..udp(port) };
+        begin(&(0..3_001).map(marked).collect::<Vec<_>>());
+        let mut conntrack = KernelConntrack::open().unwrap();
+        assert_eq!(conntrack.clear(HIGH).unwrap(), 2_000);
+        assert_eq!(marks(), [7; 3_001]);
+        assert_eq!(conntrack.clear(HIGH).unwrap(), 0);
+    });
+}
+
+#[test]
 fn keys_that_no_kernel_made_are_refused() {
     in_namespace(|| {
         let connection = |key: &[u8]| Connection { mark: 0, key: key.into() };
