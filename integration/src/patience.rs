@@ -1,10 +1,18 @@
 //! Waiting for what comes when it comes.
 
+use std::io;
+use std::net::UdpSocket;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::RcvBufForce;
+
 /// Far longer than anything takes: only a failing test waits for it.
 pub const LIMIT: Duration = Duration::from_secs(90);
+
+/// Some 20,000 datagrams.
+const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// Waits until `found` finds something, which is asked after each `pause`.
 ///
@@ -20,6 +28,14 @@ pub fn eventually<T>(pause: Duration, mut found: impl FnMut() -> Option<T>, othe
         sleep(pause);
     }
     panic!("{}", otherwise());
+}
+
+/// Makes a socket hold what comes while its reader has no CPU, which is more than the 200 datagrams that fit otherwise.
+///
+/// # Errors
+/// Where the network namespace is not of the calling process' user namespace.
+pub fn hold_datagrams(socket: &UdpSocket) -> io::Result<()> {
+    Ok(setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER)?)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::netns::Host;
+use crate::patience::hold_datagrams;
 use crate::probe::{Family, ProbeError};
 
 /// How long datagrams may be under way.
@@ -174,6 +175,7 @@ fn address(host: &Host, family: Family) -> Result<IpAddr, ProbeError> {
 fn listen(at: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(at)?;
     socket.set_read_timeout(Some(READ_LIMIT))?;
+    hold_datagrams(&socket)?;
     Ok(socket)
 }
 
@@ -187,7 +189,7 @@ fn send((from, to): (IpAddr, SocketAddr), period: Duration, sending: &AtomicBool
             record.datagrams.len() as u64 - 1
         });
         let _ = socket.send_to(&number.to_be_bytes(), to);
-        next += period;
+        next = Instant::now().max(next + period);
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
 }

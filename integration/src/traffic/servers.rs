@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::{ECHO_PORT, Going, SINK_PORT};
+use crate::patience::hold_datagrams;
 
 const READ_LIMIT: Duration = Duration::from_millis(50);
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
@@ -19,6 +20,8 @@ pub(super) fn start(address: IpAddr, going: &Going) -> io::Result<Vec<JoinHandle
     sink.set_read_timeout(Some(READ_LIMIT))?;
     echo.set_read_timeout(Some(READ_LIMIT))?;
     listener.set_nonblocking(true)?;
+    hold_datagrams(&sink)?;
+    hold_datagrams(&echo)?;
     let start = |work: Box<dyn FnOnce(&Going) + Send>| {
         let going = going.clone();
         thread::spawn(move || work(&going))
