@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::mpsc::Sender;
 use std::thread;
+use tokio::sync::mpsc::UnboundedSender;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,12 +15,12 @@ use crate::input::Input;
 ///
 /// # Errors
 /// Where there can be no further thread.
-pub fn watch(monitor: Monitor, inputs: Sender<Input>) -> io::Result<()> {
+pub fn watch(monitor: Monitor, inputs: UnboundedSender<Input>) -> io::Result<()> {
     thread::Builder::new().name("drift".to_owned()).spawn(move || listen(monitor, &inputs))?;
     Ok(())
 }
 
-fn listen(mut monitor: Monitor, inputs: &Sender<Input>) {
+fn listen(mut monitor: Monitor, inputs: &UnboundedSender<Input>) {
     loop {
         let by = match monitor.try_next() {
             Ok(Some(Event::NewGeneration { pid, process, touched: true, .. })) => {

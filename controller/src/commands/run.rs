@@ -1,15 +1,16 @@
-//! `palisade run`: the agent. Sources send what they see; this thread alone applies and commits it.
+//! `palisade run`: the agent. This thread follows the API, applies and commits what it sees; whoever asks how it is, is
+//! answered on another.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
 
 use anyhow::Context;
 use palisade_nft::{Kernel, KernelConntrack, Ownership};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::{kernel, sources};
 use crate::cli::RunArgs;
@@ -38,7 +39,8 @@ fn once(args: &RunArgs) -> anyhow::Result<()> {
 fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let node = &args.node.node_name;
     let runtime = sources::runtime()?;
-    let (inputs, receiver) = mpsc::channel();
+    let servers = servers()?;
+    let (inputs, mut receiver) = mpsc::unbounded_channel();
     let health = Health::default();
     let probe = health.clone();
     let state = Arc::new(State::new(node, Box::new(move || SourceStatus::from(&probe))));
@@ -57,16 +59,23 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let mut enforcer = enforcer.with_connections_in_background(connections()?).context("cannot start a thread")?;
     let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
     drift::watch(monitor, inputs.clone())?;
-    stop_on_signal(&runtime, &inputs)?;
-    watch_sysctls(&runtime, args, &state);
-    serve_metrics(&runtime, args.metrics_address, &state);
-    serve_status(&runtime, status_socket(args), &state, log_filter);
+    stop_on_signal(&servers, &inputs)?;
+    watch_sysctls(&servers, args, &state);
+    serve_metrics(&servers, args.metrics_address, &state);
+    serve_status(&servers, status_socket(args), &state, log_filter);
     drop(inputs);
-    agent::run(&mut enforcer, &receiver, &state);
+    runtime.block_on(agent::run(&mut enforcer, &mut receiver, &state));
     tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");
-    // A source may be in the middle of a request: nobody waits for it.
+    // Somebody may be in the middle of a request: nobody waits for it.
     runtime.shutdown_background();
+    servers.shutdown_background();
     Ok(())
+}
+
+/// Where it is answered how the agent is, also while it has much to commit.
+fn servers() -> anyhow::Result<Runtime> {
+    let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("servers").enable_all().build();
+    runtime.context("cannot start the runtime of the servers")
 }
 
 fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Kernel>> {
@@ -77,12 +86,12 @@ fn connections() -> anyhow::Result<KernelConntrack> {
     KernelConntrack::open().context("cannot open a netlink socket for connections")
 }
 
-fn stop_on_signal(runtime: &Runtime, inputs: &Sender<Input>) -> anyhow::Result<()> {
-    let _entered = runtime.enter();
+fn stop_on_signal(servers: &Runtime, inputs: &UnboundedSender<Input>) -> anyhow::Result<()> {
+    let _entered = servers.enter();
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signals = signal(kind).context("cannot listen for signals")?;
         let inputs = inputs.clone();
-        runtime.spawn(async move {
+        servers.spawn(async move {
             signals.recv().await;
             // An agent that no longer listens has stopped already.
             let _ = inputs.send(Input::Stop);
@@ -92,11 +101,11 @@ fn stop_on_signal(runtime: &Runtime, inputs: &Sender<Input>) -> anyhow::Result<(
 }
 
 /// Looks at once, and then as often as the table is checked.
-fn watch_sysctls(runtime: &Runtime, args: &RunArgs, state: &Arc<State>) {
+fn watch_sysctls(servers: &Runtime, args: &RunArgs, state: &Arc<State>) {
     let mut check = Check::new(&args.proc_sys, args.set_sysctls);
     state.sysctls(check.run());
     let state = state.clone();
-    runtime.spawn(async move {
+    servers.spawn(async move {
         loop {
             tokio::time::sleep(agent::CHECK_INTERVAL).await;
             state.sysctls(check.run());
@@ -105,10 +114,10 @@ fn watch_sysctls(runtime: &Runtime, args: &RunArgs, state: &Arc<State>) {
 }
 
 /// Whatever hinders it is logged: enforcing matters more.
-fn serve_metrics(runtime: &Runtime, address: Option<SocketAddr>, state: &Arc<State>) {
+fn serve_metrics(servers: &Runtime, address: Option<SocketAddr>, state: &Arc<State>) {
     let Some(address) = address else { return };
     let state = state.clone();
-    runtime.spawn(async move {
+    servers.spawn(async move {
         let served = async { serve::serve(TcpListener::bind(address).await?, state).await };
         if let Err(error) = served.await {
             tracing::error!(%address, %error, "probes and metrics are not served");
@@ -121,10 +130,10 @@ fn status_socket(args: &RunArgs) -> Option<PathBuf> {
     args.status_socket.clone().or(default)
 }
 
-fn serve_status(runtime: &Runtime, socket: Option<PathBuf>, state: &Arc<State>, log_filter: LogFilter) {
+fn serve_status(servers: &Runtime, socket: Option<PathBuf>, state: &Arc<State>, log_filter: LogFilter) {
     let Some(socket) = socket else { return };
     let state = state.clone();
-    runtime.spawn(async move {
+    servers.spawn(async move {
         let set = Box::new(move |filter: &str| log_filter.set(filter));
         if let Err(error) = serve::serve_socket(&socket, state, set).await {
             tracing::error!(%error, "status is not served");

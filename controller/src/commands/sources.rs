@@ -1,13 +1,14 @@
 //! Where the commands' objects come from.
 
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kube::Client;
 use palisade_model::Change;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::cli::SourceArgs;
 use crate::input::Input;
@@ -25,9 +26,9 @@ pub(super) fn snapshot(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Chan
     }
 }
 
-/// Where everything that waits runs: sources and servers. The thread that enforces is not among them.
+/// Where sources run: on this thread, while it waits for them.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(1).enable_all().build().context("cannot start the runtime")
+    Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
 }
 
 pub(super) async fn client(args: &SourceArgs) -> anyhow::Result<Client> {
@@ -37,16 +38,18 @@ pub(super) async fn client(args: &SourceArgs) -> anyhow::Result<Client> {
 fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
     let runtime = runtime()?;
     let client = runtime.block_on(client(args))?;
-    let (inputs, receiver) = mpsc::channel();
+    let (inputs, mut receiver) = mpsc::unbounded_channel();
     let health = Health::default();
     runtime.spawn(source::run(client, node.to_owned(), inputs, health.clone()));
     let mut objects = Vec::new();
     loop {
-        match receiver.recv_timeout(PATIENCE) {
-            Ok(Input::Changes(changes)) => objects.extend(changes),
-            Ok(Input::Synced) => return Ok(objects),
-            Ok(Input::Disturbed(_) | Input::Stop) => {}
-            Err(_) => bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health)),
+        match runtime.block_on(async { timeout(PATIENCE, receiver.recv()).await }) {
+            Ok(Some(Input::Changes(changes))) => objects.extend(changes),
+            Ok(Some(Input::Synced)) => return Ok(objects),
+            Ok(Some(Input::Disturbed(_) | Input::Stop)) => {}
+            Ok(None) | Err(_) => {
+                bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health))
+            }
         }
     }
 }

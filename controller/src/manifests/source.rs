@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Manifests, ReadErrors, Watch, changes, read};
 use crate::input::Input;
@@ -13,7 +13,7 @@ use crate::input::Input;
 ///
 /// # Errors
 /// Where the watching thread cannot be started.
-pub fn follow(directory: &Path, node: String, first: Manifests, inputs: Sender<Input>) -> io::Result<Watch> {
+pub fn follow(directory: &Path, node: String, first: Manifests, inputs: UnboundedSender<Input>) -> io::Result<Watch> {
     // An agent that no longer listens is stopping.
     let _ = inputs.send(Input::Changes(first.clone().into_changes().collect()));
     let _ = inputs.send(Input::Synced);
@@ -26,7 +26,7 @@ struct Follower {
     node: String,
     last: Manifests,
     refused: Option<ReadErrors>,
-    inputs: Sender<Input>,
+    inputs: UnboundedSender<Input>,
 }
 
 impl Follower {
@@ -54,11 +54,12 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
     use palisade_model::Change;
     use tempfile::TempDir;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -68,8 +69,8 @@ mod tests {
     /// Far longer than anything takes: only a failing test waits for it.
     const WATCHDOG: Duration = Duration::from_secs(30);
 
-    fn names(inputs: &Receiver<Input>) -> Vec<String> {
-        match inputs.recv_timeout(WATCHDOG).expect("something is sent") {
+    async fn names(inputs: &mut UnboundedReceiver<Input>) -> Vec<String> {
+        match timeout(WATCHDOG, inputs.recv()).await.expect("something is sent").unwrap() {
             Input::Changes(changes) => changes
                 .into_iter()
                 .map(|change| match change {
@@ -83,16 +84,16 @@ mod tests {
     }
 
     /// Neither an event nor a difference between two looks tells of it.
-    #[test]
-    fn what_changed_between_reading_and_watching_is_not_missed() {
+    #[tokio::test]
+    async fn what_changed_between_reading_and_watching_is_not_missed() {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("shop.yaml"), SHOP).unwrap();
         let first = read(directory.path(), "node").unwrap();
         fs::write(directory.path().join("office.yaml"), OFFICE).unwrap();
-        let (send, inputs) = channel();
+        let (send, mut inputs) = unbounded_channel();
         let _watch = follow(directory.path(), "node".into(), first, send).unwrap();
-        assert_eq!(names(&inputs), ["shop"]);
-        assert_eq!(names(&inputs), ["synced"]);
-        assert_eq!(names(&inputs), ["office"]);
+        assert_eq!(names(&mut inputs).await, ["shop"]);
+        assert_eq!(names(&mut inputs).await, ["synced"]);
+        assert_eq!(names(&mut inputs).await, ["office"]);
     }
 }

@@ -19,7 +19,7 @@ mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use tokio::sync::mpsc::UnboundedSender;
 
 use kube::Client;
 use palisade_model::Change;
@@ -36,7 +36,7 @@ use crate::objects::{Namespace, NetworkPolicy, Pod};
 /// tried again for ever.
 ///
 /// `node` names this agent in the Events that it writes. Everything runs within the returned future, none of it blocks.
-pub async fn run(client: Client, node: String, inputs: Sender<Input>, health: Health) {
+pub async fn run(client: Client, node: String, inputs: UnboundedSender<Input>, health: Health) {
     let (recorder, recording) = recorder(client.clone(), node);
     let feed = Feed { inputs, unsynced: Arc::new(AtomicUsize::new(WATCHES)) };
     let pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
@@ -55,7 +55,7 @@ const WATCHES: usize = 3;
 /// The way to the agent.
 #[derive(Clone, Debug)]
 struct Feed {
-    inputs: Sender<Input>,
+    inputs: UnboundedSender<Input>,
     /// How many watches have not listed everything yet.
     unsynced: Arc<AtomicUsize>,
 }

@@ -1,6 +1,5 @@
 //! The agent's loop over a backend that fails: it writes nothing before it knows everything, and tries till it holds.
 
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
@@ -14,6 +13,8 @@ use palisade::serve::{SourceStatus, State};
 use palisade_model::testing::{NODE, bare_pod};
 use palisade_model::{Age, Change, Labels, NamespacedName, Pod, Policy, Selector};
 use palisade_nft::{Backend, BackendError, CommitError, Committed, Fake, Name, Ruleset, Transaction};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::backend::{Fault, Faulty};
 use crate::table;
@@ -63,16 +64,17 @@ impl Backend for Shared {
 }
 
 struct Running {
-    inputs: Sender<Input>,
+    inputs: UnboundedSender<Input>,
     thread: JoinHandle<()>,
 }
 
 impl Running {
     fn start(backend: Shared) -> Self {
-        let (inputs, receiver): (Sender<Input>, Receiver<Input>) = mpsc::channel();
+        let (inputs, mut receiver) = unbounded_channel();
         let thread = thread::spawn(move || {
             let state = State::new(NODE, Box::new(SourceStatus::default));
-            agent::run(&mut Enforcer::new(NODE, table(), backend), &receiver, &state);
+            let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(agent::run(&mut Enforcer::new(NODE, table(), backend), &mut receiver, &state));
         });
         Self { inputs, thread }
     }

@@ -1,7 +1,6 @@
 //! One cluster, in the namespace of a node.
 
 use std::fs;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
@@ -12,6 +11,7 @@ use palisade_integration::netns::Namespace;
 use palisade_model::testing::NODE;
 use palisade_model::testing::workload::{Kind, Shape, Size, Workload};
 use palisade_nft::{Backend, Kernel, Name, Ownership, Ruleset, Transaction, diff};
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::Outcome;
 use super::report::{Event, Measured, Spread, Start};
@@ -31,7 +31,7 @@ pub(crate) fn measure(shape: Shape, pods: u32) -> Outcome<Measured> {
 fn measure_here(shape: Shape, pods: u32) -> Outcome<Measured> {
     let mut workload = Workload::new(shape, Size::of_pods(pods), SEED);
     let mut enforcer = enforcer()?;
-    let (inputs, _disturbances) = mpsc::channel();
+    let (inputs, _disturbances) = unbounded_channel();
     drift::watch(enforcer.backend().kernel.monitor()?, inputs)?;
 
     let mut all = Duration::ZERO;

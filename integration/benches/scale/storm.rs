@@ -1,6 +1,5 @@
 //! More events than can be committed one by one.
 
-use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,8 @@ use palisade::serve::{SourceStatus, State};
 use palisade::source::Health;
 use palisade_model::testing::NODE;
 use palisade_model::testing::workload::Workload;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::Outcome;
 use super::cluster::{enforcer, milliseconds, thread_cpu};
@@ -28,12 +29,13 @@ const REST: Duration = Duration::from_secs(1);
 pub(crate) fn measure(mut enforcer: Enforcer<Timed>, workload: &mut Workload) -> Outcome<Storm> {
     enforcer.backend().commits.clear();
     let state = State::new(NODE, Box::new(|| SourceStatus::from(&Health::default())));
-    let (inputs, receiver) = mpsc::channel();
+    let (inputs, mut receiver) = unbounded_channel();
+    let runtime = Builder::new_current_thread().enable_time().build()?;
     inputs.send(Input::Synced)?;
     let (start, used) = (Instant::now(), thread_cpu()?);
     let sent = thread::scope(|scope| {
         let sender = scope.spawn(|| send(workload, &inputs));
-        agent::run(&mut enforcer, &receiver, &state);
+        runtime.block_on(agent::run(&mut enforcer, &mut receiver, &state));
         sender.join().expect("the sender does not panic")
     })?;
     let cpu = milliseconds(thread_cpu()?.saturating_sub(used)) / (sent.len() * BATCH) as f64;
@@ -50,7 +52,7 @@ pub(crate) fn measure(mut enforcer: Enforcer<Timed>, workload: &mut Workload) ->
 }
 
 /// Returns when each batch was sent.
-fn send(workload: &mut Workload, inputs: &Sender<Input>) -> Outcome<Vec<Instant>> {
+fn send(workload: &mut Workload, inputs: &UnboundedSender<Input>) -> Outcome<Vec<Instant>> {
     let start = Instant::now();
     let mut sent = Vec::new();
     while start.elapsed() < DURATION {

@@ -33,7 +33,7 @@ async fn a_cut_watch_goes_on_where_it_was() {
             Answer::Stream(vec![event("DELETED", &pod("a", 13)), Step::Hold]),
         ],
     );
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(RETRY).await, "+shop/a +shop/b +shop/c -shop/a synced");
     assert_eq!(versions(&api), ["", "9", "11", "12"]);
     let state = &source.health.watches()[0].1;
@@ -46,7 +46,7 @@ async fn a_watch_that_ends_in_time_is_no_error() {
     let api = Api::default();
     let its_time = Step::Pause(Duration::from_secs(180));
     api.script("pods", [stream(&[], "7", [its_time]), Answer::Stream(vec![Step::Hold])]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     source.within(Duration::from_secs(181)).await;
     assert_eq!(versions(&api), ["", "7"]);
     assert_eq!(source.health.watches()[0].1.errors, 0);
@@ -66,7 +66,7 @@ async fn an_expired_version_is_listed_again() {
                 Answer::Stream(vec![Step::Hold]),
             ],
         );
-        let source = Source::start(&api);
+        let mut source = Source::start(&api);
         assert_eq!(source.within(RETRY).await, "+shop/a +shop/b +shop/c synced");
         assert_eq!(source.within(2 * RETRY).await, "+shop/b -shop/a");
         assert_eq!(versions(&api)[..3], ["", "7", ""]);
@@ -86,7 +86,7 @@ async fn a_list_that_is_cut_withdraws_nothing() {
             stream(&["a"], "20", [Step::Hold]),
         ],
     );
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(4 * RETRY).await, "+shop/a +shop/b +shop/a +shop/a +shop/a -shop/b synced");
 }
 
@@ -97,7 +97,7 @@ async fn so_does_one_whose_pages_expire() {
     let cut = Answer::Stream(vec![Step::Cut]);
     api.script("pods", [Answer::Status(422), all, cut, Answer::Status(410)]);
     api.script("pods", [page(&[pod("a", 3)], "7", "more"), Answer::Status(410), page(&[pod("a", 3)], "30", "")]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(4 * RETRY).await, "+shop/a +shop/b +shop/a +shop/a -shop/b synced");
 }
 
@@ -105,7 +105,7 @@ async fn so_does_one_whose_pages_expire() {
 async fn an_hour_away_changes_nothing() {
     let api = Api::default();
     api.script("pods", [stream(&["a"], "7", [Step::Pause(RETRY), Step::Cut])]).otherwise("pods", Answer::Refused);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(SOON).await, "+shop/a synced");
     assert_eq!(source.within(Duration::from_secs(3600)).await, "");
     let asked = api.asked("pods").len();
@@ -123,7 +123,7 @@ async fn an_hour_away_changes_nothing() {
 async fn after_an_hour_away_a_list_is_soon_there() {
     let api = Api::default();
     api.script("pods", [stream(&["a"], "7", [Step::Pause(RETRY), Step::Cut])]).otherwise("pods", Answer::Refused);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     source.within(Duration::from_secs(3600)).await;
     api.script("pods", [Answer::Status(410), stream(&["b"], "900", [Step::Hold])]);
     assert_eq!(source.within(LONGEST_PAUSE + Duration::from_secs(1)).await, "+shop/b -shop/a");
@@ -135,7 +135,7 @@ async fn rights_that_are_taken_away_change_nothing() {
         let api = Api::default();
         api.script("pods", [stream(&["a"], "7", [Step::Cut]), Answer::Status(code), Answer::Status(code)]);
         api.otherwise("pods", Answer::Stream(vec![event("ADDED", &pod("b", 8)), Step::Hold]));
-        let source = Source::start(&api);
+        let mut source = Source::start(&api);
         assert_eq!(source.within(4 * RETRY).await, "+shop/a +shop/b synced");
         assert_eq!(versions(&api), ["", "7", "7", "7"]);
     }
@@ -145,7 +145,7 @@ async fn rights_that_are_taken_away_change_nothing() {
 async fn a_server_that_never_answers_is_asked_again() {
     let api = Api::default();
     api.script("pods", [Answer::Nothing, stream(&["a"], "7", [Step::Hold])]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(Duration::from_secs(100)).await, "+shop/a synced");
 }
 
@@ -154,7 +154,7 @@ async fn a_dead_connection_is_noticed() {
     let api = Api::default();
     let after = Answer::Stream(vec![event("ADDED", &pod("b", 8)), Step::Hold]);
     api.script("pods", [stream(&["a"], "7", [Step::Hold]), after]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(SOON).await, "+shop/a synced");
     assert_eq!(source.within(Duration::from_secs(296)).await, "+shop/b");
     assert_eq!(versions(&api)[..2], ["", "7"]);
@@ -165,7 +165,7 @@ async fn a_slow_list_is_waited_for() {
     let api = Api::default();
     let slowly = (0..20).flat_map(|i| [event("ADDED", &pod(&i.to_string(), 1)), Step::Pause(Duration::from_secs(10))]);
     api.script("pods", [Answer::Stream(slowly.chain([Step::Line(complete("7")), Step::Hold]).collect())]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     let seen = source.within(Duration::from_secs(199)).await;
     assert!(seen.ends_with("+shop/19"), "{seen}");
     assert_eq!(source.within(Duration::from_secs(2)).await, "synced");
@@ -178,7 +178,7 @@ async fn garbage_is_survived() {
     let lines = vec![Step::Text("<html>\n"), event("ADDED", &pod("b", 9)), Step::Hold];
     api.script("pods", [stream(&["a"], "7", [Step::Cut]), Answer::Stream(lines)]);
     api.otherwise("pods", Answer::Stream(vec![event("ADDED", &pod("b", 9)), Step::Hold]));
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(2 * RETRY).await, "+shop/a +shop/b synced");
 }
 

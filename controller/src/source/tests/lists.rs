@@ -16,7 +16,7 @@ async fn a_streamed_list_goes_over_into_the_watch() {
         Step::Hold,
     ];
     api.script("pods", [Answer::Stream(steps.into())]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(SOON).await, "+shop/a +shop/b synced");
     assert_eq!(source.within(RETRY).await, "+shop/a -shop/b");
 
@@ -33,7 +33,7 @@ async fn nothing_is_synced_before_everything_is() {
     let api = Api::default();
     let late = vec![Step::Pause(RETRY), Step::Line(complete("7")), Step::Hold];
     api.script("networkpolicies", [Answer::Stream(late)]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(SOON).await, "");
     assert!(!source.health.synced());
     assert_eq!(source.within(RETRY).await, "synced");
@@ -47,7 +47,7 @@ async fn a_server_that_does_not_stream_lists_is_asked_for_pages() {
         let pages = [page(&[pod("a", 3)], "7", "more"), page(&[pod("b", 5)], "7", "")];
         let watch = vec![event("ADDED", &pod("c", 8)), Step::Hold];
         api.script("pods", [Answer::Status(refusal)]).script("pods", pages).script("pods", [Answer::Stream(watch)]);
-        let source = Source::start(&api);
+        let mut source = Source::start(&api);
         assert_eq!(source.within(RETRY).await, "+shop/a +shop/b +shop/c synced");
         let asked = api.asked("pods");
         assert_eq!((&*asked[1].query["limit"], asked[1].query.get("continue")), ("500", None));
@@ -64,7 +64,7 @@ async fn a_server_that_could_not_stream_is_asked_again_after_a_while() {
     api.script("pods", [Answer::Status(500), page(&[pod("a", 3)], "7", ""), watch(), Answer::Status(410)]);
     api.script("pods", [page(&[pod("b", 9)], "10", ""), watch(), watch(), watch(), Answer::Status(410)]);
     api.script("pods", [Answer::Stream(vec![event("ADDED", &pod("c", 11)), Step::Line(complete("12")), Step::Hold])]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(4 * time + 2 * RETRY).await, "+shop/a +shop/b -shop/a +shop/c -shop/b synced");
     let streamed = |asked: &Asked| asked.query.contains_key("sendInitialEvents");
     let asked: Vec<bool> = api.asked("pods").iter().map(streamed).collect();
@@ -77,7 +77,7 @@ async fn so_is_one_that_never_says_that_the_list_is_complete() {
     let api = Api::default();
     let endless = Answer::Stream(vec![event("ADDED", &pod("a", 3)), Step::Hold]);
     api.script("pods", [endless, page(&[pod("a", 3)], "7", "")]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(Duration::from_secs(120)).await, "+shop/a +shop/a synced");
 }
 
@@ -89,7 +89,7 @@ async fn what_comes_together_is_sent_together() {
         lines(1..200).map(|step| if let Step::Line(line) = step { format!("{line}\n") } else { panic!() }).collect();
     let steps = vec![Step::Line(complete("1")), Step::Pause(RETRY), Step::Text(text.leak()), Step::Hold];
     api.script("pods", [Answer::Stream(steps)]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(SOON).await, "synced");
     let inputs = source.inputs(RETRY).await;
     assert_eq!(inputs.len(), 1, "{} inputs", inputs.len());
@@ -111,7 +111,7 @@ async fn an_object_that_cannot_be_decoded_is_left_out_alone() {
         Step::Hold,
     ];
     api.script("pods", [Answer::Stream(steps.into())]);
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(RETRY).await, "+shop/a +shop/b synced");
     let state = &source.health.watches()[0].1;
     assert_eq!((state.errors, state.objects_with_problems), (0, 1));
@@ -136,7 +136,7 @@ async fn a_policy_that_cannot_be_understood_gets_one_event() {
     ];
     api.script("networkpolicies", [Answer::Stream(steps.into())]);
     api.otherwise("events", Answer::Status(409));
-    let source = Source::start(&api);
+    let mut source = Source::start(&api);
     assert_eq!(source.within(SOON).await, "+shop/web +shop/web synced");
     sleep(Duration::from_secs(99)).await;
     let events = api.asked("events");

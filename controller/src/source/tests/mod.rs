@@ -2,11 +2,12 @@ mod fake;
 mod faults;
 mod lists;
 
-use std::sync::mpsc::{Receiver, channel};
+use std::iter::from_fn;
 use std::time::Duration;
 
 use palisade_model::Change;
 use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -16,27 +17,27 @@ use fake::Api;
 
 /// The source at work, and what came out of it.
 struct Source {
-    inputs: Receiver<Input>,
+    inputs: UnboundedReceiver<Input>,
     health: Health,
     task: JoinHandle<()>,
 }
 
 impl Source {
     fn start(api: &Api) -> Self {
-        let (sender, inputs) = channel();
+        let (sender, inputs) = unbounded_channel();
         let health = Health::default();
         let task = tokio::spawn(run(api.client(), "n1".to_owned(), sender, health.clone()));
         Self { inputs, health, task }
     }
 
     /// What comes out within `time`: one text for each input, like `+shop/a -shop/b`.
-    async fn inputs(&self, time: Duration) -> Vec<String> {
+    async fn inputs(&mut self, time: Duration) -> Vec<String> {
         sleep(time).await;
-        self.inputs.try_iter().map(|input| text(&input)).collect()
+        from_fn(|| self.inputs.try_recv().ok()).map(|input| text(&input)).collect()
     }
 
     /// All of them as one text, with `synced` last: where it comes depends on what the other watches do.
-    async fn within(&self, time: Duration) -> String {
+    async fn within(&mut self, time: Duration) -> String {
         let mut inputs = self.inputs(time).await;
         inputs.sort_by_key(|input| input == "synced");
         inputs.join(" ")
