@@ -159,10 +159,10 @@ impl<B: Backend> Enforcer<B> {
         let start = Instant::now();
         let Some(settled) = self.epochs.settle()? else { return Ok(None) };
         let Some(epoch) = settled.begins else { return Ok(Some(Settled { commit: None, swept: settled.swept })) };
-        let diff = self.edit(Epoch::edit(Some(epoch)));
+        let diff = self.edit(epoch.begin());
         let generation = self.commit_steps(&diff).inspect_err(|_| {
             self.epochs.end();
-            self.edit(Epoch::edit(None));
+            self.edit(Epoch::end());
         })?;
         let commit = Commit { diff, generation, from_backend: false, elapsed: start.elapsed() };
         Ok(Some(Settled { commit: Some(commit), swept: settled.swept }))
@@ -232,10 +232,10 @@ impl<B: Backend> Enforcer<B> {
         }
         let held = self.backend.read()?;
         if !std::mem::replace(&mut self.met, true)
-            && let Some(epoch) = held.as_ref().and_then(Epoch::in_force)
+            && let Some(epoch) = held.as_ref().and_then(Epoch::given)
         {
             self.epochs.adopt(epoch);
-            self.edit(Epoch::edit(Some(epoch)));
+            self.edit(epoch.begin());
         }
         let difference = diff(held.as_ref(), &self.desired);
         if difference.is_empty() || !self.is_settled() {
@@ -250,7 +250,7 @@ impl<B: Backend> Enforcer<B> {
     /// It ends where `edit` is in force.
     fn end_epoch(&mut self, edit: &mut Edit) {
         if self.is_settled() {
-            edit.chains.extend(Epoch::edit(None).chains);
+            edit.chains.extend(Epoch::end().chains);
         }
         self.epochs.end();
     }

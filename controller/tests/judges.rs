@@ -86,7 +86,7 @@ mod exemptions {
     fn judged_connections_pass() {
         let mut ruleset = deny_all();
         let epoch = Epoch::LAST;
-        ruleset.apply(Epoch::edit(Some(epoch))).unwrap();
+        ruleset.apply(epoch.begin()).unwrap();
         let [source, destination] = ["10.0.0.1", "10.0.0.9"].map(|address| address.parse::<IpAddr>().unwrap());
         let outcome = |state, mark| {
             let packet = Packet { source, destination, transport: TCP, state, mark };

@@ -19,8 +19,6 @@ enum Step {
     Change,
     Commit,
     Settle,
-    /// Numbers run out, and between epochs the first one comes next.
-    Wear,
     /// A packet of the connection with this number.
     Packet(usize),
 }
@@ -30,7 +28,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Change),
         2 => Just(Step::Commit),
         2 => Just(Step::Settle),
-        1 => Just(Step::Wear),
         8 => any::<usize>().prop_map(Step::Packet),
     ];
     prop::collection::vec(step, 300)
@@ -61,11 +58,6 @@ proptest! {
                     in_force = known.clone();
                 }
                 Step::Settle => drop(node.settle().unwrap()),
-                Step::Wear => {
-                    let epochs = node.enforcer.epochs();
-                    epochs.unused = 0;
-                    epochs.last = epochs.current.unwrap_or(Epoch::LAST);
-                }
                 Step::Packet(_) if flows.is_empty() => {}
                 Step::Packet(number) => {
                     let flow = &flows[number % flows.len()];
@@ -164,7 +156,7 @@ fn marks_are_cleared_when_numbers_run_out() {
     let (mut node, memory) = shop();
     assert_eq!(memory.state().swept, 1, "at start");
     let mut epochs = std::collections::BTreeSet::from([node.epoch()]);
-    for round in 1..=u8::MAX - 2 {
+    for round in 1..=Epoch::COUNT - 2 {
         node.change([
             if round % 2 == 0 { pod(1, "db", "here") } else { pod(1, "web", "here") },
             policy("p", "db", &[]),
@@ -174,7 +166,7 @@ fn marks_are_cleared_when_numbers_run_out() {
         node.settle().unwrap();
         epochs.insert(node.epoch());
     }
-    assert_eq!((memory.state().swept, epochs.len()), (1, 254), "each is another one");
+    assert_eq!((memory.state().swept, epochs.len()), (1, usize::from(Epoch::COUNT) - 1), "each is another one");
     assert!(node.reaches(11, 1) && memory.mark(0) != OTHERS);
     node.settle().unwrap();
     assert_eq!(memory.state().swept, 2);
@@ -272,6 +264,29 @@ fn the_epoch_of_a_table_that_is_there_is_kept() {
     node.change([gone(11)]);
     node.settle().unwrap();
     assert!(node.epoch().is_some() && node.epoch() != epoch);
+}
+
+/// Connections got its mark all the time.
+#[test]
+fn the_epoch_that_is_over_in_a_table_that_is_there_does_not_come_back() {
+    let (mut before, memory) = shop();
+    before.change([policy("p", "db", &["web"])]);
+    before.settle().unwrap();
+    let epoch = before.epoch();
+    before.change([policy("p", "db", &["mail"])]);
+    assert!(before.reaches(13, 2) && memory.mark(0) != OTHERS);
+    let held = before.held();
+    let mut node = Node::holding("here", &memory, held.clone());
+    node.know(shop::PODS.clone());
+    node.know([policy("p", "db", &["mail"])]);
+    assert!(node.enforcer.commit().unwrap().is_none());
+    assert_eq!((node.epoch(), node.held()), (None, held));
+    for number in 1..Epoch::COUNT {
+        let settled = node.settle().unwrap().unwrap();
+        assert_eq!(settled.swept.is_some(), number == 1);
+        assert!(node.epoch().is_some() && node.epoch() != epoch);
+        node.change([policy("p", "db", if number % 2 == 0 { &["mail"] } else { &["web"] })]);
+    }
 }
 
 #[test]

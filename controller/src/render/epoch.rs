@@ -11,10 +11,10 @@ use super::{names, objects};
 pub struct Epoch(NonZeroU8);
 
 impl Epoch {
+    /// How many there are: in tests so few that numbers run out.
+    pub const COUNT: u8 = if cfg!(test) { 4 } else { u8::MAX };
     /// The one with the highest number.
-    pub const LAST: Self = Self(NonZeroU8::MAX);
-    /// How many there are.
-    pub const COUNT: u8 = u8::MAX;
+    pub const LAST: Self = Self(NonZeroU8::new(Self::COUNT).expect("there are some"));
     /// The bits of connections' marks (`ct mark`) that hold the epoch in which they were judged, 0 for none: the highest
     /// byte.
     ///
@@ -26,7 +26,7 @@ impl Epoch {
     /// The one that follows; the first one follows the last.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0.checked_add(1).unwrap_or(NonZeroU8::MIN))
+        if self == Self::LAST { Self(NonZeroU8::MIN) } else { Self(self.0.saturating_add(1)) }
     }
 
     /// The mark of a connection that was judged in it.
@@ -39,22 +39,31 @@ impl Epoch {
         Some(Self(number)).filter(|epoch| epoch.mark() == mark)
     }
 
-    /// The edit that makes it this epoch, or none, in a ruleset that holds the skeleton.
-    pub fn edit(epoch: Option<Self>) -> Edit {
-        let known = (names::known(), Some(objects::known(epoch)));
-        let judged = (names::judged(), Some(objects::judged(epoch)));
+    /// The edit that begins it, in a ruleset that holds the skeleton.
+    pub fn begin(self) -> Edit {
+        let known = (names::known(), Some(objects::known(Some(self))));
+        let judged = (names::judged(), Some(objects::judged(Some(self))));
         Edit { chains: [known, judged].into(), ..Edit::default() }
+    }
+
+    /// The edit that ends whichever it is. Its mark is still given, but no longer asked for: so only a rule goes, and the
+    /// kernel need not validate the table.
+    pub fn end() -> Edit {
+        Edit { chains: [(names::known(), Some(objects::known(None)))].into(), ..Edit::default() }
+    }
+
+    /// The one with whose mark connections are marked in `ruleset`, where that is done as it should be.
+    pub fn given(ruleset: &Ruleset) -> Option<Self> {
+        let judged = ruleset.chains.get(&names::judged())?;
+        let epoch = judged.statements().find_map(|statement| match statement.action {
+            Action::SetCtMark(mark) => Self::of(mark),
+            _ => None,
+        })?;
+        (*judged == objects::judged(Some(epoch))).then_some(epoch)
     }
 
     /// The epoch that it is in `ruleset`, if all that it takes is there as it should be.
     pub fn in_force(ruleset: &Ruleset) -> Option<Self> {
-        let epoch =
-            ruleset.chains.get(&names::judged())?.statements().find_map(|statement| match statement.action {
-                Action::SetCtMark(mark) => Self::of(mark),
-                _ => None,
-            })?;
-        let is_as_rendered =
-            Self::edit(Some(epoch)).chains.iter().all(|(name, chain)| ruleset.chains.get(name) == chain.as_ref());
-        is_as_rendered.then_some(epoch)
+        Self::given(ruleset).filter(|epoch| ruleset.chains.get(&names::known()) == Some(&objects::known(Some(*epoch))))
     }
 }
