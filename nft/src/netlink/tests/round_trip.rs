@@ -106,7 +106,7 @@ fn the_kernel_refuses_what_the_fake_refuses() {
                 }
             };
             let (by_kernel, by_fake) = (why(by_kernel), why(by_fake));
-            if by_kernel != by_fake && overlaps(&transaction, by_fake.as_ref()) {
+            if by_kernel != by_fake && concerns_ranges(&transaction, by_fake.as_ref()) {
                 return Ok(());
             }
             prop_assert_eq!(by_kernel, by_fake, "{}", transaction);
@@ -118,10 +118,15 @@ fn the_kernel_refuses_what_the_fake_refuses() {
 
 type Refusal = (usize, String, Errno);
 
-/// Whether the fake refused an overlapping range: the kernel does not see that one up to the highest key is in the way.
-fn overlaps(transaction: &Transaction, by_fake: Option<&Refusal>) -> bool {
-    let Some((index, _, Errno(libc::EEXIST))) = by_fake else { return false };
-    matches!(&transaction.operations[*index], Operation::AddElements { elements, .. } if elements.kind().is_interval())
+/// Whether the fake refused ranges that the kernel does not look at as a whole: that one up to the highest key is in the
+/// way of another, or is not the one that is there.
+fn concerns_ranges(transaction: &Transaction, by_fake: Option<&Refusal>) -> bool {
+    let Some((index, _, errno)) = by_fake else { return false };
+    match (&transaction.operations[*index], errno) {
+        (Operation::AddElements { elements, .. }, Errno(libc::EEXIST))
+        | (Operation::DeleteElements { elements, .. }, Errno(libc::ENOENT)) => elements.kind().is_interval(),
+        _ => false,
+    }
 }
 
 #[test]
@@ -134,6 +139,18 @@ fn a_range_that_the_kernel_should_not_have_taken_is_told() {
         commit(&mut kernel, &[Operation::AddElements { set: name("peers"), elements: all }]).unwrap();
         let read = kernel.read().unwrap().unwrap();
         assert_eq!(read.foreign, ["set peers".to_owned()].into());
+    });
+}
+
+/// Of a range up to the highest key it compares only where it begins.
+#[test]
+fn a_range_that_begins_alike_is_deleted_by_the_kernel() {
+    in_namespace(|| {
+        let mut kernel = open(Ownership::Plain);
+        change(&mut kernel, None, &peers(ranges(&[("144.0.0.0", "200.0.0.0")]))).unwrap();
+        let longer = ranges(&[("144.0.0.0", "255.255.255.255")]);
+        commit(&mut kernel, &[Operation::DeleteElements { set: name("peers"), elements: longer }]).unwrap();
+        assert_eq!(kernel.read().unwrap(), Some(peers(ranges(&[]))));
     });
 }
 
