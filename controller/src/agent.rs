@@ -125,9 +125,9 @@ impl<B: Backend> Agent<'_, B> {
             self.enforcing = true;
             tracing::info!(adopted = matches!(result, Ok(None)), "enforcing");
         }
-        self.state.attempted(&result, compared, || Figures {
-            ruleset: self.enforcer.desired(),
-            index: self.enforcer.index().size(),
+        self.state.attempted(&result, compared, || {
+            let generation = self.enforcer.backend().generation().ok();
+            Figures { generation, ruleset: self.enforcer.desired(), index: self.enforcer.index().size() }
         });
         result.is_ok()
     }
@@ -144,18 +144,18 @@ impl<B: Backend> Agent<'_, B> {
 
 /// Logs a commit: the ordinary ones, of which there are as many as events, only to whoever looks for them.
 pub fn log(commit: &Commit) {
-    let Commit { diff, generation, from_backend, elapsed } = commit;
+    let Commit { diff, from_backend, elapsed } = commit;
     if *from_backend {
-        tracing::info!(generation, ?elapsed, change = ?diff.summary(), "committed what the table lacked");
+        tracing::info!(?elapsed, change = ?diff.summary(), "committed what the table lacked");
     } else {
-        tracing::debug!(generation, ?elapsed, change = ?diff.summary(), "committed");
+        tracing::debug!(?elapsed, change = ?diff.summary(), "committed");
     }
 }
 
 /// Logs what was done for established connections, for whoever looks for it.
 pub fn log_settled(settled: &Settled) {
-    if let Some(Commit { generation, elapsed, .. }) = &settled.commit {
-        tracing::debug!(generation, ?elapsed, "established connections pass once they were judged");
+    if let Some(Commit { elapsed, .. }) = &settled.commit {
+        tracing::debug!(?elapsed, "established connections pass once they were judged");
     }
     if let Some(Sweep { cleared, elapsed }) = settled.swept {
         tracing::debug!(cleared, ?elapsed, "cleared the marks of connections");

@@ -37,8 +37,6 @@ pub struct Enforcer<B> {
 pub struct Commit {
     /// What it changed.
     pub diff: Diff,
-    /// The ruleset's generation since then.
-    pub generation: Option<u32>,
     /// Whether it was computed from what the backend held, rather than from the commit before.
     pub from_backend: bool,
     /// How long it took from the index to the acknowledgement.
@@ -143,8 +141,8 @@ impl<B: Backend> Enforcer<B> {
             self.in_step = true;
             return Ok(None);
         }
-        let generation = self.commit_steps(&diff)?;
-        Ok(Some(Commit { diff, generation, from_backend, elapsed: start.elapsed() }))
+        self.commit_steps(&diff)?;
+        Ok(Some(Commit { diff, from_backend, elapsed: start.elapsed() }))
     }
 
     /// Lets established connections pass again without being judged, when nothing has been forbidden for a moment.
@@ -160,11 +158,11 @@ impl<B: Backend> Enforcer<B> {
         let Some(settled) = self.epochs.settle()? else { return Ok(None) };
         let Some(epoch) = settled.begins else { return Ok(Some(Settled { commit: None, swept: settled.swept })) };
         let diff = self.edit(epoch.begin());
-        let generation = self.commit_steps(&diff).inspect_err(|_| {
+        self.commit_steps(&diff).inspect_err(|_| {
             self.epochs.end();
             self.edit(Epoch::end());
         })?;
-        let commit = Commit { diff, generation, from_backend: false, elapsed: start.elapsed() };
+        let commit = Commit { diff, from_backend: false, elapsed: start.elapsed() };
         Ok(Some(Settled { commit: Some(commit), swept: settled.swept }))
     }
 
@@ -207,18 +205,16 @@ impl<B: Backend> Enforcer<B> {
         &mut self.epochs
     }
 
-    /// The generation of the ruleset after the last step.
-    fn commit_steps(&mut self, diff: &Diff) -> Result<Option<u32>, CommitError> {
+    fn commit_steps(&mut self, diff: &Diff) -> Result<(), CommitError> {
         self.in_step = false;
-        let mut generation = None;
         for (position, step) in diff.steps().iter().enumerate() {
             if position > 0 && step.is_retirement() {
                 self.backend.drain();
             }
-            generation = self.backend.commit(&self.desired.table, &Transaction::from(&**step))?.generation;
+            self.backend.commit(&self.desired.table, &Transaction::from(&**step))?;
         }
         self.in_step = true;
-        Ok(generation)
+        Ok(())
     }
 
     fn difference(&mut self) -> Result<Diff, EnforceError> {

@@ -16,7 +16,13 @@ pub trait Backend {
     ///
     /// # Errors
     /// [`CommitError`]: unless [`CommitError::state_unknown`], nothing was applied.
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError>;
+    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError>;
+
+    /// The generation of the ruleset: each commit moves it, anybody's to whatever table.
+    ///
+    /// # Errors
+    /// [`BackendError`] where it could not be read.
+    fn generation(&mut self) -> Result<u32, BackendError>;
 
     /// Returns when no packet is under way any more that came in before the last commit: those are still judged by the
     /// rules of then. Where the backend has no way to know, it returns at once.
@@ -30,13 +36,6 @@ pub trait Backend {
     fn guard(&mut self) -> Result<bool, CommitError> {
         Ok(false)
     }
-}
-
-/// A transaction was committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// The generation of the ruleset right after; `None` where there was nothing to commit.
-    pub generation: Option<u32>,
 }
 
 /// Why a table could not be read.

@@ -9,7 +9,7 @@ mod apply;
 
 use std::collections::BTreeSet;
 
-use crate::{Backend, BackendError, CommitError, Committed, Errno, Name, Operation, Ruleset, Transaction, depth};
+use crate::{Backend, BackendError, CommitError, Errno, Name, Operation, Ruleset, Transaction, depth};
 
 /// A table held in memory instead of the kernel.
 #[derive(Clone, Debug)]
@@ -51,11 +51,6 @@ impl Fake {
     /// What the table holds; `None` where there is none.
     pub fn ruleset(&self) -> Option<&Ruleset> {
         self.held.as_ref()
-    }
-
-    /// The generation of the ruleset: it moves with each transaction that is applied.
-    pub fn generation(&self) -> u32 {
-        self.generation
     }
 
     /// Makes the next commit that is not empty fail.
@@ -112,9 +107,9 @@ impl Backend for Fake {
         Ok(self.held.clone())
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError> {
+    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
         if transaction.is_empty() {
-            return Ok(Committed { generation: None });
+            return Ok(());
         }
         if *table != self.table {
             let what = format!("write table {table} through the backend of table {}", self.table);
@@ -128,8 +123,12 @@ impl Backend for Fake {
         self.generation += 1;
         match fault {
             Some(Fault::LoseAcknowledgement) => Err(CommitError::Unacknowledged { errno: Errno(libc::ENOBUFS) }),
-            _ => Ok(Committed { generation: Some(self.generation) }),
+            _ => Ok(()),
         }
+    }
+
+    fn generation(&mut self) -> Result<u32, BackendError> {
+        Ok(self.generation)
     }
 }
 

@@ -35,6 +35,8 @@ pub struct State {
 /// What there is to publish after a commit.
 #[derive(Clone, Copy, Debug)]
 pub struct Figures<'a> {
+    /// The generation of the node's ruleset, where it could be read.
+    pub generation: Option<u32>,
     /// The ruleset in force.
     pub ruleset: &'a Ruleset,
     /// How much the index holds.
@@ -125,8 +127,8 @@ impl State {
                     self.metrics.compared(now, commit.is_some() && undisturbed);
                 }
                 if progress.figures_due_in(self.figures_interval) == Some(Duration::ZERO) {
-                    let Figures { ruleset, index } = figures();
-                    progress.publish(&index);
+                    let Figures { generation, ruleset, index } = figures();
+                    progress.publish(generation, &index);
                     self.metrics.holds(ruleset, &index);
                 }
             }
@@ -140,9 +142,8 @@ impl State {
     /// After a commit, established connections were looked after; `settled`: they pass without being judged again.
     pub fn settled(&self, result: &Result<Option<Settled>, SettleError>, settled: bool) {
         self.metrics.settled(result, settled);
-        if let Ok(Some(Settled { commit: Some(commit), .. })) = result {
-            let mut progress = self.progress();
-            progress.generation = commit.generation.or(progress.generation);
+        if let Ok(Some(Settled { commit: Some(_), .. })) = result {
+            self.progress().outdated = true;
         }
     }
 
@@ -215,7 +216,6 @@ impl Progress {
 
     fn committed(&mut self, at: Timestamp, commit: &Commit) {
         self.outdated = true;
-        self.generation = commit.generation.or(self.generation);
         self.last_commit =
             Some(LastCommit { at, seconds: commit.elapsed.as_secs_f64(), changes: changes(&commit.diff.summary()) });
     }
@@ -226,7 +226,8 @@ impl Progress {
         wanted.then(|| self.published.map_or(Duration::ZERO, |at| interval.saturating_sub(at.elapsed())))
     }
 
-    fn publish(&mut self, index: &IndexSize) {
+    fn publish(&mut self, generation: Option<u32>, index: &IndexSize) {
+        self.generation = generation;
         self.totals = Totals::from(index);
         self.published = Some(Instant::now());
         self.outdated = false;

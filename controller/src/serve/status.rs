@@ -27,7 +27,7 @@ pub struct Status {
     pub synced: bool,
     /// Whether the kernel holds what the policies say: synced, and the last attempt succeeded.
     pub ready: bool,
-    /// The ruleset's generation since the last commit that changed something.
+    /// The generation of the node's ruleset, when the figures were taken.
     pub generation: Option<u32>,
     /// How much there is.
     #[serde(flatten)]

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use nix::libc;
-use palisade_nft::{
-    Backend, BackendError, CommitError, Committed, Errno, Fake, Name, Operation, Owner, Ruleset, Transaction,
-};
+use palisade_nft::{Backend, BackendError, CommitError, Errno, Fake, Name, Operation, Owner, Ruleset, Transaction};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -82,9 +80,9 @@ impl Faulty {
         Some(fault)
     }
 
-    fn fail(&mut self, fault: Fault, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError> {
+    fn fail(&mut self, fault: Fault, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
         match self.lie {
-            Some(Lie::DropsAndAcknowledges) => return Ok(Committed { generation: None }),
+            Some(Lie::DropsAndAcknowledges) => return Ok(()),
             Some(Lie::AppliesHalf) => drop(self.fake.commit(table, &half(transaction))),
             Some(Lie::LosesTheTable) => self.fake.tamper(|held| *held = None),
             Some(Lie::ListsHalf) | None => {}
@@ -96,7 +94,7 @@ impl Faulty {
                 let operation = transaction.operations[0].to_string();
                 CommitError::Refused { index: 0, operation, errno: Errno(errno), detail: None }
             }
-            Fault::Stale => CommitError::Stale { expected: self.fake.generation() },
+            Fault::Stale => CommitError::Stale { expected: self.fake.generation().expect("in memory") },
             Fault::Owned => {
                 CommitError::Owned { table: table.clone(), owner: Owner { port: 1, process: Some("other".to_owned()) } }
             }
@@ -127,11 +125,15 @@ impl Backend for Faulty {
         }
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError> {
+    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
         match self.meet(|fault| !matches!(fault, Fault::Unreadable(_) | Fault::Truncated)) {
             Some(fault) => self.fail(fault, table, transaction),
             None => self.fake.commit(table, transaction),
         }
+    }
+
+    fn generation(&mut self) -> Result<u32, BackendError> {
+        self.fake.generation()
     }
 }
 

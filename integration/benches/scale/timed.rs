@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use palisade_nft::{Backend, BackendError, CommitError, Committed, Kernel, Name, Ruleset, Transaction};
+use palisade_nft::{Backend, BackendError, CommitError, Kernel, Name, Ruleset, Transaction};
 
 /// Knows when each commit began and was acknowledged.
 pub(crate) struct Timed {
@@ -15,11 +15,15 @@ impl Backend for Timed {
         self.kernel.read()
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError> {
+    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
         let begin = Instant::now();
         let committed = self.kernel.commit(table, transaction);
         self.commits.push((begin, Instant::now()));
         committed
+    }
+
+    fn generation(&mut self) -> Result<u32, BackendError> {
+        self.kernel.generation()
     }
 
     fn guard(&mut self) -> Result<bool, CommitError> {

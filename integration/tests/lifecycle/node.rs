@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use palisade_integration::agent::binary;
 use palisade_integration::netns::Namespace;
-use palisade_nft::{Kernel, Name, Ownership};
+use palisade_nft::{Backend, Kernel, Name, Ownership};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use palisade_integration::agent::Agent;
-use palisade_nft::{Kernel, Ownership};
+use palisade_nft::{Backend, Kernel, Ownership};
 
 use crate::scene::{GUARD, METRICS, Scene, eventually, rounds, table};
 

@@ -11,7 +11,7 @@ use palisade_integration::agent::{Agent, binary};
 use palisade_integration::netns::{Host, Namespace, Network, Node, Place};
 use palisade_integration::patience::{self, LIMIT};
 use palisade_integration::traffic::{Tally, Traffic};
-use palisade_nft::{Kernel, Name, Ownership};
+use palisade_nft::{Backend, Kernel, Name, Ownership};
 use tempfile::TempDir;
 
 /// The number of rounds in a soak.

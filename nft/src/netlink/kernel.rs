@@ -19,7 +19,7 @@ use super::monitor::{Ear, Monitor};
 use super::passage;
 use super::read;
 use super::socket::Channel;
-use crate::{Backend, BackendError, CommitError, Committed, Errno, Name, Owner, Ruleset, Transaction};
+use crate::{Backend, BackendError, CommitError, Errno, Name, Owner, Ruleset, Transaction};
 
 /// A table that only its owner can write, and that stays when the owner goes.
 const OWNED: u32 = NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST;
@@ -126,14 +126,6 @@ impl Kernel {
         self.bytes_sent
     }
 
-    /// The generation of the ruleset. Each commit in this network namespace moves it, to whatever table.
-    ///
-    /// # Errors
-    /// [`BackendError`] where the kernel did not say.
-    pub fn generation(&mut self) -> Result<u32, BackendError> {
-        self.ask_generation().map_err(|failure| failed("read the generation of the ruleset", failure))
-    }
-
     /// What the rules that count have counted, by chain.
     ///
     /// # Errors
@@ -169,24 +161,22 @@ impl Kernel {
     ///
     /// # Errors
     /// [`CommitError::Stale`] where it is not.
-    pub fn commit_at(&mut self, transaction: &Transaction, expected: Option<u32>) -> Result<Committed, CommitError> {
+    pub fn commit_at(&mut self, transaction: &Transaction, expected: Option<u32>) -> Result<(), CommitError> {
         if transaction.is_empty() {
-            return Ok(Committed { generation: None });
+            return Ok(());
         }
         match self.attempt(transaction, expected) {
             Err(CommitError::Refused { index, errno, .. })
                 if self.flags != 0 && creates_table(transaction, index) && is_unsupported(errno) =>
             {
-                self.attempt_plainly(transaction, expected)?;
+                self.attempt_plainly(transaction, expected)
             }
             Err(CommitError::Refused { errno: Errno(libc::EBUSY), .. }) if retires_in_two_steps(&release()) => {
                 tracing::info!(table = %self.table, "this kernel retires chains and sets in a second step");
-                self.attempt_in_two_steps(transaction, expected)?;
+                self.attempt_in_two_steps(transaction, expected)
             }
-            result => result?,
+            result => result,
         }
-        let generation = self.ask_generation().inspect_err(|error| tracing::warn!(%error, "generation unknown")).ok();
-        Ok(Committed { generation })
     }
 }
 
@@ -196,12 +186,16 @@ impl Backend for Kernel {
         Ok(contents.map(|contents| read::ruleset(self.table.clone(), contents)))
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<Committed, CommitError> {
+    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
         if *table != self.table {
             let what = format!("write table {table} where only {} is ours", self.table);
             return Err(CommitError::Rejected { what, errno: Errno(libc::EPERM) });
         }
         self.commit_at(transaction, None)
+    }
+
+    fn generation(&mut self) -> Result<u32, BackendError> {
+        self.ask_generation().map_err(|failure| failed("read the generation of the ruleset", failure))
     }
 
     fn drain(&mut self) {

@@ -9,7 +9,7 @@ use crate::netlink::message::Message;
 use crate::netlink::read::{self, Contents, Listed, Table};
 use crate::netlink::socket::Failure;
 use crate::netlink::{encode, set};
-use crate::{BackendError, Elements, ElementsKind, Name};
+use crate::{Backend, BackendError, Elements, ElementsKind, Name};
 
 /// How often a listing is begun that changes overtake, before that is an error.
 const ATTEMPTS: usize = 50;

@@ -17,7 +17,7 @@ fn each_commit_is_heard_and_whose_it_was() {
         let mut kernel = open(Ownership::Plain);
         let committed = change(&mut kernel, None, &peers(addresses(&["10.0.0.1"]))).unwrap();
         let [Event::NewGeneration { generation, port, pid, touched, .. }] = &*heard(&mut monitor) else { panic!() };
-        assert_eq!((Some(*generation), *port, *touched), (committed.generation, kernel.port(), true));
+        assert_eq!((*generation, *port, *touched), (committed, kernel.port(), true));
         assert!(*pid > 0);
 
         load("add table inet other; add table ip palisade");

@@ -5,7 +5,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 
 use crate::tests::build::name;
-use crate::{Backend, CommitError, Committed, Kernel, Operation, Ownership, Ruleset, Transaction, diff};
+use crate::{Backend, CommitError, Kernel, Operation, Ownership, Ruleset, Transaction, diff};
 
 /// The name of the only table there is.
 pub(in crate::netlink) const TABLE: &str = "palisade";
@@ -26,17 +26,18 @@ pub(in crate::netlink) fn open(ownership: Ownership) -> Kernel {
     Kernel::open(name(TABLE), ownership).unwrap()
 }
 
-/// Makes of what the kernel holds, `from`, what it shall hold.
+/// Makes of what the kernel holds, `from`, what it shall hold. The generation after.
 pub(in crate::netlink) fn change(
     kernel: &mut Kernel,
     from: Option<&Ruleset>,
     to: &Ruleset,
-) -> Result<Committed, CommitError> {
-    kernel.commit(&name(TABLE), &Transaction::from(&diff(from, to)))
+) -> Result<u32, CommitError> {
+    commit(kernel, &Transaction::from(&diff(from, to)).operations)
 }
 
-pub(in crate::netlink) fn commit(kernel: &mut Kernel, operations: &[Operation]) -> Result<Committed, CommitError> {
-    kernel.commit(&name(TABLE), &Transaction { operations: operations.to_vec() })
+pub(in crate::netlink) fn commit(kernel: &mut Kernel, operations: &[Operation]) -> Result<u32, CommitError> {
+    kernel.commit(&name(TABLE), &Transaction { operations: operations.to_vec() })?;
+    Ok(kernel.generation().unwrap())
 }
 
 /// Loads `script` with `nft -f`.
