@@ -1,22 +1,20 @@
 //! One cluster, in the namespace of a node.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use palisade::drift;
 use palisade::enforcer::Enforcer;
 use palisade::render::TABLE;
 use palisade_integration::netns::Namespace;
-use palisade_model::testing::NODE;
 use palisade_model::testing::workload::{Kind, Shape, Size, Workload};
-use palisade_nft::{Backend, Kernel, Name, Ownership, Ruleset, Transaction, diff};
+use palisade_nft::{Backend, Kernel, Ownership, Ruleset, Transaction, diff};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::Outcome;
 use super::report::{Event, Measured, Spread, Start};
 use super::storm;
-use super::timed::Timed;
+use super::timed::{Timed, enforcer, milliseconds, table, thread_cpu, timed};
 
 /// Events of each kind, after others that are not counted.
 const EVENTS: usize = 400;
@@ -67,24 +65,6 @@ fn measure_here(shape: Shape, pods: u32) -> Outcome<Measured> {
     })
 }
 
-pub(crate) fn table() -> Name {
-    Name::new(TABLE).expect("a name")
-}
-
-pub(crate) fn enforcer() -> Outcome<Enforcer<Timed>> {
-    let kernel = Timed { kernel: Kernel::open(table(), Ownership::Take)?, commits: Vec::new() };
-    Ok(Enforcer::new(NODE, table(), kernel))
-}
-
-pub(crate) fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-/// The processor time that this thread has used.
-pub(crate) fn thread_cpu() -> Outcome<Duration> {
-    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
-}
-
 fn measure_events(enforcer: &mut Enforcer<Timed>, workload: &mut Workload, kind: Kind) -> Outcome<Event> {
     let (mut cpu, mut wall) = (Vec::new(), Vec::new());
     let mut sent = 0;
@@ -131,12 +111,6 @@ fn nft_event(desired: &Ruleset, text: &str) -> Outcome<f64> {
         .map(|i| Ok(milliseconds(load(&namespace, &format!("add element inet {TABLE} {name} {{ 192.0.2.{i} }}\n"))?)))
         .collect();
     Ok(Spread::of(times?).p50)
-}
-
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let start = Instant::now();
-    let result = work();
-    (start.elapsed(), result)
 }
 
 /// In MiB.

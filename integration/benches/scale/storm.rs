@@ -14,9 +14,8 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::Outcome;
-use super::cluster::{enforcer, milliseconds, thread_cpu};
 use super::report::{Spread, Storm};
-use super::timed::Timed;
+use super::timed::{Timed, enforcer, milliseconds, thread_cpu};
 
 const DURATION: Duration = Duration::from_secs(5);
 /// So many events, so often: 10,000 a second.
