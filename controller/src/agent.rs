@@ -4,17 +4,20 @@
 //! Invariants:
 //! - Nothing is committed before the source has synced once.
 //! - What arrives while a commit runs is taken together into the next one, and what keeps coming then, for 2 ms at most.
+//!   What comes after a rest is committed at once.
 //! - A failed commit is tried again with backoff until it holds; stopping leaves the table as it is.
 //! - Only what was committed is settled: established connections pass unjudged when nothing was forbidden for a moment.
 
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use palisade_nft::Backend;
+use tokio::select;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use crate::enforcer::{Commit, Enforcer, Settled};
 use crate::epochs::Sweep;
@@ -31,18 +34,26 @@ const GATHERING: Duration = Duration::from_millis(2);
 ///
 /// Commits are made between two polls: what shares the thread waits for them.
 pub async fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &mut UnboundedReceiver<Input>, state: &State) {
-    let mut agent = Agent { enforcer, state, schedule: Schedule::new(), synced: false, enforcing: false };
+    let mut agent = Agent::new(enforcer, state);
+    // One timer that is rarely set anew: to set one for each wait would wake the thread that sets it.
+    let mut alarm = pin!(sleep(Duration::ZERO));
     loop {
-        match timeout(state.rest(agent.wait()), inputs.recv()).await {
-            Ok(Some(input)) => {
+        select! {
+            biased;
+            input = inputs.recv() => {
+                let Some(input) = input else { return };
                 if agent.gather(input, inputs).await.is_break() {
                     return;
                 }
             }
-            Ok(None) => return,
-            Err(_) => {}
+            () = agent.enforcer.settling() => {}
+            () = alarm.as_mut() => {}
         }
         agent.act();
+        let due = state.rest(agent.due()).into();
+        if alarm.deadline() != due {
+            alarm.as_mut().reset(due);
+        }
     }
 }
 
@@ -52,17 +63,25 @@ struct Agent<'a, B> {
     schedule: Schedule,
     synced: bool,
     enforcing: bool,
+    /// When it acted last.
+    acted: Instant,
 }
 
-impl<B: Backend> Agent<'_, B> {
-    /// Takes `first`, and what else there is. A source on this thread goes on reading meanwhile.
+impl<'a, B: Backend> Agent<'a, B> {
+    fn new(enforcer: &'a mut Enforcer<B>, state: &'a State) -> Self {
+        Self { enforcer, state, schedule: Schedule::new(), synced: false, enforcing: false, acted: Instant::now() }
+    }
+
+    /// Takes `first`, and what else there is. Where one thing comes soon after the other, a source on this thread goes on
+    /// reading meanwhile.
     async fn gather(&mut self, first: Input, inputs: &mut UnboundedReceiver<Input>) -> ControlFlow<()> {
-        let end = Instant::now() + GATHERING;
+        let start = Instant::now();
+        let in_a_burst = start < self.acted + GATHERING;
         let mut next = Some(first);
         while let Some(input) = next {
             self.take(input)?;
             next = inputs.try_recv().ok();
-            if next.is_none() && Instant::now() < end {
+            if next.is_none() && in_a_burst && start.elapsed() < GATHERING {
                 yield_now().await;
                 next = inputs.try_recv().ok();
             }
@@ -89,13 +108,17 @@ impl<B: Backend> Agent<'_, B> {
         ControlFlow::Continue(())
     }
 
-    /// For how long there is nothing to do.
-    fn wait(&self) -> Duration {
-        let settle = self.enforcer.settle_is_due().map(|due| due.saturating_duration_since(Instant::now()));
-        settle.into_iter().fold(self.schedule.wait(), Duration::min)
+    /// Until when there is nothing to do.
+    fn due(&self) -> Instant {
+        self.enforcer.settle_is_due().into_iter().fold(self.schedule.due(), Instant::min)
     }
 
     fn act(&mut self) {
+        self.act_now();
+        self.acted = Instant::now();
+    }
+
+    fn act_now(&mut self) {
         let check_is_due = self.schedule.check_is_due();
         if !self.synced {
             return;
@@ -173,9 +196,9 @@ impl Schedule {
         Self { next_check: Instant::now() + CHECK_INTERVAL, retry: None }
     }
 
-    fn wait(&self) -> Duration {
+    fn due(&self) -> Instant {
         let retry = self.retry.as_ref().map(|(at, _)| *at);
-        retry.into_iter().fold(self.next_check, Instant::min).saturating_duration_since(Instant::now())
+        retry.into_iter().fold(self.next_check, Instant::min)
     }
 
     fn check_is_due(&mut self) -> bool {

@@ -7,6 +7,7 @@
 //! - Nothing is written before [`Enforcer::commit`], and nothing where there is no difference.
 //! - A transaction that may forbid something ends the epoch ([`Epochs`]), and so does every repair.
 
+use std::future::pending;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -166,9 +167,19 @@ impl<B: Backend> Enforcer<B> {
         Ok(Some(Settled { commit: Some(commit), swept: settled.swept }))
     }
 
-    /// When [`Enforcer::settle`] has something to do; `None` where it has not before the next commit.
+    /// When [`Enforcer::settle`] has something to do; `None` where it has not before the next commit, or it is
+    /// [under way](Enforcer::settling).
     pub fn settle_is_due(&self) -> Option<Instant> {
         self.epochs.due().filter(|_| self.in_step)
+    }
+
+    /// Returns when what [`Enforcer::settle`] began elsewhere is done, and it is to be called again. Never where nothing
+    /// is under way, or before the next commit. Can be dropped and called again.
+    pub async fn settling(&mut self) {
+        if !self.in_step {
+            pending::<()>().await;
+        }
+        self.epochs.settling().await;
     }
 
     /// Whether established connections pass without being judged again.

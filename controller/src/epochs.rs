@@ -35,8 +35,6 @@ use crate::render::Epoch;
 
 /// How soon after an epoch began the next one may: where commits come one after the other, most packets are judged.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// How often to see whether an errand is done.
-const POLL: Duration = Duration::from_millis(4);
 /// How long to wait after an error, twice as long after each further one, and how long at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -117,12 +115,15 @@ impl Epochs {
         }
     }
 
-    /// When to call [`Epochs::settle`]; `None` where there is nothing to wait for.
+    /// When to call [`Epochs::settle`]; `None` where there is nothing to do, or it is [under way](Epochs::settling).
     pub fn due(&self) -> Option<Instant> {
-        match self.under_way {
-            Some(_) => Some(Instant::now() + POLL),
-            None => self.errand().map(|_| self.resting_until),
-        }
+        self.errand().filter(|_| self.under_way.is_none()).map(|_| self.resting_until)
+    }
+
+    /// Returns when [`Epochs::settle`] is to be called again, because what was under way is done. Never where nothing is.
+    /// Can be dropped and called again.
+    pub async fn settling(&mut self) {
+        self.sweeper.done().await;
     }
 
     /// Makes ready for the next epoch, what was committed last being in force. `None`: nothing came of it yet. Where an

@@ -1,10 +1,13 @@
 //! Who waits for packets, and clears marks.
 
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::future::pending;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use palisade_nft::{BackendError, Conntrack};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::render::Epoch;
 
@@ -26,6 +29,8 @@ pub struct Sweep {
     pub elapsed: Duration,
 }
 
+const ENDS_LATER: &str = "the thread ends after its errands";
+
 type Outcome = Result<Option<Sweep>, BackendError>;
 
 /// Does one errand at a time.
@@ -33,7 +38,7 @@ pub(super) enum Sweeper {
     /// Whoever asks waits.
     Here { conntrack: Box<dyn Conntrack + Send>, outcome: Option<Outcome> },
     /// A thread of its own does them, which ends with this.
-    Elsewhere { errands: Sender<Errand>, outcomes: Receiver<Outcome> },
+    Elsewhere { errands: mpsc::Sender<Errand>, outcomes: UnboundedReceiver<Outcome>, outcome: Option<Outcome> },
 }
 
 impl Sweeper {
@@ -43,7 +48,7 @@ impl Sweeper {
 
     pub(super) fn elsewhere(mut conntrack: impl Conntrack + Send + 'static) -> io::Result<Self> {
         let (errands, receiver) = mpsc::channel();
-        let (sender, outcomes) = mpsc::channel();
+        let (sender, outcomes) = unbounded_channel();
         thread::Builder::new().name("epochs".to_owned()).spawn(move || {
             for errand in receiver {
                 if sender.send(run(errand, &mut conntrack)).is_err() {
@@ -51,13 +56,13 @@ impl Sweeper {
                 }
             }
         })?;
-        Ok(Self::Elsewhere { errands, outcomes })
+        Ok(Self::Elsewhere { errands, outcomes, outcome: None })
     }
 
     pub(super) fn send(&mut self, errand: Errand) {
         match self {
             Self::Here { conntrack, outcome } => *outcome = Some(run(errand, &mut **conntrack)),
-            Self::Elsewhere { errands, .. } => errands.send(errand).expect("the thread ends after its errands"),
+            Self::Elsewhere { errands, .. } => errands.send(errand).expect(ENDS_LATER),
         }
     }
 
@@ -65,11 +70,22 @@ impl Sweeper {
     pub(super) fn result(&mut self) -> Option<Outcome> {
         match self {
             Self::Here { outcome, .. } => outcome.take(),
-            Self::Elsewhere { outcomes, .. } => match outcomes.try_recv() {
+            Self::Elsewhere { outcomes, outcome, .. } => outcome.take().or_else(|| match outcomes.try_recv() {
                 Ok(outcome) => Some(outcome),
                 Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => panic!("the thread ends after its errands"),
-            },
+                Err(TryRecvError::Disconnected) => panic!("{ENDS_LATER}"),
+            }),
+        }
+    }
+
+    /// Returns when the errand begun last is done; never, where none is under way. Can be dropped and called again.
+    pub(super) async fn done(&mut self) {
+        match self {
+            Self::Here { outcome: Some(_), .. } | Self::Elsewhere { outcome: Some(_), .. } => {}
+            Self::Here { .. } => pending().await,
+            Self::Elsewhere { outcomes, outcome, .. } => {
+                *outcome = Some(outcomes.recv().await.expect(ENDS_LATER));
+            }
         }
     }
 }

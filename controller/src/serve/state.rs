@@ -45,7 +45,7 @@ pub struct Figures<'a> {
 
 #[derive(Debug, Default)]
 struct Progress {
-    /// Until when the agent's thread need not report; `None`: for ever.
+    /// Until when the agent's thread need not report.
     alive_until: Option<Instant>,
     synced: bool,
     /// Whether the kernel holds what was last asked of it.
@@ -81,13 +81,13 @@ impl State {
         }
     }
 
-    /// The agent's thread is alive, and has nothing to do for `pause` unless something comes in: for how long to rest.
-    /// That is shorter where there are figures to publish.
-    pub fn rest(&self, pause: Duration) -> Duration {
+    /// The agent's thread is alive, and has nothing to do before `due` unless something comes in: until when to rest.
+    /// That is earlier where there are figures to publish.
+    pub fn rest(&self, due: Instant) -> Instant {
         let mut progress = self.progress();
-        let pause = progress.figures_due_in(self.figures_interval).map_or(pause, |due| due.min(pause));
-        progress.alive_until = Instant::now().checked_add(pause.saturating_add(GRACE));
-        pause
+        let due = progress.figures_due(self.figures_interval).map_or(due, |figures| figures.min(due));
+        progress.alive_until = Some(due + GRACE);
+        due
     }
 
     /// Changes came in.
@@ -126,7 +126,7 @@ impl State {
                     progress.last_check = Some(now);
                     self.metrics.compared(now, commit.is_some() && undisturbed);
                 }
-                if progress.figures_due_in(self.figures_interval) == Some(Duration::ZERO) {
+                if progress.figures_due(self.figures_interval).is_some_and(|due| due <= Instant::now()) {
                     let Figures { generation, ruleset, index } = figures();
                     progress.publish(generation, &index);
                     self.metrics.holds(ruleset, &index);
@@ -220,10 +220,10 @@ impl Progress {
             Some(LastCommit { at, seconds: commit.elapsed.as_secs_f64(), changes: changes(&commit.diff.summary()) });
     }
 
-    /// In how long figures have to be published; `None` where they need not be.
-    fn figures_due_in(&self, interval: Duration) -> Option<Duration> {
+    /// When figures have to be published; `None` where they need not be.
+    fn figures_due(&self, interval: Duration) -> Option<Instant> {
         let wanted = self.outdated && self.in_force;
-        wanted.then(|| self.published.map_or(Duration::ZERO, |at| interval.saturating_sub(at.elapsed())))
+        wanted.then(|| self.published.map_or_else(Instant::now, |at| at + interval))
     }
 
     fn publish(&mut self, generation: Option<u32>, index: &IndexSize) {

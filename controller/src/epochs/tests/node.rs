@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use futures::executor::block_on;
 use palisade_model::Change;
 use palisade_nft::{BackendError, Conntrack, Errno, Fake, Name, Packet, PacketState, Ruleset, Transport, walk};
 
@@ -105,14 +105,12 @@ impl Node {
 
     /// What it comes to, sooner or later.
     pub(super) fn settled(&mut self) -> Result<Settled, SettleError> {
-        let limit = Instant::now() + Duration::from_secs(30);
-        while Instant::now() < limit {
+        loop {
             if let Some(settled) = self.settle()? {
                 return Ok(settled);
             }
-            sleep(Duration::from_millis(1));
+            block_on(self.enforcer.settling());
         }
-        panic!("it does not settle");
     }
 
     /// Whether the next packet of this connection passes, which has these ends.
