@@ -15,7 +15,7 @@ use std::time::Duration;
 use conversation::{Conversation, Kind, Side, at};
 use palisade_integration::netns::{Host, Place};
 use palisade_model::Protocol;
-use world::{World, egress, free, ingress, labelled_pod, pod, pod_gone, pods, pods_of_team, port, team};
+use world::{World, egress, everything, free, ingress, labelled_pod, pod, pod_gone, pods, pods_of_team, port, team};
 
 /// What has not been heard for so long will not be.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -192,7 +192,8 @@ fn who_overwrites_marks_opens_nothing() {
     go_on(&mut far);
 }
 
-/// It is not known who began what, so nothing passes in a direction in which a pod is isolated, not even what is allowed.
+/// It is not known who began what, so nothing passes in a direction in which a pod is isolated, not even what is allowed,
+/// unless everything is.
 #[test]
 fn what_belongs_to_no_connection_does_not_pass_an_isolated_pod() {
     let mut world = World::open();
@@ -216,8 +217,10 @@ fn what_belongs_to_no_connection_does_not_pass_an_isolated_pod() {
         assert_eq!(heard(one, Side::Server, by_server), 0, "{one}");
     }
     assert!(world.dropped() > 0);
-    world.change([free("ingress", "server")]);
-    conversations.iter_mut().for_each(Conversation::goes_on);
+    for opening in [ingress("server", vec![everything()]), free("ingress", "server")] {
+        world.change([opening]);
+        conversations.iter_mut().for_each(Conversation::goes_on);
+    }
 }
 
 /// A Service: its address is translated to the server's, and the client's to the node's.

@@ -178,6 +178,11 @@ pub(super) fn free(direction: &str, of: &str) -> Change {
     Change::PolicyGone(id(direction, of))
 }
 
+/// Everyone, at any port.
+pub(super) fn everything() -> Rule {
+    Rule { peers: Peers::All, ports: Ports::All }
+}
+
 /// These pods, at any port.
 pub(super) fn pods(names: &[&str]) -> Rule {
     let group =
