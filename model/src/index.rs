@@ -46,6 +46,8 @@ pub struct Index {
     dirty_pods: BTreeSet<NamespacedName>,
     /// Policies whose tables may have changed since the last delta.
     dirty_policies: BTreeSet<NamespacedName>,
+    /// Tables that got their first pod since the last delta, or lost their last one.
+    dirty_tables: BTreeSet<Arc<TableKey>>,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +93,7 @@ impl Index {
             pods: BTreeMap::new(),
             dirty_pods: BTreeSet::new(),
             dirty_policies: BTreeSet::new(),
+            dirty_tables: BTreeSet::new(),
         }
     }
 

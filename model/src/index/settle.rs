@@ -27,14 +27,22 @@ impl Index {
                 continue;
             }
             for key in pod.iter().flat_map(tables_of) {
-                self.tables.entry(key.clone()).or_default().users += 1;
+                let live = self.tables.entry(key.clone()).or_default();
+                live.users += 1;
+                if live.users == 1 {
+                    self.dirty_tables.insert(key.clone());
+                }
             }
             let old = match &pod {
                 Some(pod) => self.pods.insert(id.clone(), pod.clone()),
                 None => self.pods.remove(&id),
             };
             for key in old.iter().flat_map(tables_of) {
-                self.tables.get_mut(key).expect("a pod holds its tables").users -= 1;
+                let live = self.tables.get_mut(key).expect("a pod holds its tables");
+                live.users -= 1;
+                if live.users == 0 {
+                    self.dirty_tables.insert(key.clone());
+                }
             }
             changed.insert(id, pod);
         }
@@ -43,11 +51,12 @@ impl Index {
 
     fn settle_tables(&mut self) -> BTreeMap<Arc<TableKey>, Option<Arc<Table>>> {
         let edited = std::mem::take(&mut self.dirty_policies);
+        let mut dirty = std::mem::take(&mut self.dirty_tables);
+        if !edited.is_empty() {
+            let is_edited = |key: &&Arc<TableKey>| key.policies.iter().any(|policy| edited.contains(policy));
+            dirty.extend(self.tables.keys().filter(is_edited).cloned());
+        }
         let mut changed = BTreeMap::new();
-        let dirty = self.tables.iter().filter(|(key, live)| {
-            live.users == 0 || live.table.is_none() || key.policies.iter().any(|policy| edited.contains(policy))
-        });
-        let dirty: Vec<Arc<TableKey>> = dirty.map(|(key, _)| key.clone()).collect();
         for key in dirty {
             let new = (self.tables[&key].users > 0).then(|| Arc::new(self.compile(&key)));
             let old = match &new {
