@@ -4,7 +4,8 @@
 //! it, from either side, gets the same verdict, whenever it comes. What they let through they mark with the current
 //! *epoch*, and packets of connections with that mark pass at once. A commit that may forbid something ends the epoch in
 //! the same transaction: from then on every packet is judged, and what is forbidden is dropped like any other packet,
-//! what is allowed passes. A new epoch begins a moment later, and each connection is judged once more.
+//! what is allowed passes. A new epoch begins when nothing was forbidden for a moment, and each connection is judged once
+//! more.
 //!
 //! So forbidding costs nothing that grows with the connections: none is looked for, and none has to be cut.
 //!
@@ -33,7 +34,10 @@ use self::sweeper::{Errand, Sweeper};
 pub use self::sweeper::{Sweep, sweep};
 use crate::render::Epoch;
 
-/// How soon after an epoch began the next one may: where commits come one after the other, most packets are judged.
+/// How long nothing must have been forbidden before an epoch begins: where commits come one after the other, one would
+/// end before it has saved what its own commit takes, and each marks all connections anew.
+const QUIET: Duration = Duration::from_millis(250);
+/// How soon after an epoch began the next one may.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// How long to wait after an error, twice as long after each further one, and how long at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -107,9 +111,10 @@ impl Epochs {
     }
 
     /// Something may be forbidden from now on: no epoch. To be told before the commit, and none begins before the next
-    /// call of [`Epochs::settle`].
+    /// call of [`Epochs::settle`], nor before it has been quiet for a moment.
     pub fn end(&mut self) {
         self.current = None;
+        self.resting_until = self.resting_until.max(Instant::now() + QUIET);
         if let Some(errand) = &mut self.under_way {
             errand.outdated = true;
         }

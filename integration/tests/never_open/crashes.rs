@@ -10,7 +10,8 @@ use palisade_integration::agent::Agent;
 
 use crate::scene::{Scene, eventually, rounds};
 
-const LONGEST_LIFE: Duration = Duration::from_millis(400);
+/// In which an epoch may begin, also after a change.
+const LONGEST_LIFE: Duration = Duration::from_secs(1);
 const SIGNALS: [Signal; 4] = [Signal::SIGKILL, Signal::SIGKILL, Signal::SIGABRT, Signal::SIGTERM];
 
 fn end(agent: Agent, signal: Signal) {
