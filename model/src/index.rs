@@ -31,7 +31,7 @@ use std::sync::Arc;
 use self::cluster::Cluster;
 use self::groups::Groups;
 use self::sets::Sets;
-use crate::{Change, Delta, NamespacedName, PodEnforcement, Table, TableKey};
+use crate::{Change, Delta, LocalPod, NamespacedName, PodEnforcement, Table, TableKey};
 
 /// The objects of a cluster, and what one node must enforce of them.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Index {
     groups: Groups,
     sets: Sets,
     tables: HashMap<Arc<TableKey>, LiveTable>,
+    /// Local pods that own addresses.
+    locals: BTreeMap<NamespacedName, LocalPod>,
     pods: BTreeMap<NamespacedName, PodEnforcement>,
     /// Pods that may have to be judged differently since the last delta.
     dirty_pods: BTreeSet<NamespacedName>,
@@ -90,6 +92,7 @@ impl Index {
             groups: Groups::default(),
             sets: Sets::default(),
             tables: HashMap::new(),
+            locals: BTreeMap::new(),
             pods: BTreeMap::new(),
             dirty_pods: BTreeSet::new(),
             dirty_policies: BTreeSet::new(),
@@ -118,6 +121,7 @@ impl Index {
     pub fn take_full(&mut self) -> Delta {
         self.settle();
         Delta {
+            locals: self.locals.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             pods: self.pods.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table.clone())).collect(),
             sets: self.sets.all(&self.groups, &self.cluster),

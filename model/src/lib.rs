@@ -39,6 +39,6 @@ pub use policy::{Direction, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports
 pub use port::{PortMatch, PortRange, PortRangeError, Protocol};
 pub use selector::{Operator, Requirement, Selector, SelectorError};
 pub use table::{
-    Clause, Delta, EndpointGroup, Member, PeerMatch, PodEnforcement, PortResolution, Segment, SetDelta, SetKey, Table,
-    TableKey, Verdict,
+    Clause, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution, Segment, SetDelta,
+    SetKey, Table, TableKey, Verdict,
 };

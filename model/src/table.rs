@@ -136,9 +136,20 @@ impl PodEnforcement {
     }
 }
 
+/// A pod of this node that owns addresses, isolated or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalPod {
+    /// The addresses that it owns: ascending, never none.
+    pub addresses: Vec<IpAddr>,
+    /// When it was created, in seconds since 1970: tells it from an earlier pod by its name. 0 where unknown.
+    pub created: i64,
+}
+
 /// What changed in the index's output since it was last asked. An object that came and went in between is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
+    /// Pods of this node that own other addresses than before, or were created anew; `None`: no longer any.
+    pub locals: BTreeMap<NamespacedName, Option<LocalPod>>,
     /// Local pods that are judged differently; `None`: no longer judged.
     pub pods: BTreeMap<NamespacedName, Option<PodEnforcement>>,
     /// Tables that are new or were edited; `None`: no longer used by any pod.
@@ -166,7 +177,8 @@ pub enum SetDelta {
 impl Delta {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.pods.is_empty() && self.tables.is_empty() && self.sets.is_empty()
+        let Self { locals, pods, tables, sets } = self;
+        locals.is_empty() && pods.is_empty() && tables.is_empty() && sets.is_empty()
     }
 }
 

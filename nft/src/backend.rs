@@ -2,7 +2,7 @@ use std::{fmt, io};
 
 use thiserror::Error;
 
-use crate::{Name, Ruleset, Transaction};
+use crate::{Ruleset, Table, Transaction};
 
 /// What holds a table: the kernel, or the in-memory fake. A backend knows the name of its table.
 pub trait Backend {
@@ -16,7 +16,7 @@ pub trait Backend {
     ///
     /// # Errors
     /// [`CommitError`]: unless [`CommitError::state_unknown`], nothing was applied.
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError>;
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError>;
 
     /// The generation of the ruleset: each commit moves it, anybody's to whatever table.
     ///
@@ -81,7 +81,7 @@ pub enum CommitError {
     #[error("table {table} is owned by {owner}: only that can change it, so stop it first")]
     Owned {
         /// The table.
-        table: Name,
+        table: Table,
         /// Who owns it.
         owner: Owner,
     },

@@ -23,8 +23,15 @@ impl ElementsKind {
             | Self::Ipv4Ranges
             | Self::Ipv6Ranges
             | Self::Ipv4Endpoints
-            | Self::Ipv6Endpoints => false,
-            Self::Ipv4Verdicts | Self::Ipv6Verdicts | Self::PortVerdicts | Self::PortRangeVerdicts => true,
+            | Self::Ipv6Endpoints
+            | Self::Ipv4Pairs
+            | Self::Ipv6Pairs
+            | Self::Links => false,
+            Self::Ipv4Verdicts
+            | Self::Ipv6Verdicts
+            | Self::PortVerdicts
+            | Self::PortRangeVerdicts
+            | Self::LinkVerdicts => true,
         }
     }
 
@@ -38,7 +45,11 @@ impl ElementsKind {
             | Self::Ipv6Endpoints
             | Self::Ipv4Verdicts
             | Self::Ipv6Verdicts
-            | Self::PortVerdicts => false,
+            | Self::PortVerdicts
+            | Self::Ipv4Pairs
+            | Self::Ipv6Pairs
+            | Self::Links
+            | Self::LinkVerdicts => false,
         }
     }
 }
@@ -136,5 +147,9 @@ elements_methods!(
     Ipv4Verdicts,
     Ipv6Verdicts,
     PortVerdicts,
-    PortRangeVerdicts
+    PortRangeVerdicts,
+    Ipv4Pairs,
+    Ipv6Pairs,
+    Links,
+    LinkVerdicts
 );

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::diff::{ChainChange, SetChange};
-use crate::{Chain, Diff, Edit, ElementsKind, Name, Rule, Ruleset, SetEdit, TableChange};
+use crate::{Chain, Diff, Edit, ElementsKind, Name, Rule, Ruleset, SetEdit, Table, TableChange};
 
 /// Why a ruleset cannot be edited so.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -28,8 +28,14 @@ pub enum EditError {
 
 impl Ruleset {
     /// The table `table` with nothing in it.
-    pub fn empty(table: Name) -> Self {
-        Self { table, comment: None, chains: BTreeMap::new(), sets: BTreeMap::new(), foreign: BTreeSet::new() }
+    pub fn empty(table: impl Into<Table>) -> Self {
+        Self {
+            table: table.into(),
+            comment: None,
+            chains: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            foreign: BTreeSet::new(),
+        }
     }
 
     /// Replaces what `edit` names, and gives what really changed: the same as [`crate::diff`] of the ruleset before and

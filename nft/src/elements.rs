@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::Verdict;
+use crate::{LinkName, Verdict};
 
 /// The elements of a set or verdict map, by its type. Keys are ascending; ranges are disjoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,14 @@ pub enum Elements {
     PortVerdicts(BTreeMap<u16, Verdict>),
     /// `type inet_service : verdict; flags interval`, an rbtree.
     PortRangeVerdicts(BTreeMap<Range<u16>, Verdict>),
+    /// `type ipv4_addr . ipv4_addr`, a hash set.
+    Ipv4Pairs(BTreeSet<Pair<Ipv4Addr>>),
+    /// `type ipv6_addr . ipv6_addr`, a hash set.
+    Ipv6Pairs(BTreeSet<Pair<Ipv6Addr>>),
+    /// `type ifname`, a hash set.
+    Links(BTreeSet<LinkName>),
+    /// `type ifname : verdict`, a hash map.
+    LinkVerdicts(BTreeMap<LinkName, Verdict>),
 }
 
 /// The type of a set or verdict map: [`Elements`] without the elements.
@@ -42,11 +50,15 @@ pub enum ElementsKind {
     Ipv6Verdicts,
     PortVerdicts,
     PortRangeVerdicts,
+    Ipv4Pairs,
+    Ipv6Pairs,
+    Links,
+    LinkVerdicts,
 }
 
 impl ElementsKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::Ipv4,
         Self::Ipv6,
         Self::Ipv4Ranges,
@@ -57,6 +69,10 @@ impl ElementsKind {
         Self::Ipv6Verdicts,
         Self::PortVerdicts,
         Self::PortRangeVerdicts,
+        Self::Ipv4Pairs,
+        Self::Ipv6Pairs,
+        Self::Links,
+        Self::LinkVerdicts,
     ];
 }
 
@@ -79,3 +95,7 @@ pub struct Endpoint<A> {
     /// The port.
     pub port: u16,
 }
+
+/// Two addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pair<A>(pub A, pub A);

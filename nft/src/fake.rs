@@ -9,12 +9,12 @@ mod apply;
 
 use std::collections::BTreeSet;
 
-use crate::{Backend, BackendError, CommitError, Errno, Name, Operation, Ruleset, Transaction, depth};
+use crate::{Backend, BackendError, CommitError, Errno, Name, Operation, Ruleset, Table, Transaction, depth};
 
 /// A table held in memory instead of the kernel.
 #[derive(Clone, Debug)]
 pub struct Fake {
-    table: Name,
+    table: Table,
     held: Option<Ruleset>,
     generation: u32,
     retires_in_two_steps: bool,
@@ -32,8 +32,8 @@ pub enum Fault {
 
 impl Fake {
     /// No table yet; the only one there can be is `table`.
-    pub fn new(table: Name) -> Self {
-        Self { table, held: None, generation: 1, retires_in_two_steps: false, fault: None }
+    pub fn new(table: impl Into<Table>) -> Self {
+        Self { table: table.into(), held: None, generation: 1, retires_in_two_steps: false, fault: None }
     }
 
     /// A table that is there already.
@@ -107,7 +107,7 @@ impl Backend for Fake {
         Ok(self.held.clone())
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         if transaction.is_empty() {
             return Ok(());
         }

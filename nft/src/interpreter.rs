@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::{Action, AddressField, Chain, CtState, Mark, Match, Name, Rule, Ruleset, Statement, Verdict, depth};
+use crate::{
+    Action, AddressField, BaseChain, Chain, CtState, Hook, Mark, Match, Name, Rule, Ruleset, Statement, Verdict, depth,
+};
 
 /// A packet at the forward hook, as far as our rules look at it: one that goes the way of its connection's first packet,
 /// so that the connection's ends are the packet's. Of packets that go the other way rules see the same.
@@ -22,7 +24,15 @@ pub struct Packet {
     pub state: PacketState,
     /// The mark of its connection, `ct mark`: 0 where there is none.
     pub mark: u32,
+    /// The hop limit: a packet that is routed to its destination never has the highest, 255.
+    pub hop_limit: u8,
+    /// Whether it could be the first of its connection: of TCP a SYN, of SCTP an INIT, any packet of other protocols.
+    pub begins: bool,
 }
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const SCTP: u8 = 132;
 
 /// What is above IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,14 +119,14 @@ pub enum WalkError {
     },
 }
 
-/// Walks `packet` through all base chains in the order of their priorities (equal ones by name): an accept ends one base
+/// Walks `packet` through all base chains of the forward hook in the order of their priorities (equal ones by name): an accept ends one base
 /// chain, a drop ends the walk, and what falls off a base chain's end is accepted by its policy.
 ///
 /// # Errors
 /// [`WalkError`] where the ruleset is not one that the kernel would take, or holds foreign rules on the way.
 pub fn walk(ruleset: &Ruleset, packet: &Packet) -> Result<Walk, WalkError> {
     let mut base_chains: Vec<_> =
-        ruleset.chains.iter().filter_map(|(name, chain)| Some((chain.base?.priority, name, chain))).collect();
+        ruleset.chains.iter().filter_map(|(name, chain)| Some((forward(chain.base?)?, name, chain))).collect();
     base_chains.sort_by_key(|(priority, name, _)| (*priority, *name));
     let mut walker = Walker { ruleset, packet, mark: packet.mark, trace: vec![], lookups: 0 };
     let mut verdict = Outcome::Accept;
@@ -128,6 +138,11 @@ pub fn walk(ruleset: &Ruleset, packet: &Packet) -> Result<Walk, WalkError> {
     }
     let Walker { trace, mark, lookups, .. } = walker;
     Ok(Walk { verdict, trace, mark, lookups })
+}
+
+/// The priority of a base chain of the forward hook.
+fn forward(base: BaseChain) -> Option<i32> {
+    (base.hook == Hook::Forward).then_some(base.priority)
 }
 
 struct Walker<'a> {
@@ -193,7 +208,7 @@ impl<'a> Walker<'a> {
     }
 
     fn matches(&mut self, condition: &Match) -> Result<bool, WalkError> {
-        let Packet { source, transport, state, .. } = *self.packet;
+        let Packet { source, transport, state, hop_limit, begins, .. } = *self.packet;
         Ok(match condition {
             Match::CtState(states) => states.iter().any(|one| state.is(*one)),
             Match::CtStateIsNot(other) => !state.is(*other),
@@ -203,7 +218,18 @@ impl<'a> Walker<'a> {
                 matches!(transport, Transport::Icmpv6(kind) if source.is_ipv6() && (*first..=*last).contains(&kind))
             }
             Match::Address(field, address) => self.packet.address(*field) == Some(*address),
-            Match::In(key, set) => self.lookup_membership(*key, set)?,
+            Match::In(key, set) => self.lookup_membership(*key, set)? == Some(true),
+            Match::NotIn(key, set) => self.lookup_membership(*key, set)? == Some(false),
+            Match::UdpDport(port) => transport == Transport::Ports { protocol: UDP, destination: *port },
+            Match::NotSyn => transport.protocol() == TCP && !begins,
+            Match::NotInit => transport.protocol() == SCTP && !begins,
+            Match::HopLimit(limit) => source.is_ipv6() && hop_limit == *limit,
+            // It is forwarded, so it came from where it may; and it is no frame.
+            Match::FibMissing
+            | Match::NeighborAdvert(_)
+            | Match::EtherTypeIsNot(_)
+            | Match::EtherSaddrIsNot(_)
+            | Match::ArpSaddr(_) => false,
         })
     }
 }
@@ -228,6 +254,7 @@ impl PacketState {
     fn is(self, state: CtState) -> bool {
         let same = match state {
             CtState::Invalid => Self::Invalid,
+            CtState::New => Self::New,
             CtState::Established => Self::Established,
             CtState::Related => Self::Related,
             CtState::Untracked => Self::Untracked,

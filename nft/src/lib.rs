@@ -1,6 +1,6 @@
 //! The part of nftables that Palisade uses.
 //!
-//! A [`Ruleset`] is the content of one `inet` table as a value. An [`Edit`] replaces some of its objects and gives the
+//! A [`Ruleset`] is the content of one table as a value. An [`Edit`] replaces some of its objects and gives the
 //! [`Diff`]; a [`Diff`] becomes a [`Transaction`], which the kernel (or the in-memory fake) commits whole or not at all.
 //!
 //! Invariants:
@@ -29,14 +29,14 @@ pub use backend::{Backend, BackendError, CommitError, Errno, Owner};
 pub use conntrack::{Connection, Conntrack, NoConntrack};
 pub use diff::{ChainChange, Diff, SetChange, Summary, TableChange, diff};
 pub use edit::EditError;
-pub use elements::{Elements, ElementsKind, Endpoint, Range};
+pub use elements::{Elements, ElementsKind, Endpoint, Pair, Range};
 pub use fake::{Fake, Fault};
 pub use interpreter::{Outcome, Packet, PacketState, Step, Transport, Walk, WalkError, walk};
-pub use name::{Comment, Name, NameError};
+pub use name::{Comment, LinkName, LinkNameError, Name, NameError};
 pub use netlink::{Counter, Event, Kernel, KernelConntrack, Monitor, OpenError, Ownership};
 pub use ruleset::{
-    Action, AddressField, BaseChain, Chain, CtState, Edit, Family, Key, Mark, Match, Rule, Ruleset, Set, SetEdit,
-    Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, CtState, Edit, End, Family, Hook, Key, LinkField, Mark, Match, Rule,
+    Ruleset, Set, SetEdit, Statement, Table, TableFamily, Verdict,
 };
 pub use transaction::{Operation, Transaction};
 

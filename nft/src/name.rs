@@ -41,6 +41,45 @@ impl fmt::Display for Name {
     }
 }
 
+/// The name of a network interface: 1 to 15 bytes that nft can both list and read back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkName(Arc<str>);
+
+/// A name that nft could list but not read back.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is not an interface name of 1 to 15 bytes, without quotes, backslashes, stars, blanks, slashes and colons"
+)]
+pub struct LinkNameError(String);
+
+impl LinkName {
+    /// The kernel's `IFNAMSIZ` less the terminating zero.
+    pub const MAX: usize = 15;
+
+    /// The name `name`.
+    ///
+    /// # Errors
+    /// [`LinkNameError`] where the kernel would not take it, or nft not read it.
+    pub fn new(name: impl Into<Arc<str>>) -> Result<Self, LinkNameError> {
+        let name = name.into();
+        let is_bad = |b: u8| !b.is_ascii_graphic() || b"\"\\*/:".contains(&b);
+        let valid = (1..=Self::MAX).contains(&name.len()) && !name.bytes().any(is_bad);
+        if valid { Ok(Self(name)) } else { Err(LinkNameError(name.to_string())) }
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// As nft writes it, in quotes.
+impl fmt::Display for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
+    }
+}
+
 /// A comment on a table, chain, set or rule: at most 128 bytes (the kernel and nft refuse more), on one line, without
 /// the quotes that nft's grammar cannot escape.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,6 +119,14 @@ mod tests {
             assert!(Name::new(bad).is_err(), "{bad:?}");
         }
         assert!(Name::new("a".repeat(255)).is_ok());
+    }
+
+    #[test]
+    fn interface_names_that_nft_cannot_read_back_are_refused() {
+        for bad in ["", "a b", "a*", "\"", "a\\", "a/b", "a:b", "é", "sixteen-letters-"] {
+            assert!(LinkName::new(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(LinkName::new("veth1.2@x").unwrap().to_string(), "\"veth1.2@x\"");
     }
 
     #[test]

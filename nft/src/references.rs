@@ -24,13 +24,22 @@ impl Statement {
     /// What it looks up, and in which sets.
     pub fn lookups(&self) -> impl Iterator<Item = (Key, &Name)> {
         let matched = self.matches.iter().filter_map(|m| match m {
-            Match::In(key, set) => Some((*key, set)),
+            Match::In(key, set) | Match::NotIn(key, set) => Some((*key, set)),
             Match::CtState(_)
             | Match::CtStateIsNot(_)
             | Match::CtMark(_)
             | Match::L4Proto(_)
             | Match::Icmpv6Types { .. }
-            | Match::Address(..) => None,
+            | Match::NeighborAdvert(_)
+            | Match::Address(..)
+            | Match::FibMissing
+            | Match::HopLimit(_)
+            | Match::UdpDport(_)
+            | Match::NotSyn
+            | Match::NotInit
+            | Match::EtherTypeIsNot(_)
+            | Match::EtherSaddrIsNot(_)
+            | Match::ArpSaddr(_) => None,
         });
         matched.chain(self.vmap())
     }
@@ -64,6 +73,9 @@ impl Key {
             Self::Port(_) => matches!(kind, Kind::PortVerdicts | Kind::PortRangeVerdicts),
             Self::Endpoint(Family::Ipv4, _) => kind == Kind::Ipv4Endpoints,
             Self::Endpoint(Family::Ipv6, _) => kind == Kind::Ipv6Endpoints,
+            Self::Link(_) => matches!(kind, Kind::Links | Kind::LinkVerdicts),
+            Self::SourceAndEnd(Family::Ipv4, _) => kind == Kind::Ipv4Pairs,
+            Self::SourceAndEnd(Family::Ipv6, _) => kind == Kind::Ipv6Pairs,
         }
     }
 }

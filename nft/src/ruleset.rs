@@ -1,15 +1,33 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{Comment, Elements, ElementsKind, Name};
 
-/// The content of one table of family `inet`.
+/// A table's family and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Table {
+    /// Its family.
+    pub family: TableFamily,
+    /// Its name, one of its family's.
+    pub name: Name,
+}
+
+/// What packets a table sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TableFamily {
+    /// `inet`: IPv4 and IPv6.
+    Inet,
+    /// `bridge`: the frames that a bridge takes from a port to another, or to the node.
+    Bridge,
+}
+
+/// The content of one table.
 ///
 /// Every chain and set that a rule or verdict names is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruleset {
-    /// The table's name.
-    pub table: Name,
+    /// Which table.
+    pub table: Table,
     /// The table's comment.
     pub comment: Option<Comment>,
     /// The chains, base chains included.
@@ -33,11 +51,24 @@ pub struct Chain {
     pub comment: Option<Comment>,
 }
 
-/// `type filter hook forward priority P; policy accept;`: the one kind of base chain that we need.
+/// `type filter hook HOOK priority P; policy accept;`: the one kind of base chain that we need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BaseChain {
-    /// The priority: dstnat is -100, srcnat 100.
+    /// The hook.
+    pub hook: Hook,
+    /// The priority: in family `inet` conntrack is -200, dstnat -100, srcnat 100.
     pub priority: i32,
+}
+
+/// Where packets come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hook {
+    /// `prerouting`: all that comes in.
+    Prerouting,
+    /// `input`: what is for the node itself.
+    Input,
+    /// `forward`: what goes on to somebody else.
+    Forward,
 }
 
 /// A set, or a verdict map.
@@ -86,13 +117,35 @@ pub enum Match {
     Icmpv6Types {
         /// The lowest type.
         first: u8,
-        /// The highest type, above `first`.
+        /// The highest type, not below `first`.
         last: u8,
     },
+    /// `icmpv6 type 136 @th,64,128 0xfd...`: a neighbour advertisement about this address (RFC 4861, 4.4).
+    NeighborAdvert(Ipv6Addr),
     /// `ip saddr 10.0.0.1`; the address says the family.
     Address(AddressField, IpAddr),
     /// `ip saddr @set`: the key is in a set.
     In(Key, Name),
+    /// `iifname != @set`: there is such a key, and it is not in a set.
+    NotIn(Key, Name),
+    /// `fib saddr . iif oif missing`: the node would not send anything to the packet's source over the interface that it
+    /// came from. At `prerouting`, `input` and `forward`. Not so of what comes from the loopback interface, of what asks
+    /// for an address over DHCP, and of IPv6 packets of nobody yet (source `::`) to link-local addresses.
+    FibMissing,
+    /// `ip6 hoplimit 255`, which implies IPv6.
+    HopLimit(u8),
+    /// `udp dport 67`.
+    UdpDport(u16),
+    /// `tcp flags != syn / fin,syn,rst,ack`: it begins no connection.
+    NotSyn,
+    /// `meta l4proto sctp @th,96,8 != 0x1`: the first chunk of an SCTP packet is no INIT: it begins no association.
+    NotInit,
+    /// `ether type != ip`, by number. A frame with a VLAN tag has the type of its outermost tag.
+    EtherTypeIsNot(u16),
+    /// `ether saddr != 02:00:00:00:00:01`.
+    EtherSaddrIsNot([u8; 6]),
+    /// `arp saddr ip 10.0.0.1`: the sender that an ARP packet claims, whatever it asks or says.
+    ArpSaddr(Ipv4Addr),
 }
 
 /// What a packet is to its connection. Each packet has one state.
@@ -100,6 +153,8 @@ pub enum Match {
 pub enum CtState {
     /// `invalid`: it fits no connection, nor begins one.
     Invalid,
+    /// `new`: none has been seen in the other direction yet.
+    New,
     /// `established`: packets have been seen in both directions.
     Established,
     /// `related`: an ICMP error of, or a helper's expectation from, another connection.
@@ -151,6 +206,28 @@ pub enum Key {
     /// `meta l4proto tcp ct reply ip saddr . meta l4proto . ct reply proto-src`, by IP protocol number (6, 17 or 132):
     /// implies the family.
     Endpoint(Family, u8),
+    /// `iifname`, `oifname`.
+    Link(LinkField),
+    /// `ip saddr . ct original ip saddr`: the packet's source, and an end of its connection. Implies the family.
+    SourceAndEnd(Family, End),
+}
+
+/// An interface of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkField {
+    /// `iifname`: where it came in. Of what crosses a bridge, the bridge in family `inet`, the port in family `bridge`.
+    Iifname,
+    /// `oifname`: where it goes out.
+    Oifname,
+}
+
+/// An end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// `ct original ip saddr`: who began it.
+    Original,
+    /// `ct reply ip saddr`: who answers.
+    Reply,
 }
 
 /// What a rule does.
@@ -218,6 +295,17 @@ impl Elements {
             Self::Ipv6Verdicts(_) => ElementsKind::Ipv6Verdicts,
             Self::PortVerdicts(_) => ElementsKind::PortVerdicts,
             Self::PortRangeVerdicts(_) => ElementsKind::PortRangeVerdicts,
+            Self::Ipv4Pairs(_) => ElementsKind::Ipv4Pairs,
+            Self::Ipv6Pairs(_) => ElementsKind::Ipv6Pairs,
+            Self::Links(_) => ElementsKind::Links,
+            Self::LinkVerdicts(_) => ElementsKind::LinkVerdicts,
         }
+    }
+}
+
+/// The table `name` of family `inet`.
+impl From<Name> for Table {
+    fn from(name: Name) -> Self {
+        Self { family: TableFamily::Inet, name }
     }
 }

@@ -8,13 +8,13 @@ mod rule;
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::{BaseChain, Chain, Comment, ElementsKind, Name, Rule, Ruleset, Set};
+use crate::{BaseChain, Chain, Comment, ElementsKind, Hook, Name, Rule, Ruleset, Set, Table, TableFamily};
 
 /// The table as `nft list ruleset` shows it. What is foreign in it prints as comments.
 impl Display for Ruleset {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { table, comment, chains, sets, foreign } = self;
-        writeln!(f, "table inet {table} {{")?;
+        writeln!(f, "table {table} {{")?;
         if let Some(comment) = comment {
             writeln!(f, "\t{}", quoted(comment))?;
         }
@@ -36,11 +36,33 @@ impl Display for Ruleset {
     }
 }
 
+/// `inet palisade`.
+impl Display for Table {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let family = match self.family {
+            TableFamily::Inet => "inet",
+            TableFamily::Bridge => "bridge",
+        };
+        write!(f, "{family} {}", self.name)
+    }
+}
+
+/// As nft writes it.
+impl Display for Hook {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+        })
+    }
+}
+
 impl Ruleset {
     /// A script for `nft -f` that replaces the table, whether it is there or not, in one transaction.
     pub fn to_text(&self) -> String {
         let table = &self.table;
-        format!("table inet {table}\ndelete table inet {table}\n{self}")
+        format!("table {table}\ndelete table {table}\n{self}")
     }
 }
 
@@ -64,7 +86,7 @@ pub(crate) fn set_attributes(kind: ElementsKind, comment: Option<&Comment>) -> V
 /// What a chain's block begins with, one statement each.
 pub(crate) fn chain_attributes(base: Option<BaseChain>, comment: Option<&Comment>) -> Vec<String> {
     let hook =
-        base.map(|BaseChain { priority }| format!("type filter hook forward priority {priority}; policy accept;"));
+        base.map(|BaseChain { hook, priority }| format!("type filter hook {hook} priority {priority}; policy accept;"));
     [comment.map(quoted), hook].into_iter().flatten().collect()
 }
 
@@ -77,6 +99,10 @@ fn set_type(kind: ElementsKind) -> &'static str {
         ElementsKind::Ipv4Verdicts => "ipv4_addr : verdict",
         ElementsKind::Ipv6Verdicts => "ipv6_addr : verdict",
         ElementsKind::PortVerdicts | ElementsKind::PortRangeVerdicts => "inet_service : verdict",
+        ElementsKind::Ipv4Pairs => "ipv4_addr . ipv4_addr",
+        ElementsKind::Ipv6Pairs => "ipv6_addr . ipv6_addr",
+        ElementsKind::Links => "ifname",
+        ElementsKind::LinkVerdicts => "ifname : verdict",
     }
 }
 

@@ -6,17 +6,42 @@ use std::sync::Arc;
 use super::Index;
 use super::objects::ClassKey;
 use crate::{
-    Delta, Direction, NamespacedName, PeerMatch, PodEnforcement, Policy, PortMatch, PortResolution, Ports, Protocol,
-    SetKey, Table, TableKey, compile,
+    Delta, Direction, LocalPod, NamespacedName, PeerMatch, PodEnforcement, Policy, PortMatch, PortResolution, Ports,
+    Protocol, SetKey, Table, TableKey, compile,
 };
 
 impl Index {
     pub(super) fn settle(&mut self) -> Delta {
         Delta {
+            locals: self.settle_locals(),
             pods: self.settle_pods(),
             tables: self.settle_tables(),
             sets: self.sets.take(&mut self.groups, &mut self.cluster),
         }
+    }
+
+    fn settle_locals(&mut self) -> BTreeMap<NamespacedName, Option<LocalPod>> {
+        let mut changed = BTreeMap::new();
+        for id in &self.dirty_pods {
+            let local = self.local_pod(id);
+            if self.locals.get(id) == local.as_ref() {
+                continue;
+            }
+            match &local {
+                Some(local) => self.locals.insert(id.clone(), local.clone()),
+                None => self.locals.remove(id),
+            };
+            changed.insert(id.clone(), local);
+        }
+        changed
+    }
+
+    /// `None` where it is not local, or owns no address.
+    fn local_pod(&self, id: &NamespacedName) -> Option<LocalPod> {
+        let pod = self.cluster.pod(id)?;
+        let claim = &self.cluster.pods[pod].claim;
+        let addresses: Vec<_> = self.cluster.owned(pod).collect();
+        (claim.local && !addresses.is_empty()).then_some(LocalPod { addresses, created: claim.age.created })
     }
 
     fn settle_pods(&mut self) -> BTreeMap<NamespacedName, Option<PodEnforcement>> {

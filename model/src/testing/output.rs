@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use crate::reference::Traffic;
 use crate::{
-    Clause, Delta, Direction, IpBlock, Member, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey, Table,
-    TableKey, Verdict,
+    Clause, Delta, Direction, IpBlock, LocalPod, Member, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey,
+    Table, TableKey, Verdict,
 };
 
 /// The index's output as it adds up from deltas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
-    /// The isolated local pods.
+    /// The local pods that own addresses.
+    pub locals: BTreeMap<NamespacedName, LocalPod>,
+    /// The isolated ones.
     pub pods: BTreeMap<NamespacedName, PodEnforcement>,
     /// The tables that judge them.
     pub tables: BTreeMap<Arc<TableKey>, Arc<Table>>,
@@ -32,6 +34,9 @@ impl Output {
     /// # Panics
     /// If the delta holds anything that is no change, does not fit what came before, or leaves a dangling reference.
     pub fn apply(&mut self, delta: Delta) {
+        for (id, pod) in delta.locals {
+            replace(&mut self.locals, id, pod);
+        }
         for (id, pod) in delta.pods {
             replace(&mut self.pods, id, pod);
         }

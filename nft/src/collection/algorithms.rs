@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::{Endpoint, Range, Verdict};
+use crate::{Endpoint, LinkName, Pair, Range, Verdict};
 
 /// Why elements do not fit a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,8 +169,10 @@ impl Value for Verdict {
 impl Key for Ipv4Addr {}
 impl Key for Ipv6Addr {}
 impl Key for u16 {}
+impl Key for LinkName {}
 
 impl<A: Ord + Clone> Key for Endpoint<A> where Self: Display {}
+impl<A: Ord + Clone> Key for Pair<A> where Self: Display {}
 
 impl<T: Ord + Clone> Key for Range<T>
 where

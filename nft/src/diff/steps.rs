@@ -88,8 +88,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use crate::{
-        Action, BaseChain, Chain, Elements, ElementsKind, Name, Rule, Ruleset, Set, Statement, Transaction, Verdict,
-        diff,
+        Action, BaseChain, Chain, Elements, ElementsKind, Hook, Name, Rule, Ruleset, Set, Statement, Transaction,
+        Verdict, diff,
     };
 
     fn name(name: &str) -> Name {
@@ -98,7 +98,7 @@ mod tests {
 
     /// A base chain, a chain and a set, all called after `word`.
     fn layout(word: &str, priority: i32) -> Ruleset {
-        let base = Chain { base: Some(BaseChain { priority }), ..Chain::default() };
+        let base = Chain { base: Some(BaseChain { hook: Hook::Forward, priority }), ..Chain::default() };
         let chains = [(format!("base-{word}"), base), (format!("chain-{word}"), Chain::default())];
         let set = Set { elements: Elements::empty(ElementsKind::Ipv4), comment: None };
         Ruleset {

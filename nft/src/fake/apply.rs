@@ -4,11 +4,12 @@ use libc::{EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP};
 
 use crate::collection::Misfit;
 use crate::{
-    Action, BaseChain, Chain, Comment, Elements, ElementsKind, Name, Operation, Rule, Ruleset, Set, Statement, Verdict,
+    Action, BaseChain, Chain, Comment, Elements, ElementsKind, Name, Operation, Rule, Ruleset, Set, Statement, Table,
+    Verdict,
 };
 
 /// Applies one operation, or gives the error number that the kernel would.
-pub(super) fn apply(held: &mut Option<Ruleset>, table: &Name, operation: &Operation) -> Result<(), i32> {
+pub(super) fn apply(held: &mut Option<Ruleset>, table: &Table, operation: &Operation) -> Result<(), i32> {
     match operation {
         Operation::CreateTable { comment } => {
             held.get_or_insert_with(|| Ruleset { comment: comment.clone(), ..Ruleset::empty(table.clone()) });

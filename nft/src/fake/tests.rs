@@ -2,10 +2,10 @@ use libc::{EBUSY, EEXIST, EINVAL, EMLINK, ENOENT, ENOSPC, EOPNOTSUPP, EPERM};
 
 use super::*;
 use crate::tests::build::*;
-use crate::{BaseChain, Comment, Elements, ElementsKind, Key, Match, Statement, Verdict};
+use crate::{BaseChain, Comment, Elements, ElementsKind, Hook, Key, Match, Statement, Verdict};
 
 fn commit(fake: &mut Fake, operations: Vec<Operation>) -> Result<(), CommitError> {
-    fake.commit(&name("palisade"), &Transaction { operations })
+    fake.commit(&name("palisade").into(), &Transaction { operations })
 }
 
 /// That `operation` is refused by a table that holds one pod, with `errno`, and changes nothing.
@@ -73,8 +73,8 @@ fn what_is_referred_to_is_not_deleted() {
 
 #[test]
 fn what_is_there_otherwise_is_refused() {
-    refused(&create_chain("egress", Some(BaseChain { priority: 0 })), EOPNOTSUPP);
-    refused(&create_chain("segment", Some(BaseChain { priority: 0 })), EEXIST);
+    refused(&create_chain("egress", Some(BaseChain { hook: Hook::Forward, priority: 0 })), EOPNOTSUPP);
+    refused(&create_chain("segment", Some(BaseChain { hook: Hook::Forward, priority: 0 })), EEXIST);
     refused(&create_set("pods", ElementsKind::Ipv6), EEXIST);
     refused(&add("egress-pods", verdicts([("10.1.1.1", Verdict::Drop)])), EEXIST);
     refused(&add("cidrs", ranges(&[("10.255.0.0", "11.0.0.1")])), EEXIST);
@@ -87,7 +87,7 @@ fn what_is_there_already_is_fine() {
     let mut fake = Fake::holding(one_pod());
     let again = vec![
         Operation::CreateTable { comment: Some(Comment::new("another")) },
-        create_chain("egress", Some(BaseChain { priority: -20 })),
+        create_chain("egress", Some(BaseChain { hook: Hook::Forward, priority: -20 })),
         create_chain("segment", None),
         create_set("pods", ElementsKind::Ipv4),
         add("pods", addresses(&["10.1.1.1"])),
@@ -123,13 +123,13 @@ fn fifteen_chains_deep_is_the_limit() {
         let names: Vec<String> = (0..=length).map(|i| format!("chain-{i}")).collect();
         let mut chains: Vec<_> =
             names.windows(2).map(|pair| (pair[0].as_str(), chain([rule([], goto(&pair[1]))]))).collect();
-        chains[0].1.base = Some(BaseChain { priority: 0 });
+        chains[0].1.base = Some(BaseChain { hook: Hook::Forward, priority: 0 });
         chains.push((&names[length], chain([])));
         Transaction::from(&crate::diff(None, &table(&chains, &[])))
     };
     let palisade = name("palisade");
-    assert!(Fake::new(palisade.clone()).commit(&palisade, &chain_of(15)).is_ok());
-    let error = Fake::new(palisade.clone()).commit(&palisade, &chain_of(16)).unwrap_err();
+    assert!(Fake::new(palisade.clone()).commit(&palisade.clone().into(), &chain_of(15)).is_ok());
+    let error = Fake::new(palisade.clone()).commit(&palisade.clone().into(), &chain_of(16)).unwrap_err();
     assert_eq!(error.errno(), Errno(EMLINK));
 }
 
@@ -175,8 +175,9 @@ fn faults_hit_one_commit() {
 #[test]
 fn only_its_own_table_is_written() {
     let mut fake = Fake::holding(one_pod());
-    let error = fake.commit(&name("other"), &Transaction { operations: vec![Operation::DeleteTable] }).unwrap_err();
-    insta::assert_snapshot!(error, @"cannot write table other through the backend of table palisade: Operation not permitted (os error 1)");
+    let error =
+        fake.commit(&name("other").into(), &Transaction { operations: vec![Operation::DeleteTable] }).unwrap_err();
+    insta::assert_snapshot!(error, @"cannot write table inet other through the backend of table inet palisade: Operation not permitted (os error 1)");
     assert_eq!((error.errno(), fake.ruleset()), (Errno(EPERM), Some(&one_pod())));
 }
 

@@ -2,14 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Packet, Transport, WalkError, Walker};
-use crate::{AddressField, Elements, Endpoint, Family, Key, Name, Range, Verdict};
+use crate::{AddressField, Elements, End, Endpoint, Family, Key, Name, Pair, Range, Verdict};
 
 impl<'a> Walker<'a> {
-    pub(super) fn lookup_membership(&mut self, key: Key, set: &Name) -> Result<bool, WalkError> {
+    /// Whether the set holds the key; `None` where the packet has no such key.
+    pub(super) fn lookup_membership(&mut self, key: Key, set: &Name) -> Result<Option<bool>, WalkError> {
         let elements = self.elements(key, set, false)?;
-        let Some(value) = value(key, self.packet) else { return Ok(false) };
+        let Some(value) = value(key, self.packet) else { return Ok(None) };
         self.lookups += 1;
-        Ok(holds(elements, value))
+        Ok(Some(holds(elements, value)))
     }
 
     pub(super) fn lookup_verdict(&mut self, key: Key, map: &Name) -> Result<Option<&'a Verdict>, WalkError> {
@@ -36,6 +37,9 @@ enum Value {
     Address(IpAddr),
     Port(u16),
     Endpoint(IpAddr, u8, u16),
+    Pair(IpAddr, IpAddr),
+    /// An interface that no set holds: those of a walk have no names.
+    Link,
 }
 
 /// The key's value in the packet; `None` where the packet is not of the family or protocol that the key implies, or of no
@@ -49,6 +53,14 @@ fn value(key: Key, packet: &Packet) -> Option<Value> {
     };
     match key {
         Key::Address(family, field) => address(family, field).map(Value::Address),
+        Key::Link(_) => Some(Value::Link),
+        Key::SourceAndEnd(family, end) => {
+            let end = match end {
+                End::Original => AddressField::OriginalSaddr,
+                End::Reply => AddressField::ReplySaddr,
+            };
+            Some(Value::Pair(address(family, AddressField::Saddr)?, address(family, end)?))
+        }
         Key::Port(protocol) => packet.is_tracked().then_some(Value::Port(port(protocol)?)),
         Key::Endpoint(family, protocol) => {
             Some(Value::Endpoint(address(family, AddressField::ReplySaddr)?, protocol, port(protocol)?))
@@ -71,6 +83,8 @@ fn holds(elements: &Elements, value: Value) -> bool {
         (Elements::Ipv6Endpoints(set), Value::Endpoint(V6(address), protocol, port)) => {
             set.contains(&Endpoint { address, protocol, port })
         }
+        (Elements::Ipv4Pairs(set), Value::Pair(V4(first), V4(second))) => set.contains(&Pair(first, second)),
+        (Elements::Ipv6Pairs(set), Value::Pair(V6(first), V6(second))) => set.contains(&Pair(first, second)),
         _ => false,
     }
 }

@@ -13,6 +13,8 @@ fn tcp(source: &str, destination: &str, port: u16) -> Packet {
         transport: Transport::Ports { protocol: 6, destination: port },
         state: PacketState::New,
         mark: 0,
+        hop_limit: 64,
+        begins: true,
     }
 }
 

@@ -145,7 +145,7 @@ mod tests {
         let message = || {
             let mut attributes = Writer::default();
             attributes.bytes(1, &[7; 60_000]);
-            Message::new(NFT_MSG_NEWSETELEM, NLM_F_CREATE, attributes).unwrap()
+            Message::new(NFT_MSG_NEWSETELEM, NLM_F_CREATE, crate::TableFamily::Inet, attributes).unwrap()
         };
         (0..count).map(|_| message()).collect()
     }

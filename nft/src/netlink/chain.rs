@@ -3,17 +3,17 @@
 use super::attributes::{Attribute, Attributes, Malformed, Writer};
 use super::constants::*;
 use super::userdata;
-use crate::{BaseChain, Comment, Name};
+use crate::{BaseChain, Comment, Hook, Name};
 
 const FILTER: &str = "filter";
 
 /// Writes the attributes that make up a chain.
 pub(super) fn write(message: &mut Writer, base: Option<BaseChain>, comment: Option<&Comment>) {
-    if let Some(BaseChain { priority }) = base {
+    if let Some(BaseChain { hook: at, priority }) = base {
         message.text(NFTA_CHAIN_TYPE, FILTER);
         message.be32(NFTA_CHAIN_POLICY, NF_ACCEPT.cast_unsigned());
         message.nested(NFTA_CHAIN_HOOK, |hook| {
-            hook.be32(NFTA_HOOK_HOOKNUM, NF_INET_FORWARD);
+            hook.be32(NFTA_HOOK_HOOKNUM, hook_number(at));
             hook.be32(NFTA_HOOK_PRIORITY, priority.cast_unsigned());
         });
     }
@@ -64,7 +64,17 @@ pub(super) fn read(message: Attributes<'_>) -> Result<Found, Malformed> {
 
 fn base_chain(hook: Attribute<'_>) -> Result<Option<BaseChain>, Malformed> {
     let number = |kind| hook.nested().find(kind)?.map(|attribute| attribute.be32()).transpose();
-    let forward = number(NFTA_HOOK_HOOKNUM)? == Some(NF_INET_FORWARD);
+    let at = number(NFTA_HOOK_HOOKNUM)?;
+    let at = [Hook::Prerouting, Hook::Input, Hook::Forward].into_iter().find(|hook| Some(hook_number(*hook)) == at);
     let priority = number(NFTA_HOOK_PRIORITY)?;
-    Ok(priority.filter(|_| forward).map(|priority| BaseChain { priority: priority.cast_signed() }))
+    Ok(at.zip(priority).map(|(hook, priority)| BaseChain { hook, priority: priority.cast_signed() }))
+}
+
+/// The same in both families that we use.
+fn hook_number(hook: Hook) -> u32 {
+    match hook {
+        Hook::Prerouting => NF_INET_PRE_ROUTING,
+        Hook::Input => NF_INET_LOCAL_IN,
+        Hook::Forward => NF_INET_FORWARD,
+    }
 }

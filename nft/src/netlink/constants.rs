@@ -70,6 +70,8 @@ pub(super) const NFTA_CHAIN_FLAGS: u16 = 10;
 pub(super) const NFTA_CHAIN_USERDATA: u16 = 12;
 pub(super) const NFTA_HOOK_HOOKNUM: u16 = 1;
 pub(super) const NFTA_HOOK_PRIORITY: u16 = 2;
+pub(super) const NF_INET_PRE_ROUTING: u32 = 0;
+pub(super) const NF_INET_LOCAL_IN: u32 = 1;
 pub(super) const NF_INET_FORWARD: u32 = 2;
 pub(super) const NF_DROP: i32 = 0;
 pub(super) const NF_ACCEPT: i32 = 1;
@@ -131,6 +133,9 @@ pub(super) const NFT_REG32_05: u32 = 13;
 
 pub(super) const NFTA_META_DREG: u16 = 1;
 pub(super) const NFTA_META_KEY: u16 = 2;
+pub(super) const NFT_META_PROTOCOL: u32 = 1;
+pub(super) const NFT_META_IIFNAME: u32 = 6;
+pub(super) const NFT_META_OIFNAME: u32 = 7;
 pub(super) const NFT_META_NFPROTO: u32 = 15;
 pub(super) const NFT_META_L4PROTO: u32 = 16;
 
@@ -148,12 +153,14 @@ pub(super) const IP_CT_DIR_REPLY: u8 = 1;
 pub(super) const NF_CT_STATE_INVALID: u32 = 1;
 pub(super) const NF_CT_STATE_ESTABLISHED: u32 = 2;
 pub(super) const NF_CT_STATE_RELATED: u32 = 4;
+pub(super) const NF_CT_STATE_NEW: u32 = 8;
 pub(super) const NF_CT_STATE_UNTRACKED: u32 = 64;
 
 pub(super) const NFTA_PAYLOAD_DREG: u16 = 1;
 pub(super) const NFTA_PAYLOAD_BASE: u16 = 2;
 pub(super) const NFTA_PAYLOAD_OFFSET: u16 = 3;
 pub(super) const NFTA_PAYLOAD_LEN: u16 = 4;
+pub(super) const NFT_PAYLOAD_LL_HEADER: u32 = 0;
 pub(super) const NFT_PAYLOAD_NETWORK_HEADER: u32 = 1;
 pub(super) const NFT_PAYLOAD_TRANSPORT_HEADER: u32 = 2;
 
@@ -176,6 +183,15 @@ pub(super) const NFTA_LOOKUP_SET: u16 = 1;
 pub(super) const NFTA_LOOKUP_SREG: u16 = 2;
 pub(super) const NFTA_LOOKUP_DREG: u16 = 3;
 pub(super) const NFTA_LOOKUP_FLAGS: u16 = 5;
+pub(super) const NFT_LOOKUP_F_INV: u32 = 1;
+
+pub(super) const NFTA_FIB_DREG: u16 = 1;
+pub(super) const NFTA_FIB_RESULT: u16 = 2;
+pub(super) const NFTA_FIB_FLAGS: u16 = 3;
+pub(super) const NFT_FIB_RESULT_OIF: u32 = 1;
+pub(super) const NFTA_FIB_F_SADDR: u32 = 0x1;
+pub(super) const NFTA_FIB_F_IIF: u32 = 0x8;
+pub(super) const NFTA_FIB_F_PRESENT: u32 = 0x20;
 
 pub(super) const NFTA_IMMEDIATE_DREG: u16 = 1;
 pub(super) const NFTA_IMMEDIATE_DATA: u16 = 2;
@@ -193,5 +209,23 @@ pub(super) const CTA_MARK_MASK: u16 = 21;
 pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_INET: u8 = 1;
 pub(super) const NFPROTO_IPV4: u8 = 2;
+pub(super) const NFPROTO_BRIDGE: u8 = 7;
 pub(super) const NFPROTO_IPV6: u8 = 10;
+pub(super) const IPPROTO_TCP: u8 = 6;
+pub(super) const IPPROTO_UDP: u8 = 17;
 pub(super) const IPPROTO_ICMPV6: u8 = 58;
+pub(super) const IPPROTO_SCTP: u8 = 132;
+pub(super) const ETH_P_IP: u16 = 0x0800;
+pub(super) const ETH_P_ARP: u16 = 0x0806;
+pub(super) const ETH_P_IPV6: u16 = 0x86dd;
+pub(super) const ND_NEIGHBOR_ADVERT: u8 = 136;
+
+impl crate::TableFamily {
+    /// `NFPROTO_...`
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::Inet => NFPROTO_INET,
+            Self::Bridge => NFPROTO_BRIDGE,
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::attributes::{Attribute, Malformed, Writer};
 use super::constants::*;
 use super::message::{Message, TooLong};
 use super::verdict;
-use crate::{Elements, ElementsKind, Name, Range, Verdict};
+use crate::{Elements, ElementsKind, Name, Range, Table, Verdict};
 
 /// Where a list of elements is cut: well below [`Message::MAX`], so that the names of table and set, and one more range
 /// with its verdict, have room.
@@ -23,17 +23,17 @@ const INTERVAL_OPEN: [u8; 6] = [1, 4, 1, 0, 0, 0];
 pub(super) fn messages(
     kind: u8,
     flags: u16,
-    table: &Name,
+    table: &Table,
     set: &Name,
     elements: &Elements,
 ) -> Result<Vec<Message>, TooLong> {
     let lists = lists(elements, kind == NFT_MSG_NEWSETELEM);
     let message = |list: Writer| {
         let mut attributes = Writer::default();
-        attributes.text(NFTA_SET_ELEM_LIST_TABLE, table.as_str());
+        attributes.text(NFTA_SET_ELEM_LIST_TABLE, table.name.as_str());
         attributes.text(NFTA_SET_ELEM_LIST_SET, set.as_str());
         attributes.bytes(NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED, &list.into_bytes());
-        Message::new(kind, flags, attributes)
+        Message::new(kind, flags, table.family, attributes)
     };
     lists.into_iter().map(message).collect()
 }
@@ -104,6 +104,10 @@ pub(super) fn collect(kind: ElementsKind, read: Vec<Element<'_>>) -> Option<Elem
         ElementsKind::Ipv6Verdicts => Elements::Ipv6Verdicts(verdicts(read)?),
         ElementsKind::PortVerdicts => Elements::PortVerdicts(verdicts(read)?),
         ElementsKind::PortRangeVerdicts => Elements::PortRangeVerdicts(range_verdicts(read)?),
+        ElementsKind::Ipv4Pairs => Elements::Ipv4Pairs(keys(read)?),
+        ElementsKind::Ipv6Pairs => Elements::Ipv6Pairs(keys(read)?),
+        ElementsKind::Links => Elements::Links(keys(read)?),
+        ElementsKind::LinkVerdicts => Elements::LinkVerdicts(verdicts(read)?),
     })
 }
 
@@ -122,6 +126,10 @@ fn lists(elements: &Elements, data: bool) -> Vec<Writer> {
         Elements::PortRangeVerdicts(map) => {
             map.iter().for_each(|(range, verdict)| lists.push_range(*range, Some(verdict)));
         }
+        Elements::Ipv4Pairs(keys) => keys.iter().for_each(|key| lists.push(*key, None)),
+        Elements::Ipv6Pairs(keys) => keys.iter().for_each(|key| lists.push(*key, None)),
+        Elements::Links(keys) => keys.iter().for_each(|key| lists.push(key.clone(), None)),
+        Elements::LinkVerdicts(map) => map.iter().for_each(|(key, verdict)| lists.push(key.clone(), Some(verdict))),
     }
     lists.lists
 }
@@ -175,7 +183,7 @@ impl Lists {
 }
 
 fn write_key(element: &mut Writer, key: impl Key) {
-    let mut bytes = Vec::with_capacity(24);
+    let mut bytes = Vec::with_capacity(32);
     key.write(&mut bytes);
     element.nested(NFTA_SET_ELEM_KEY, |data| data.bytes(NFTA_DATA_VALUE, &bytes));
 }

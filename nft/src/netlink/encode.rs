@@ -4,7 +4,7 @@ use super::attributes::Writer;
 use super::constants::*;
 use super::message::{Message, TooLong};
 use super::{chain, elements, rule, set, userdata};
-use crate::{Comment, Name, Operation, Transaction};
+use crate::{Comment, Operation, Table, Transaction};
 
 /// A message, and the index of the operation that it is part of.
 pub(super) type Part = (usize, Message);
@@ -14,7 +14,7 @@ pub(super) type Part = (usize, Message);
 pub(super) struct Unencodable(pub(super) usize);
 
 /// The messages of `transaction`, in its order: one an operation, more where there are many elements.
-pub(super) fn transaction(table: &Name, flags: u32, transaction: &Transaction) -> Result<Vec<Part>, Unencodable> {
+pub(super) fn transaction(table: &Table, flags: u32, transaction: &Transaction) -> Result<Vec<Part>, Unencodable> {
     let mut parts = Vec::with_capacity(transaction.operations.len());
     for (index, one) in transaction.operations.iter().enumerate() {
         let messages = operation(table, flags, index, one).map_err(|TooLong| Unencodable(index))?;
@@ -24,7 +24,7 @@ pub(super) fn transaction(table: &Name, flags: u32, transaction: &Transaction) -
 }
 
 /// The message that makes `table` with `flags`, or adopts it.
-pub(super) fn new_table(table: &Name, flags: u32, comment: Option<&Comment>) -> Result<Message, TooLong> {
+pub(super) fn new_table(table: &Table, flags: u32, comment: Option<&Comment>) -> Result<Message, TooLong> {
     message(NFT_MSG_NEWTABLE, 0, table, |attributes| {
         attributes.be32(NFTA_TABLE_FLAGS, flags);
         if let Some(comment) = comment {
@@ -35,7 +35,7 @@ pub(super) fn new_table(table: &Name, flags: u32, comment: Option<&Comment>) -> 
     })
 }
 
-fn operation(table: &Name, flags: u32, index: usize, operation: &Operation) -> Result<Vec<Message>, TooLong> {
+fn operation(table: &Table, flags: u32, index: usize, operation: &Operation) -> Result<Vec<Message>, TooLong> {
     let one = match operation {
         Operation::CreateTable { comment } => new_table(table, flags, comment.as_ref()),
         Operation::DeleteTable => message(NFT_MSG_DELTABLE, 0, table, |_| {}),
@@ -60,7 +60,7 @@ fn operation(table: &Name, flags: u32, index: usize, operation: &Operation) -> R
         }
         Operation::AddRule { chain, rule } => message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, table, |message| {
             message.text(NFTA_RULE_CHAIN, chain.as_str());
-            rule::write(message, rule);
+            rule::write(message, rule, table.family);
         }),
         Operation::DeleteSet { name } => {
             message(NFT_MSG_DELSET, 0, table, |message| message.text(NFTA_SET_NAME, name.as_str()))
@@ -76,11 +76,11 @@ fn operation(table: &Name, flags: u32, index: usize, operation: &Operation) -> R
 pub(super) fn message(
     kind: u8,
     flags: u16,
-    table: &Name,
+    table: &Table,
     content: impl FnOnce(&mut Writer),
 ) -> Result<Message, TooLong> {
     let mut attributes = Writer::default();
-    attributes.text(NFTA_TABLE_NAME, table.as_str());
+    attributes.text(NFTA_TABLE_NAME, table.name.as_str());
     content(&mut attributes);
-    Message::new(kind, flags, attributes)
+    Message::new(kind, flags, table.family, attributes)
 }

@@ -12,18 +12,33 @@ pub(super) enum Expression {
     CtSet { key: u32 },
     /// `reg 1 = ( reg 1 & mask ) ^ xor`, of four bytes.
     Bitwise { mask: u32, xor: u32 },
+    /// `reg 1 = ( reg 1 & mask ) ^ 0`, of one byte.
+    Mask(u8),
     /// `meta load KEY => reg REGISTER`.
     Meta { key: u32, register: u32 },
     /// `payload load LENGTHb @ BASE + OFFSET => reg REGISTER`.
     Payload { base: u32, offset: u32, length: u32, register: u32 },
     /// `cmp OP reg 1 DATA`.
     Compare { operator: u32, data: Vec<u8> },
-    /// `lookup reg 1 set SET`, and `dreg 0` where the set is a verdict map.
-    Lookup { set: Name, verdict: bool },
+    /// `lookup reg 1 set SET`.
+    Lookup { set: Name, result: Lookup },
+    /// `fib FLAGS oif present => reg 1`.
+    Fib { flags: u32 },
     /// `counter`.
     Counter(Counter),
     /// `immediate reg 0 VERDICT`.
     Verdict(Verdict),
+}
+
+/// What becomes of what is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lookup {
+    /// The rule goes on where it is there.
+    Found,
+    /// The rule goes on where it is not there.
+    Missing,
+    /// `dreg 0`: the verdict of a verdict map.
+    Verdict,
 }
 
 /// What a rule has counted.
@@ -56,7 +71,8 @@ impl Expression {
     fn name(&self) -> &'static str {
         match self {
             Self::Ct { .. } | Self::CtSet { .. } => "ct",
-            Self::Bitwise { .. } => "bitwise",
+            Self::Bitwise { .. } | Self::Mask(_) => "bitwise",
+            Self::Fib { .. } => "fib",
             Self::Meta { .. } => "meta",
             Self::Payload { .. } => "payload",
             Self::Compare { .. } => "cmp",
@@ -86,6 +102,18 @@ impl Expression {
                 data.nested(NFTA_BITWISE_MASK, |value| value.bytes(NFTA_DATA_VALUE, &mask.to_ne_bytes()));
                 data.nested(NFTA_BITWISE_XOR, |value| value.bytes(NFTA_DATA_VALUE, &xor.to_ne_bytes()));
             }
+            Self::Mask(mask) => {
+                data.be32(NFTA_BITWISE_SREG, NFT_REG_1);
+                data.be32(NFTA_BITWISE_DREG, NFT_REG_1);
+                data.be32(NFTA_BITWISE_LEN, 1);
+                data.nested(NFTA_BITWISE_MASK, |value| value.bytes(NFTA_DATA_VALUE, &[*mask]));
+                data.nested(NFTA_BITWISE_XOR, |value| value.bytes(NFTA_DATA_VALUE, &[0]));
+            }
+            Self::Fib { flags } => {
+                data.be32(NFTA_FIB_DREG, NFT_REG_1);
+                data.be32(NFTA_FIB_RESULT, NFT_FIB_RESULT_OIF);
+                data.be32(NFTA_FIB_FLAGS, *flags);
+            }
             Self::Meta { key, register } => {
                 data.be32(NFTA_META_KEY, *key);
                 data.be32(NFTA_META_DREG, *register);
@@ -101,11 +129,13 @@ impl Expression {
                 data.be32(NFTA_CMP_OP, *operator);
                 data.nested(NFTA_CMP_DATA, |nest| nest.bytes(NFTA_DATA_VALUE, value));
             }
-            Self::Lookup { set, verdict } => {
+            Self::Lookup { set, result } => {
                 data.text(NFTA_LOOKUP_SET, set.as_str());
                 data.be32(NFTA_LOOKUP_SREG, NFT_REG_1);
-                if *verdict {
-                    data.be32(NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
+                match result {
+                    Lookup::Found => {}
+                    Lookup::Missing => data.be32(NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV),
+                    Lookup::Verdict => data.be32(NFTA_LOOKUP_DREG, NFT_REG_VERDICT),
                 }
             }
             Self::Counter(_) => {}
@@ -131,10 +161,20 @@ impl Expression {
             }
             "bitwise" => {
                 let registers = fields.is(NFTA_BITWISE_SREG, NFT_REG_1) && fields.is(NFTA_BITWISE_DREG, NFT_REG_1);
-                let plain = registers && fields.is(NFTA_BITWISE_LEN, 4) && fields.is_or_absent(NFTA_BITWISE_OP, 0);
-                let mut number = |kind| Some(u32::from_ne_bytes(fields.value(kind)?.try_into().ok()?));
-                let (mask, xor) = (number(NFTA_BITWISE_MASK)?, number(NFTA_BITWISE_XOR)?);
-                plain.then_some(Self::Bitwise { mask, xor })
+                let plain = registers && fields.is_or_absent(NFTA_BITWISE_OP, 0);
+                let length = fields.be32(NFTA_BITWISE_LEN).filter(|_| plain)?;
+                let (mask, xor) = (fields.value(NFTA_BITWISE_MASK)?, fields.value(NFTA_BITWISE_XOR)?);
+                let number = |bytes: &[u8]| Some(u32::from_ne_bytes(bytes.try_into().ok()?));
+                match (length, mask, xor) {
+                    (1, [mask], [0]) => Some(Self::Mask(*mask)),
+                    (4, mask, xor) => Some(Self::Bitwise { mask: number(mask)?, xor: number(xor)? }),
+                    _ => None,
+                }
+            }
+            "fib" => {
+                let flags = fields.be32(NFTA_FIB_FLAGS)?;
+                let plain = fields.is(NFTA_FIB_DREG, NFT_REG_1) && fields.is(NFTA_FIB_RESULT, NFT_FIB_RESULT_OIF);
+                plain.then_some(Self::Fib { flags })
             }
             "meta" => Some(Self::Meta { key: fields.be32(NFTA_META_KEY)?, register: fields.be32(NFTA_META_DREG)? }),
             "payload" => Some(Self::Payload {
@@ -150,12 +190,15 @@ impl Expression {
             }
             "lookup" => {
                 let set = Name::new(&*fields.take(NFTA_LOOKUP_SET)?.text()).ok()?;
-                let plain = fields.is(NFTA_LOOKUP_SREG, NFT_REG_1) && fields.is_or_absent(NFTA_LOOKUP_FLAGS, 0);
-                let verdict = match fields.take(NFTA_LOOKUP_DREG) {
-                    Some(register) => (register.be32() == Ok(NFT_REG_VERDICT)).then_some(true)?,
-                    None => false,
+                let flags = fields.take(NFTA_LOOKUP_FLAGS).map_or(Ok(0), |flags| flags.be32()).ok()?;
+                let verdict = fields.take(NFTA_LOOKUP_DREG).map(|register| register.be32());
+                let result = match (flags, verdict) {
+                    (0, None) => Lookup::Found,
+                    (NFT_LOOKUP_F_INV, None) => Lookup::Missing,
+                    (0, Some(Ok(NFT_REG_VERDICT))) => Lookup::Verdict,
+                    _ => return None,
                 };
-                plain.then_some(Self::Lookup { set, verdict })
+                fields.is(NFTA_LOOKUP_SREG, NFT_REG_1).then_some(Self::Lookup { set, result })
             }
             "counter" => Some(Self::Counter(Counter {
                 packets: fields.take(NFTA_COUNTER_PACKETS)?.be64().ok()?,

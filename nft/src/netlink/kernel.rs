@@ -19,18 +19,18 @@ use super::monitor::{Ear, Monitor};
 use super::passage;
 use super::read;
 use super::socket::Channel;
-use crate::{Backend, BackendError, CommitError, Errno, Name, Owner, Ruleset, Transaction};
+use crate::{Backend, BackendError, CommitError, Errno, Name, Owner, Ruleset, Table, Transaction};
 
 /// A table that only its owner can write, and that stays when the owner goes.
 const OWNED: u32 = NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST;
 
-/// The kernel's nf_tables, of which it reads and writes one table of family `inet`.
+/// The kernel's nf_tables, of which it reads and writes one table.
 ///
 /// All writes to an owned table go through the socket of its one owner: a process has one `Kernel` for a table. On
 /// drop the table stays, enforcing, without an owner.
 pub struct Kernel {
     channel: Channel,
-    table: Name,
+    pub(super) table: Table,
     /// The flags that a table is made with.
     flags: u32,
     /// Whether this socket owns the table.
@@ -72,14 +72,14 @@ impl Kernel {
     ///
     /// # Errors
     /// [`OpenError`], for every reason for which nothing could be read either.
-    pub fn open(table: Name, ownership: Ownership) -> Result<Self, OpenError> {
+    pub fn open(table: impl Into<Table>, ownership: Ownership) -> Result<Self, OpenError> {
         let channel =
             Channel::open(0).map_err(|error| unreachable_because(&error).unwrap_or(OpenError::Socket(error)))?;
         let flags = match ownership {
             Ownership::Take => OWNED,
             Ownership::Plain => 0,
         };
-        let mut kernel = Self { channel, table, flags, owned: false, bytes_sent: 0, ear: None };
+        let mut kernel = Self { channel, table: table.into(), flags, owned: false, bytes_sent: 0, ear: None };
         match kernel.ask_generation() {
             Ok(_) => Ok(kernel),
             Err(failure) => {
@@ -186,7 +186,7 @@ impl Backend for Kernel {
         Ok(contents.map(|contents| read::ruleset(self.table.clone(), contents)))
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         if *table != self.table {
             let what = format!("write table {table} where only {} is ours", self.table);
             return Err(CommitError::Rejected { what, errno: Errno(libc::EPERM) });

@@ -3,7 +3,8 @@ use std::ffi::c_void;
 use nftnl::{MsgType, NlMsg};
 
 use super::attributes::{Attributes, Malformed, Writer, aligned};
-use super::constants::{NFNL_SUBSYS_CTNETLINK, NFNL_SUBSYS_NFTABLES, NFPROTO_INET, NLM_F_ACK, NLM_F_REQUEST};
+use super::constants::*;
+use crate::TableFamily;
 
 const NETLINK_HEADER: usize = 16;
 /// `struct nfgenmsg`: family, version, resource.
@@ -28,9 +29,9 @@ impl Message {
     /// [`nftnl::nft_nlmsg_maxsize`], which is what an [`NlMsg`] has room for.
     pub(super) const MAX: usize = u16::MAX as usize;
 
-    /// A request of type `kind` (`NFT_MSG_...`) about an object of family `inet`.
-    pub(super) fn new(kind: u8, flags: u16, attributes: Writer) -> Result<Self, TooLong> {
-        Self::to(NFNL_SUBSYS_NFTABLES, kind, flags, NFPROTO_INET, attributes)
+    /// A request of type `kind` (`NFT_MSG_...`) about an object of a table of `family`.
+    pub(super) fn new(kind: u8, flags: u16, family: TableFamily, attributes: Writer) -> Result<Self, TooLong> {
+        Self::to(NFNL_SUBSYS_NFTABLES, kind, flags, family.number(), attributes)
     }
 
     /// A request of type `kind` (`IPCTNL_MSG_CT_...`) about connections of `family`.
@@ -174,8 +175,8 @@ mod tests {
     fn what_is_written_is_read() {
         let mut attributes = Writer::default();
         attributes.text(1, "palisade");
-        let message = Message::new(NFT_MSG_NEWTABLE, 0x400, attributes).unwrap();
-        let empty = Message::new(NFT_MSG_GETGEN, 0, Writer::default()).unwrap();
+        let message = Message::new(NFT_MSG_NEWTABLE, 0x400, TableFamily::Inet, attributes).unwrap();
+        let empty = Message::new(NFT_MSG_GETGEN, 0, TableFamily::Inet, Writer::default()).unwrap();
         let bytes = [message.to_bytes(7), empty.to_bytes(8)].concat();
         let read: Vec<_> = Messages(&bytes).collect::<Result<_, _>>().unwrap();
         assert_eq!((read[0].nftables_kind(), read[0].flags, read[0].sequence), (Some(NFT_MSG_NEWTABLE), 0x401, 7));
@@ -190,7 +191,7 @@ mod tests {
         let of = |length: usize| {
             let mut attributes = Writer::default();
             attributes.bytes(1, &vec![0; length]);
-            Message::new(NFT_MSG_NEWTABLE, 0, attributes)
+            Message::new(NFT_MSG_NEWTABLE, 0, TableFamily::Inet, attributes)
         };
         assert!(of(65_508).is_ok_and(|message| message.len() == 65_532));
         assert_eq!(of(65_512), Err(TooLong));

@@ -8,8 +8,9 @@ use socket2::{SockFilter, SockRef};
 use super::attributes::{Attributes, Malformed};
 use super::constants::*;
 use super::message::Messages;
+use super::read::is_named;
 use super::socket::{Channel, set_netlink_option};
-use crate::{BackendError, Errno, Name};
+use crate::{BackendError, Errno, Table};
 
 /// Hears of every change to nf_tables in this network namespace, whoever makes it, or of those that others make
 /// ([`Kernel::monitor`](super::Kernel::monitor)).
@@ -18,7 +19,7 @@ use crate::{BackendError, Errno, Name};
 /// commits cost several times as much, everybody's, in all network namespaces.
 pub struct Monitor {
     channel: Channel,
-    table: Name,
+    table: Table,
     /// Whether what has been heard of the change now being told was about our table.
     touched: bool,
     events: VecDeque<Event>,
@@ -49,9 +50,9 @@ impl Monitor {
     ///
     /// # Errors
     /// Where the socket could not be opened: [`Kernel::open`](super::Kernel::open) says why more clearly.
-    pub fn open(table: Name) -> io::Result<Self> {
+    pub fn open(table: impl Into<Table>) -> io::Result<Self> {
         let channel = Channel::open(1 << (NFNLGRP_NFTABLES - 1))?;
-        Ok(Self { channel, table, touched: false, events: VecDeque::new() })
+        Ok(Self { channel, table: table.into(), touched: false, events: VecDeque::new() })
     }
 
     /// The next event, `None` where there is none yet.
@@ -88,7 +89,7 @@ impl Monitor {
                 self.events.push_back(new_generation(attributes, message.port, touched)?);
             } else {
                 let name = attributes.find(NFTA_TABLE_NAME)?;
-                self.touched |= family == NFPROTO_INET && name.is_some_and(|name| name.text() == self.table.as_str());
+                self.touched |= is_named(&self.table, family, name);
             }
         }
         Ok(())

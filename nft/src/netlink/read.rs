@@ -8,11 +8,11 @@ use super::elements::Element;
 use super::expression::Counter;
 use super::message::Messages;
 use super::{chain, elements, rule, set, userdata};
-use crate::{Chain, Comment, Elements, ElementsKind, Name, Rule, Ruleset, Set};
+use crate::{Chain, Comment, Elements, ElementsKind, Name, Rule, Ruleset, Set, Table};
 
 /// A table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Table {
+pub(super) struct TableState {
     /// `NFT_TABLE_F_...`
     pub(super) flags: u32,
     /// The port of the socket that owns it.
@@ -20,7 +20,7 @@ pub(super) struct Table {
     comment: Option<Comment>,
 }
 
-impl Table {
+impl TableState {
     /// Whether it is left behind by an owner that has gone, for the next one to adopt.
     pub(super) fn is_orphan(&self) -> bool {
         self.flags & NFT_TABLE_F_PERSIST != 0 && self.owner.is_none()
@@ -39,7 +39,7 @@ pub(super) struct Placed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents {
     /// The table itself.
-    pub(super) table: Table,
+    pub(super) table: TableState,
     /// Its chains.
     pub(super) chains: Vec<chain::Found>,
     /// Its sets and maps, and the elements of those that we could have made, unless there is one that we could not.
@@ -50,12 +50,12 @@ pub(super) struct Contents {
     pub(super) others: Vec<String>,
 }
 
-/// The table `name`, if it is there.
-pub(super) fn table(bytes: &[u8], name: &Name) -> Result<Option<Table>, Malformed> {
-    let Some(attributes) = objects(bytes, NFT_MSG_NEWTABLE, name)?.pop() else { return Ok(None) };
+/// The table, if it is there.
+pub(super) fn table(bytes: &[u8], table: &Table) -> Result<Option<TableState>, Malformed> {
+    let Some(attributes) = objects(bytes, NFT_MSG_NEWTABLE, table)?.pop() else { return Ok(None) };
     let number = |kind| attributes.find(kind)?.map(|attribute| attribute.be32()).transpose();
     let comment = attributes.find(NFTA_TABLE_USERDATA)?;
-    Ok(Some(Table {
+    Ok(Some(TableState {
         flags: number(NFTA_TABLE_FLAGS)?.unwrap_or_default(),
         owner: number(NFTA_TABLE_OWNER)?,
         comment: comment.and_then(|data| userdata::comment(data.value, userdata::COMMENT)),
@@ -63,12 +63,12 @@ pub(super) fn table(bytes: &[u8], name: &Name) -> Result<Option<Table>, Malforme
 }
 
 /// The chains of `table`.
-pub(super) fn chains(bytes: &[u8], table: &Name) -> Result<Vec<chain::Found>, Malformed> {
+pub(super) fn chains(bytes: &[u8], table: &Table) -> Result<Vec<chain::Found>, Malformed> {
     objects(bytes, NFT_MSG_NEWCHAIN, table)?.into_iter().map(chain::read).collect()
 }
 
 /// The sets and maps of `table`.
-pub(super) fn sets(bytes: &[u8], table: &Name) -> Result<Vec<set::Found>, Malformed> {
+pub(super) fn sets(bytes: &[u8], table: &Table) -> Result<Vec<set::Found>, Malformed> {
     objects(bytes, NFT_MSG_NEWSET, table)?.into_iter().map(set::read).collect()
 }
 
@@ -85,7 +85,7 @@ pub(super) enum Listed {
 }
 
 /// The elements of a set of `table`, of type `kind`.
-pub(super) fn elements(bytes: &[u8], table: &Name, kind: ElementsKind) -> Result<Listed, Malformed> {
+pub(super) fn elements(bytes: &[u8], table: &Table, kind: ElementsKind) -> Result<Listed, Malformed> {
     let mut read = Some(Vec::new());
     for message in objects(bytes, NFT_MSG_NEWSETELEM, table)? {
         let list = message.find(NFTA_SET_ELEM_LIST_ELEMENTS)?.map_or(Attributes(&[]), |list| list.nested());
@@ -105,17 +105,17 @@ pub(super) fn elements(bytes: &[u8], table: &Name, kind: ElementsKind) -> Result
 }
 
 /// The rules of `table`.
-pub(super) fn rules(bytes: &[u8], table: &Name) -> Result<Vec<Placed>, Malformed> {
+pub(super) fn rules(bytes: &[u8], table: &Table) -> Result<Vec<Placed>, Malformed> {
     let placed = |message: Attributes<'_>| {
         let chain = message.find(NFTA_RULE_CHAIN)?.and_then(|chain| Name::new(&*chain.text()).ok());
-        let (rule, counter) = rule::read(message)?;
+        let (rule, counter) = rule::read(message, table.family)?;
         Ok(Placed { chain, rule, counter })
     };
     objects(bytes, NFT_MSG_NEWRULE, table)?.into_iter().map(placed).collect()
 }
 
 /// The flowtables of `table`, or its stateful objects, as `flowtable f` and `object c`.
-pub(super) fn others(bytes: &[u8], table: &Name) -> Result<Vec<String>, Malformed> {
+pub(super) fn others(bytes: &[u8], table: &Table) -> Result<Vec<String>, Malformed> {
     let name = |message: &Attributes<'_>, kind| {
         message
             .find(kind)
@@ -154,8 +154,8 @@ pub(super) fn counters(rules: &[Placed]) -> BTreeMap<Name, Counter> {
     counters
 }
 
-/// The contents of the table `name` as a ruleset.
-pub(super) fn ruleset(name: Name, contents: Contents) -> Ruleset {
+/// The contents of `table` as a ruleset.
+pub(super) fn ruleset(table: Table, contents: Contents) -> Ruleset {
     let mut foreign: BTreeSet<String> = contents.others.into_iter().collect();
     if contents.table.flags & NFT_TABLE_F_DORMANT != 0 {
         foreign.insert("flags dormant".to_owned());
@@ -186,11 +186,11 @@ pub(super) fn ruleset(name: Name, contents: Contents) -> Ruleset {
             (set::Found::OfRule, _) => {}
         }
     }
-    Ruleset { table: name, comment: contents.table.comment, chains, sets, foreign }
+    Ruleset { table, comment: contents.table.comment, chains, sets, foreign }
 }
 
 /// The messages of type `kind` that are about objects of `table`, which all kinds name in the same attribute.
-fn objects<'a>(bytes: &'a [u8], kind: u8, table: &Name) -> Result<Vec<Attributes<'a>>, Malformed> {
+fn objects<'a>(bytes: &'a [u8], kind: u8, table: &Table) -> Result<Vec<Attributes<'a>>, Malformed> {
     let mut found = Vec::new();
     for message in Messages(bytes) {
         let message = message?;
@@ -199,9 +199,14 @@ fn objects<'a>(bytes: &'a [u8], kind: u8, table: &Name) -> Result<Vec<Attributes
         }
         let (family, attributes) = message.content()?;
         let name = attributes.find(NFTA_TABLE_NAME)?;
-        if family == NFPROTO_INET && name.is_some_and(|name| name.text() == table.as_str()) {
+        if is_named(table, family, name) {
             found.push(attributes);
         }
     }
     Ok(found)
+}
+
+/// Whether `table` is meant by a message's family and the name in it.
+pub(super) fn is_named(table: &Table, family: u8, name: Option<Attribute<'_>>) -> bool {
+    family == table.family.number() && name.is_some_and(|name| name.text() == table.name.as_str())
 }

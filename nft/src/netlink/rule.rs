@@ -11,14 +11,16 @@ use std::net::IpAddr;
 use self::reader::statement;
 use super::attributes::{Attributes, Malformed, Writer};
 use super::constants::*;
-use super::expression::{Counter, Expression};
+use super::expression::{Counter, Expression, Lookup};
 use super::userdata;
-use crate::{Action, AddressField, CtState, Family, Key, Mark, Match, Rule, Statement};
+use crate::{
+    Action, AddressField, CtState, End, Family, Key, LinkField, Mark, Match, Name, Rule, Statement, TableFamily,
+};
 
-/// Writes the attributes that make up `rule`: expressions and comment.
-pub(super) fn write(message: &mut Writer, rule: &Statement) {
+/// Writes the attributes that make up `rule`, in a table of family `table`: expressions and comment.
+pub(super) fn write(message: &mut Writer, rule: &Statement, table: TableFamily) {
     message.nested(NFTA_RULE_EXPRESSIONS, |list| {
-        for expression in expressions(rule) {
+        for expression in expressions(rule, table) {
             expression.write(list);
         }
     });
@@ -30,13 +32,13 @@ pub(super) fn write(message: &mut Writer, rule: &Statement) {
 }
 
 /// Reads the rule of a message, and what it has counted, if it counts.
-pub(super) fn read(message: Attributes<'_>) -> Result<(Rule, Option<Counter>), Malformed> {
+pub(super) fn read(message: Attributes<'_>, table: TableFamily) -> Result<(Rule, Option<Counter>), Malformed> {
     let comment = message.find(NFTA_RULE_USERDATA)?.and_then(|data| userdata::comment(data.value, userdata::COMMENT));
     let list = message.find(NFTA_RULE_EXPRESSIONS)?.map_or(Attributes(&[]), |list| list.nested());
     let mut expressions = list.map(|element| Expression::read(element?)).collect::<Result<Option<Vec<_>>, _>>()?;
     let counter = expressions.iter_mut().flatten().find_map(reset_counter);
     let compatible = message.find(NFTA_RULE_COMPAT)?.is_none();
-    let statement = expressions.filter(|_| compatible).and_then(|all| statement(&all));
+    let statement = expressions.filter(|_| compatible).and_then(|all| statement(&all, table));
     Ok((statement.map_or(Rule::Foreign, |statement| Rule::Own(Statement { comment, ..statement })), counter))
 }
 
@@ -47,9 +49,9 @@ fn reset_counter(expression: &mut Expression) -> Option<Counter> {
     }
 }
 
-/// What `rule` is made of.
-pub(super) fn expressions(rule: &Statement) -> Vec<Expression> {
-    let mut writer = Compiler::default();
+/// What `rule` is made of in a table of family `table`.
+pub(super) fn expressions(rule: &Statement, table: TableFamily) -> Vec<Expression> {
+    let mut writer = Compiler { table, known: Known::default(), expressions: Vec::new() };
     for one in &rule.matches {
         writer.condition(one);
     }
@@ -67,8 +69,8 @@ struct Known {
     protocol: Option<u8>,
 }
 
-#[derive(Default)]
 struct Compiler {
+    table: TableFamily,
     known: Known,
     expressions: Vec<Expression>,
 }
@@ -93,11 +95,18 @@ impl Compiler {
             }
             Match::L4Proto(protocol) => self.protocol(*protocol),
             Match::Icmpv6Types { first, last } => {
-                self.need_family(Family::Ipv6);
-                self.need_protocol(IPPROTO_ICMPV6);
-                self.expressions.push(ICMPV6_TYPE);
-                self.compare(NFT_CMP_GTE, &[*first]);
-                self.compare(NFT_CMP_LTE, &[*last]);
+                self.icmpv6_type();
+                if first == last {
+                    self.compare(NFT_CMP_EQ, &[*first]);
+                } else {
+                    self.compare(NFT_CMP_GTE, &[*first]);
+                    self.compare(NFT_CMP_LTE, &[*last]);
+                }
+            }
+            Match::NeighborAdvert(target) => {
+                self.icmpv6_type();
+                self.compare(NFT_CMP_EQ, &[ND_NEIGHBOR_ADVERT]);
+                self.field(ND_TARGET, NFT_CMP_EQ, &target.octets());
             }
             Match::Address(field, address) => {
                 let (family, octets) = match address {
@@ -107,20 +116,64 @@ impl Compiler {
                 self.load(Key::Address(family, *field));
                 self.compare(NFT_CMP_EQ, &octets);
             }
-            Match::In(key, set) => {
-                self.load(*key);
-                self.expressions.push(Expression::Lookup { set: set.clone(), verdict: false });
+            Match::In(key, set) => self.lookup(*key, set, Lookup::Found),
+            Match::NotIn(key, set) => self.lookup(*key, set, Lookup::Missing),
+            Match::FibMissing => {
+                self.expressions.push(FIB);
+                self.compare(NFT_CMP_EQ, &[0; 4]);
+            }
+            Match::HopLimit(limit) => {
+                self.need_family(Family::Ipv6);
+                self.field(HOP_LIMIT, NFT_CMP_EQ, &[*limit]);
+            }
+            Match::UdpDport(port) => {
+                self.need_protocol(IPPROTO_UDP);
+                self.field(DPORT, NFT_CMP_EQ, &port.to_be_bytes());
+            }
+            Match::NotSyn => {
+                self.need_protocol(IPPROTO_TCP);
+                self.expressions.extend([TCP_FLAGS, Expression::Mask(FIN_SYN_RST_ACK)]);
+                self.compare(NFT_CMP_NEQ, &[SYN]);
+            }
+            Match::NotInit => {
+                self.protocol(IPPROTO_SCTP);
+                self.field(SCTP_CHUNK, NFT_CMP_NEQ, &[SCTP_INIT]);
+            }
+            Match::EtherTypeIsNot(number) => self.field(ETHER_TYPE, NFT_CMP_NEQ, &number.to_be_bytes()),
+            Match::EtherSaddrIsNot(octets) => self.field(ETHER_SADDR, NFT_CMP_NEQ, octets),
+            Match::ArpSaddr(address) => {
+                self.field(ETHER_TYPE, NFT_CMP_EQ, &ETH_P_ARP.to_be_bytes());
+                self.field(ARP_SADDR, NFT_CMP_EQ, &address.octets());
             }
         }
+    }
+
+    fn field(&mut self, load: Expression, operator: u32, data: &[u8]) {
+        self.expressions.push(load);
+        self.compare(operator, data);
+    }
+
+    fn icmpv6_type(&mut self) {
+        if self.known.family != Some(Family::Ipv6) {
+            match self.table {
+                TableFamily::Inet => self.need_family(Family::Ipv6),
+                TableFamily::Bridge => self.field(ETHER_TYPE, NFT_CMP_EQ, &ETH_P_IPV6.to_be_bytes()),
+            }
+            self.known.family = Some(Family::Ipv6);
+        }
+        self.need_protocol(IPPROTO_ICMPV6);
+        self.expressions.push(ICMPV6_TYPE);
+    }
+
+    fn lookup(&mut self, key: Key, set: &Name, result: Lookup) {
+        self.load(key);
+        self.expressions.push(Expression::Lookup { set: set.clone(), result });
     }
 
     fn action(&mut self, action: &Action) {
         match action {
             Action::Verdict(verdict) => self.expressions.push(Expression::Verdict(verdict.clone())),
-            Action::Vmap(key, map) => {
-                self.load(*key);
-                self.expressions.push(Expression::Lookup { set: map.clone(), verdict: true });
-            }
+            Action::Vmap(key, map) => self.lookup(*key, map, Lookup::Verdict),
             Action::SetCtMark(Mark { mask, value }) => {
                 self.conntrack(NFT_CT_MARK);
                 self.expressions.push(Expression::Bitwise { mask: !mask, xor: *value });
@@ -138,14 +191,17 @@ impl Compiler {
             Key::Address(family, AddressField::Saddr | AddressField::Daddr) => self.need_family(family),
             Key::Address(_, AddressField::OriginalSaddr | AddressField::ReplySaddr) => {}
             Key::Port(protocol) | Key::Endpoint(_, protocol) => self.protocol(protocol),
+            Key::Link(_) => {}
+            Key::SourceAndEnd(family, _) => self.need_family(family),
         }
         self.expressions.extend(key_loads(key));
     }
 
     fn need_family(&mut self, family: Family) {
         if self.known.family != Some(family) {
-            self.expressions.push(Expression::Meta { key: NFT_META_NFPROTO, register: NFT_REG_1 });
-            self.compare(NFT_CMP_EQ, &[family_number(family)]);
+            let (key, number) = family_of(self.table, family);
+            self.expressions.push(Expression::Meta { key, register: NFT_REG_1 });
+            self.compare(NFT_CMP_EQ, &number);
             self.known.family = Some(family);
         }
     }
@@ -167,8 +223,24 @@ impl Compiler {
     }
 }
 
-const ICMPV6_TYPE: Expression =
-    Expression::Payload { base: NFT_PAYLOAD_TRANSPORT_HEADER, offset: 0, length: 1, register: NFT_REG_1 };
+const ICMPV6_TYPE: Expression = payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1);
+const ND_TARGET: Expression = payload(NFT_PAYLOAD_TRANSPORT_HEADER, 8, 16);
+const DPORT: Expression = payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2);
+const TCP_FLAGS: Expression = payload(NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1);
+const SCTP_CHUNK: Expression = payload(NFT_PAYLOAD_TRANSPORT_HEADER, 12, 1);
+const HOP_LIMIT: Expression = payload(NFT_PAYLOAD_NETWORK_HEADER, 7, 1);
+const ARP_SADDR: Expression = payload(NFT_PAYLOAD_NETWORK_HEADER, 14, 4);
+const ETHER_SADDR: Expression = payload(NFT_PAYLOAD_LL_HEADER, 6, 6);
+const ETHER_TYPE: Expression = payload(NFT_PAYLOAD_LL_HEADER, 12, 2);
+const FIB: Expression = Expression::Fib { flags: NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT };
+
+const FIN_SYN_RST_ACK: u8 = 0x17;
+const SYN: u8 = 0x02;
+const SCTP_INIT: u8 = 1;
+
+const fn payload(base: u32, offset: u32, length: u32) -> Expression {
+    Expression::Payload { base, offset, length, register: NFT_REG_1 }
+}
 
 /// What loads `key` into register 1 and, where it has parts, the registers after.
 fn key_loads(key: Key) -> Vec<Expression> {
@@ -183,6 +255,19 @@ fn key_loads(key: Key) -> Vec<Expression> {
             };
             let protocol = Expression::Meta { key: NFT_META_L4PROTO, register: second };
             vec![address(family, AddressField::ReplySaddr), protocol, port(third)]
+        }
+        Key::Link(LinkField::Iifname) => vec![Expression::Meta { key: NFT_META_IIFNAME, register: NFT_REG_1 }],
+        Key::Link(LinkField::Oifname) => vec![Expression::Meta { key: NFT_META_OIFNAME, register: NFT_REG_1 }],
+        Key::SourceAndEnd(family, end) => {
+            let (key, register) = match family {
+                Family::Ipv4 => (NFT_CT_SRC_IP, NFT_REG32_01),
+                Family::Ipv6 => (NFT_CT_SRC_IP6, NFT_REG_2),
+            };
+            let direction = match end {
+                End::Original => IP_CT_DIR_ORIGINAL,
+                End::Reply => IP_CT_DIR_REPLY,
+            };
+            vec![address(family, AddressField::Saddr), Expression::Ct { key, direction: Some(direction), register }]
         }
     }
 }
@@ -210,15 +295,19 @@ fn address(family: Family, field: AddressField) -> Expression {
 fn state_bit(state: CtState) -> u32 {
     match state {
         CtState::Invalid => NF_CT_STATE_INVALID,
+        CtState::New => NF_CT_STATE_NEW,
         CtState::Established => NF_CT_STATE_ESTABLISHED,
         CtState::Related => NF_CT_STATE_RELATED,
         CtState::Untracked => NF_CT_STATE_UNTRACKED,
     }
 }
 
-fn family_number(family: Family) -> u8 {
-    match family {
-        Family::Ipv4 => NFPROTO_IPV4,
-        Family::Ipv6 => NFPROTO_IPV6,
+/// How a packet's family is asked for: what of `meta`, and the answer.
+fn family_of(table: TableFamily, family: Family) -> (u32, Vec<u8>) {
+    match (table, family) {
+        (TableFamily::Inet, Family::Ipv4) => (NFT_META_NFPROTO, vec![NFPROTO_IPV4]),
+        (TableFamily::Inet, Family::Ipv6) => (NFT_META_NFPROTO, vec![NFPROTO_IPV6]),
+        (TableFamily::Bridge, Family::Ipv4) => (NFT_META_PROTOCOL, ETH_P_IP.to_be_bytes().into()),
+        (TableFamily::Bridge, Family::Ipv6) => (NFT_META_PROTOCOL, ETH_P_IPV6.to_be_bytes().into()),
     }
 }

@@ -10,8 +10,10 @@ const TYPE_IPADDR: u32 = 7;
 const TYPE_IP6ADDR: u32 = 8;
 const TYPE_INET_PROTOCOL: u32 = 12;
 const TYPE_INET_SERVICE: u32 = 13;
+const TYPE_IFNAME: u32 = 41;
 
-/// `nft`'s `BYTEORDER_BIG_ENDIAN`, and what it says of a concatenation.
+/// `nft`'s `BYTEORDER_HOST_ENDIAN`, `BYTEORDER_BIG_ENDIAN`, and what it says of a concatenation.
+const HOST_ENDIAN: [u8; 4] = 1_u32.to_ne_bytes();
 const BIG_ENDIAN: [u8; 4] = 2_u32.to_ne_bytes();
 const NO_BYTEORDER: [u8; 4] = 0_u32.to_ne_bytes();
 
@@ -114,6 +116,9 @@ fn layout(kind: ElementsKind) -> Layout {
         ElementsKind::Ipv4Endpoints => (endpoint_type(TYPE_IPADDR), 4 + 4 + 4),
         ElementsKind::Ipv6Endpoints => (endpoint_type(TYPE_IP6ADDR), 16 + 4 + 4),
         ElementsKind::PortVerdicts | ElementsKind::PortRangeVerdicts => (TYPE_INET_SERVICE, 2),
+        ElementsKind::Ipv4Pairs => (TYPE_IPADDR << 6 | TYPE_IPADDR, 4 + 4),
+        ElementsKind::Ipv6Pairs => (TYPE_IP6ADDR << 6 | TYPE_IP6ADDR, 16 + 16),
+        ElementsKind::Links | ElementsKind::LinkVerdicts => (TYPE_IFNAME, 16),
     };
     let ranges = [ElementsKind::Ipv4Ranges, ElementsKind::Ipv6Ranges, ElementsKind::PortRangeVerdicts];
     let verdicts = match kind {
@@ -122,11 +127,15 @@ fn layout(kind: ElementsKind) -> Layout {
         | ElementsKind::Ipv4Ranges
         | ElementsKind::Ipv6Ranges
         | ElementsKind::Ipv4Endpoints
-        | ElementsKind::Ipv6Endpoints => false,
+        | ElementsKind::Ipv6Endpoints
+        | ElementsKind::Ipv4Pairs
+        | ElementsKind::Ipv6Pairs
+        | ElementsKind::Links => false,
         ElementsKind::Ipv4Verdicts
         | ElementsKind::Ipv6Verdicts
         | ElementsKind::PortVerdicts
-        | ElementsKind::PortRangeVerdicts => true,
+        | ElementsKind::PortRangeVerdicts
+        | ElementsKind::LinkVerdicts => true,
     };
     Layout { key_type, key_length, intervals: ranges.contains(&kind), verdicts }
 }
@@ -143,9 +152,14 @@ impl Layout {
     }
 
     fn userdata(&self, comment: Option<&Comment>) -> Vec<u8> {
-        let concatenated = self.key_type > TYPE_INET_SERVICE;
+        let concatenated = self.key_type >= 1 << 6;
         let mut data = Vec::new();
-        userdata::push(&mut data, KEYBYTEORDER, if concatenated { &NO_BYTEORDER } else { &BIG_ENDIAN });
+        let order = match self.key_type {
+            TYPE_IFNAME => &HOST_ENDIAN,
+            _ if concatenated => &NO_BYTEORDER,
+            _ => &BIG_ENDIAN,
+        };
+        userdata::push(&mut data, KEYBYTEORDER, order);
         if self.verdicts {
             userdata::push(&mut data, DATABYTEORDER, &NO_BYTEORDER);
             userdata::push(&mut data, DATA_INTERVAL, &[0; 4]);

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 
 use super::build::name;
 use crate::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Edit, Elements, ElementsKind, Endpoint, Family, Key,
-    Mark, Match, Operation, Range, Rule, Ruleset, Set, SetEdit, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Edit, Elements, ElementsKind, End, Endpoint, Family,
+    Hook, Key, LinkField, LinkName, Mark, Match, Operation, Pair, Range, Rule, Ruleset, Set, SetEdit, Statement,
+    Verdict,
 };
 
 /// The first two are base chains. A chain leads only to later ones, a map only to the last two, which look up no maps:
@@ -136,7 +137,7 @@ impl Sketch {
         }
         for (i, sketch) in self.chains.iter().enumerate() {
             if let Some(ChainSketch { priority, comment, rules }) = sketch {
-                let base = (i < 2).then_some(BaseChain { priority: *priority });
+                let base = (i < 2).then_some(BaseChain { hook: hook(i), priority: *priority });
                 let rules = rules.iter().map(|numbers| Rule::Own(self.rule(i, *numbers))).collect();
                 ruleset.chains.insert(name(CHAINS[i]), Chain { base, rules, comment: comment.map(remark) });
             }
@@ -149,21 +150,29 @@ impl Sketch {
             [usize::from(field) % 4];
         let set = usize::from(set) % SETS.len();
         let kind = self.sets[set].as_ref().map(|set| set.kind);
-        let mut matches = match first % 5 {
+        let mut matches = match first % 8 {
             0 => vec![Match::CtState([CtState::Invalid, CtState::Untracked].into())],
             1 => vec![Match::CtStateIsNot(CtState::Related)],
             2 => vec![Match::CtMark(mark(rest))],
+            3 => vec![Match::FibMissing],
+            4 if (2..6).contains(&(second % 8)) => {
+                let begins_nothing = if rest.is_multiple_of(2) { Match::NotSyn } else { Match::NotInit };
+                vec![Match::CtState([CtState::New].into()), begins_nothing]
+            }
             _ => vec![],
         };
         let action = match kind {
             Some(kind) if kind.is_map() && chain < MAPPED => Action::Vmap(key(kind, field, rest), name(SETS[set])),
             kind => {
-                match (second % 6, kind) {
+                match (second % 8, kind) {
                     (0, _) => matches.push(Match::L4Proto([1, 6, 17, 58, 132][usize::from(rest) % 5])),
                     (1, _) => matches.push(Match::Icmpv6Types { first: rest / 2, last: 128 + rest / 2 }),
+                    (6, _) => matches.push(Match::HopLimit(rest)),
+                    (7, _) => matches.push(Match::UdpDport(rest.into())),
                     (2, _) => matches.push(Match::Address(field, address(rest, second))),
                     (3.., Some(kind)) if !kind.is_map() => {
-                        matches.push(Match::In(key(kind, field, rest), name(SETS[set])));
+                        let (key, set) = (key(kind, field, rest), name(SETS[set]));
+                        matches.push(if rest.is_multiple_of(3) { Match::NotIn(key, set) } else { Match::In(key, set) });
                     }
                     _ => {}
                 }
@@ -218,6 +227,12 @@ impl Sketch {
                     blocks(&points, |b, full| u16::from(b) << 12 | if full { u16::MAX >> 4 } else { 0 });
                 Elements::PortRangeVerdicts(ranges.into_iter().zip(points.values().map(|v| verdict(*v))).collect())
             }
+            ElementsKind::Ipv4Pairs => Elements::Ipv4Pairs(keys().map(|p| Pair(ipv4(p / 4), ipv4(p))).collect()),
+            ElementsKind::Ipv6Pairs => Elements::Ipv6Pairs(keys().map(|p| Pair(ipv6(p / 4), ipv6(p))).collect()),
+            ElementsKind::Links => Elements::Links(keys().map(link).collect()),
+            ElementsKind::LinkVerdicts => {
+                Elements::LinkVerdicts(points.iter().map(|(p, v)| (link(*p), verdict(*v))).collect())
+            }
         }
     }
 }
@@ -237,7 +252,24 @@ fn key(kind: ElementsKind, field: AddressField, number: u8) -> Key {
         ElementsKind::Ipv4Endpoints => Key::Endpoint(Family::Ipv4, with_ports(number)),
         ElementsKind::Ipv6Endpoints => Key::Endpoint(Family::Ipv6, with_ports(number)),
         ElementsKind::PortVerdicts | ElementsKind::PortRangeVerdicts => Key::Port(with_ports(number)),
+        ElementsKind::Ipv4Pairs => Key::SourceAndEnd(Family::Ipv4, end(number)),
+        ElementsKind::Ipv6Pairs => Key::SourceAndEnd(Family::Ipv6, end(number)),
+        ElementsKind::Links | ElementsKind::LinkVerdicts => {
+            Key::Link([LinkField::Iifname, LinkField::Oifname][usize::from(number) % 2])
+        }
     }
+}
+
+fn hook(number: usize) -> Hook {
+    [Hook::Forward, Hook::Prerouting][number % 2]
+}
+
+fn end(number: u8) -> End {
+    [End::Original, End::Reply][usize::from(number) % 2]
+}
+
+fn link(number: u8) -> LinkName {
+    LinkName::new(format!("veth{number}@x")).unwrap()
 }
 
 fn with_ports(number: u8) -> u8 {
@@ -274,7 +306,7 @@ fn operation(sketch: &Sketch, ruleset: &Ruleset, numbers: [u8; 6]) -> Operation 
     let chain = usize::from(numbers[1]) % CHAINS.len();
     let set = name(SETS[usize::from(numbers[2]) % SETS.len()]);
     let elements = ruleset.sets.get(&set).map_or(Elements::empty(ElementsKind::Ipv4), |set| set.elements.clone());
-    let base = (chain < 2).then_some(BaseChain { priority: i32::from(numbers[3] % 2) });
+    let base = (chain < 2).then_some(BaseChain { hook: hook(chain), priority: i32::from(numbers[3] % 2) });
     let (name, kind) = (name(CHAINS[chain]), elements.kind());
     match numbers[0] % 12 {
         0 => Operation::CreateChain { name, base, comment: None },

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use crate::{
-    Action, AddressField, BaseChain, Chain, Comment, Elements, Family, Key, Match, Name, Range, Rule, Ruleset, Set,
-    Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, Elements, Family, Hook, Key, Match, Name, Range, Rule, Ruleset,
+    Set, Statement, Verdict,
 };
 
 pub(crate) const SADDR: Key = Key::Address(Family::Ipv4, AddressField::Saddr);
@@ -35,7 +35,7 @@ pub(crate) fn chain(rules: impl IntoIterator<Item = Statement>) -> Chain {
 }
 
 pub(crate) fn base(priority: i32, rules: impl IntoIterator<Item = Statement>) -> Chain {
-    Chain { base: Some(BaseChain { priority }), ..chain(rules) }
+    Chain { base: Some(BaseChain { hook: Hook::Forward, priority }), ..chain(rules) }
 }
 
 pub(crate) fn commented(chain: Chain, comment: &str) -> Chain {

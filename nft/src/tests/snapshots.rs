@@ -263,7 +263,7 @@ fn foreign_rules_and_objects_are_repaired() {
 
 #[test]
 fn a_table_of_another_name_counts_as_none() {
-    let other = Ruleset { table: name("other"), ..one_pod() };
+    let other = Ruleset { table: name("other").into(), ..one_pod() };
     assert_eq!(diff(Some(&other), &one_pod()), diff(None, &one_pod()));
 }
 

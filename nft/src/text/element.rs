@@ -2,7 +2,7 @@ use std::fmt::{self, Display, Formatter};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::rule::protocol;
-use crate::{Endpoint, Range};
+use crate::{Endpoint, Pair, Range};
 
 /// `10.0.0.0/8` where a prefix says it, otherwise `10.0.0.1-10.0.0.9`; `10.0.0.1` for one address.
 impl Display for Range<Ipv4Addr> {
@@ -30,6 +30,14 @@ impl<A: Display> Display for Endpoint<A> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { address, protocol: number, port } = self;
         write!(f, "{address} . {} . {port}", protocol(*number))
+    }
+}
+
+/// `10.0.0.1 . 10.0.0.2`.
+impl<A: Display> Display for Pair<A> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(first, second) = self;
+        write!(f, "{first} . {second}")
     }
 }
 

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 use super::quoted;
-use crate::{Action, AddressField, CtState, Family, Key, Mark, Match, Statement, Verdict};
+use crate::{Action, AddressField, CtState, End, Family, Key, LinkField, Mark, Match, Statement, Verdict};
 
 /// As nft writes a rule: `ip saddr @pods counter accept comment "..."`.
 impl Display for Statement {
@@ -30,12 +30,25 @@ impl Display for Match {
             Self::CtStateIsNot(state) => write!(f, "ct state != {state}"),
             Self::CtMark(Mark { mask, value }) => write!(f, "ct mark & {mask:#010x} == {value:#010x}"),
             Self::L4Proto(number) => write!(f, "meta l4proto {}", protocol(*number)),
+            Self::Icmpv6Types { first, last } if first == last => write!(f, "icmpv6 type {first}"),
             Self::Icmpv6Types { first, last } => write!(f, "icmpv6 type {first}-{last}"),
+            Self::NeighborAdvert(target) => write!(f, "icmpv6 type 136 @th,64,128 {:#x}", target.to_bits()),
             Self::Address(field, address) => {
                 let family = if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
                 write!(f, "{} {address}", Key::Address(family, *field))
             }
             Self::In(key, set) => write!(f, "{key} @{set}"),
+            Self::NotIn(key, set) => write!(f, "{key} != @{set}"),
+            Self::FibMissing => f.write_str("fib saddr . iif oif missing"),
+            Self::HopLimit(limit) => write!(f, "ip6 hoplimit {limit}"),
+            Self::UdpDport(port) => write!(f, "udp dport {port}"),
+            Self::NotSyn => f.write_str("tcp flags != syn / fin,syn,rst,ack"),
+            Self::NotInit => f.write_str("meta l4proto sctp @th,96,8 != 0x1"),
+            Self::EtherTypeIsNot(number) => write!(f, "ether type != {}", ether_type(*number)),
+            Self::EtherSaddrIsNot([a, b, c, d, e, g]) => {
+                write!(f, "ether saddr != {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+            }
+            Self::ArpSaddr(address) => write!(f, "arp saddr ip {address}"),
         }
     }
 }
@@ -78,6 +91,10 @@ impl Display for Key {
                 let protocol = protocol(*number);
                 write!(f, "meta l4proto {protocol} ct reply {family} saddr . meta l4proto . ct reply proto-src")
             }
+            Self::Link(LinkField::Iifname) => f.write_str("iifname"),
+            Self::Link(LinkField::Oifname) => f.write_str("oifname"),
+            Self::SourceAndEnd(family, End::Original) => write!(f, "{family} saddr . ct original {family} saddr"),
+            Self::SourceAndEnd(family, End::Reply) => write!(f, "{family} saddr . ct reply {family} saddr"),
         }
     }
 }
@@ -97,6 +114,7 @@ impl Display for CtState {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Invalid => "invalid",
+            Self::New => "new",
             Self::Established => "established",
             Self::Related => "related",
             Self::Untracked => "untracked",
@@ -113,5 +131,14 @@ pub(super) fn protocol(number: u8) -> Cow<'static, str> {
         58 => "ipv6-icmp".into(),
         132 => "sctp".into(),
         other => other.to_string().into(),
+    }
+}
+
+fn ether_type(number: u16) -> Cow<'static, str> {
+    match number {
+        0x0800 => "ip".into(),
+        0x0806 => "arp".into(),
+        0x86dd => "ip6".into(),
+        other => format!("{other:#06x}").into(),
     }
 }

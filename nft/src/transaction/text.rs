@@ -2,12 +2,12 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{Operation, Transaction};
 use crate::text::{chain_attributes, quoted, set_attributes, set_keyword};
-use crate::{Elements, Name};
+use crate::{Elements, Table};
 
 impl Transaction {
-    /// The transaction as commands that `nft -f` takes, for table `inet table`.
-    pub fn to_commands(&self, table: &Name) -> String {
-        let within = format!("inet {table}");
+    /// The transaction as commands that `nft -f` takes, for `table`.
+    pub fn to_commands(&self, table: &Table) -> String {
+        let within = table.to_string();
         self.operations.iter().map(|operation| format!("{}\n", Command { operation, within: &within })).collect()
     }
 }

@@ -7,7 +7,7 @@ use super::{Kernel, OWNED};
 use crate::netlink::batch::{self, Outcome, Reply};
 use crate::netlink::encode::{self, Part, Unencodable};
 use crate::netlink::message::Message;
-use crate::netlink::read::Table;
+use crate::netlink::read::TableState;
 use crate::{CommitError, Errno, Operation, Transaction};
 
 impl Kernel {
@@ -78,7 +78,7 @@ impl Kernel {
             return Ok(None);
         }
         match self.table().map_err(|failure| rejected("read the table's owner", &failure))? {
-            Some(Table { owner: Some(port), .. }) => Err(self.owned_by(port)),
+            Some(TableState { owner: Some(port), .. }) => Err(self.owned_by(port)),
             Some(table) if table.is_orphan() && self.flags == OWNED => {
                 Ok(Some(encode::new_table(&self.table, OWNED, None).expect("a name and a number are short")))
             }
@@ -147,7 +147,7 @@ impl Kernel {
             return CommitError::Stale { expected };
         }
         if reply.errno == libc::EPERM
-            && let Ok(Some(Table { owner: Some(port), .. })) = self.table()
+            && let Ok(Some(TableState { owner: Some(port), .. })) = self.table()
             && port != self.port()
         {
             return self.owned_by(port);

@@ -6,7 +6,7 @@ use super::failure::failed;
 use crate::netlink::attributes::Writer;
 use crate::netlink::constants::*;
 use crate::netlink::message::Message;
-use crate::netlink::read::{self, Contents, Listed, Table};
+use crate::netlink::read::{self, Contents, Listed, TableState};
 use crate::netlink::socket::Failure;
 use crate::netlink::{encode, set};
 use crate::{Backend, BackendError, Elements, ElementsKind, Name};
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the kernel is asked.
 impl Kernel {
-    pub(super) fn table(&mut self) -> Result<Option<Table>, Failure> {
+    pub(super) fn table(&mut self) -> Result<Option<TableState>, Failure> {
         let request = self.about_table(NFT_MSG_GETTABLE, NLM_F_ACK, |_| {});
         match self.channel.request(&request) {
             Ok(answer) => Ok(read::table(&answer, &self.table)?),
@@ -70,7 +70,8 @@ impl Kernel {
     }
 
     pub(super) fn ask_generation(&mut self) -> Result<u32, Failure> {
-        let request = Message::new(NFT_MSG_GETGEN, NLM_F_ACK, Writer::default()).expect("nothing is short");
+        let request =
+            Message::new(NFT_MSG_GETGEN, NLM_F_ACK, self.table.family, Writer::default()).expect("nothing is short");
         Ok(read::generation(&self.channel.request(&request)?)?)
     }
 

@@ -85,7 +85,7 @@ fn the_last_message_acknowledged_is_the_batch_committed() {
     const FLAGS_OF_END: usize = 14;
     in_namespace(|| {
         let mut channel = Channel::open(0).unwrap();
-        let table = encode::new_table(&name("palisade"), 0, None).unwrap();
+        let table = encode::new_table(&name("palisade").into(), 0, None).unwrap();
         let mut wire = wire(&[&table], None).unwrap();
         let (end, last) = (wire.bytes.len() - FLAGS_OF_END, 20 + 6);
         wire.bytes[end] &= !4;

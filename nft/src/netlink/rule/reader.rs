@@ -1,22 +1,26 @@
 use std::net::IpAddr;
 
-use super::{ICMPV6_TYPE, Known, family_number, key_loads, state_bit};
-use crate::netlink::constants::{NFT_CMP_NEQ, NFT_CT_MARK, NFT_CT_STATE, NFT_META_L4PROTO, NFT_META_NFPROTO};
-use crate::netlink::expression::Expression;
-use crate::{Action, AddressField, CtState, Family, Key, Mark, Match, Statement};
+use super::{
+    ARP_SADDR, DPORT, ETHER_SADDR, ETHER_TYPE, FIB, HOP_LIMIT, ICMPV6_TYPE, Known, ND_TARGET, SCTP_CHUNK, TCP_FLAGS,
+    family_of, key_loads, state_bit,
+};
+use crate::netlink::constants::{NFT_CMP_NEQ, NFT_CT_MARK, NFT_CT_STATE, NFT_META_L4PROTO};
+use crate::netlink::expression::{Expression, Lookup};
+use crate::{Action, AddressField, CtState, End, Family, Key, LinkField, Mark, Match, Statement, TableFamily};
 
 const FIELDS: [AddressField; 4] =
     [AddressField::Saddr, AddressField::Daddr, AddressField::OriginalSaddr, AddressField::ReplySaddr];
 
-/// The statement that is made of just these `expressions`, if there is one.
-pub(super) fn statement(expressions: &[Expression]) -> Option<Statement> {
-    Reader::default().statement(expressions).filter(|statement| super::expressions(statement) == expressions)
+/// The statement that is made of just these `expressions` in a table of family `table`, if there is one.
+pub(super) fn statement(expressions: &[Expression], table: TableFamily) -> Option<Statement> {
+    let reader = Reader { table, known: Known::default(), matches: Vec::new(), counter: false };
+    reader.statement(expressions).filter(|statement| super::expressions(statement, table) == expressions)
 }
 
 /// Finds the one statement that could be made of some expressions. That it is made of them, and of nothing else, is for
 /// the caller to check.
-#[derive(Default)]
 struct Reader {
+    table: TableFamily,
     known: Known,
     matches: Vec<Match>,
     counter: bool,
@@ -53,7 +57,22 @@ impl Reader {
                     rest
                 }
                 [Expression::Meta { key, .. }, Expression::Compare { data, .. }, rest @ ..] => {
-                    self.meta(*key, *data.first()?, rest)?;
+                    self.meta(*key, data, rest)?;
+                    rest
+                }
+                // What an ICMPv6 type implies in family bridge.
+                [ETHER_TYPE, Expression::Compare { .. }, rest @ ..]
+                    if matches!(rest, [Expression::Meta { .. }, _, ICMPV6_TYPE, ..]) =>
+                {
+                    self.known.family = Some(Family::Ipv6);
+                    rest
+                }
+                [ETHER_TYPE, Expression::Compare { .. }, ARP_SADDR, Expression::Compare { data, .. }, rest @ ..] => {
+                    self.matches.push(Match::ArpSaddr(<[u8; 4]>::try_from(&**data).ok()?.into()));
+                    rest
+                }
+                [ICMPV6_TYPE, Expression::Compare { .. }, ND_TARGET, Expression::Compare { data, .. }, rest @ ..] => {
+                    self.matches.push(Match::NeighborAdvert(<[u8; 16]>::try_from(&**data).ok()?.into()));
                     rest
                 }
                 [
@@ -65,8 +84,22 @@ impl Reader {
                     self.matches.push(Match::Icmpv6Types { first: *from.first()?, last: *to.first()? });
                     rest
                 }
+                [TCP_FLAGS, Expression::Mask(_), Expression::Compare { .. }, rest @ ..] => {
+                    self.matches.push(Match::NotSyn);
+                    rest
+                }
+                [FIB, Expression::Compare { .. }, rest @ ..] => {
+                    self.matches.push(Match::FibMissing);
+                    rest
+                }
+                [load @ Expression::Payload { .. }, Expression::Compare { data, .. }, rest @ ..]
+                    if let Some(found) = field(load, data) =>
+                {
+                    self.matches.push(found);
+                    rest
+                }
                 _ => match self.key(rest)? {
-                    (key, [Expression::Lookup { set, verdict: true }]) => {
+                    (key, [Expression::Lookup { set, result: Lookup::Verdict }]) => {
                         return Some(self.finish(Action::Vmap(key, set.clone())));
                     }
                     (key, [condition, rest @ ..]) => {
@@ -84,18 +117,21 @@ impl Reader {
     }
 
     /// `meta KEY VALUE`: asked for by the rule, or implied by what follows.
-    fn meta(&mut self, key: u32, value: u8, rest: &[Expression]) -> Option<()> {
+    fn meta(&mut self, key: u32, value: &[u8], rest: &[Expression]) -> Option<()> {
         match key {
-            NFT_META_NFPROTO => self.known.family = Some(family(value)?),
             NFT_META_L4PROTO => {
+                let value = *value.first()?;
                 self.known.protocol = Some(value);
-                let implied = rest.first() == Some(&ICMPV6_TYPE)
+                let implied = matches!(rest.first(), Some(&(ICMPV6_TYPE | DPORT | TCP_FLAGS | SCTP_CHUNK)))
                     || self.key(rest).is_some_and(|(key, _)| matches!(key, Key::Port(_) | Key::Endpoint(..)));
                 if !implied {
                     self.matches.push(Match::L4Proto(value));
                 }
             }
-            _ => return None,
+            _ => {
+                let asked = |family: &Family| family_of(self.table, *family) == (key, value.to_vec());
+                self.known.family = Some([Family::Ipv4, Family::Ipv6].into_iter().find(asked)?);
+            }
         }
         Some(())
     }
@@ -106,15 +142,18 @@ impl Reader {
         let endpoints = self.known.protocol.into_iter().flat_map(|protocol| {
             families().map(move |family| Key::Endpoint(family, protocol)).chain([Key::Port(protocol)])
         });
+        let ends = families().flat_map(|family| [End::Original, End::Reply].map(|end| Key::SourceAndEnd(family, end)));
         let addresses = families().flat_map(|family| FIELDS.map(|field| Key::Address(family, field)));
-        let mut keys = endpoints.chain(addresses);
+        let links = [LinkField::Iifname, LinkField::Oifname].map(Key::Link);
+        let mut keys = endpoints.chain(ends).chain(addresses).chain(links);
         keys.find_map(|key| Some((key, expressions.strip_prefix(&*key_loads(key))?)))
     }
 }
 
 fn keyed(key: Key, condition: &Expression) -> Option<Match> {
     match (key, condition) {
-        (_, Expression::Lookup { set, verdict: false }) => Some(Match::In(key, set.clone())),
+        (_, Expression::Lookup { set, result: Lookup::Found }) => Some(Match::In(key, set.clone())),
+        (_, Expression::Lookup { set, result: Lookup::Missing }) => Some(Match::NotIn(key, set.clone())),
         (Key::Address(family, field), Expression::Compare { data, .. }) => {
             let address = match family {
                 Family::Ipv4 => IpAddr::from(<[u8; 4]>::try_from(&**data).ok()?),
@@ -122,6 +161,20 @@ fn keyed(key: Key, condition: &Expression) -> Option<Match> {
             };
             Some(Match::Address(field, address))
         }
+        _ => None,
+    }
+}
+
+/// The match of one field of a packet, if there is one that asks for it alone.
+fn field(load: &Expression, data: &[u8]) -> Option<Match> {
+    let number = |data: &[u8]| Some(u16::from_be_bytes(data.try_into().ok()?));
+    match *load {
+        ICMPV6_TYPE => Some(Match::Icmpv6Types { first: *data.first()?, last: *data.first()? }),
+        HOP_LIMIT => Some(Match::HopLimit(*data.first()?)),
+        DPORT => Some(Match::UdpDport(number(data)?)),
+        SCTP_CHUNK => Some(Match::NotInit),
+        ETHER_TYPE => Some(Match::EtherTypeIsNot(number(data)?)),
+        ETHER_SADDR => Some(Match::EtherSaddrIsNot(data.try_into().ok()?)),
         _ => None,
     }
 }
@@ -135,14 +188,10 @@ fn of_conntrack(key: u32, mask: u32, data: &[u8]) -> Option<Match> {
 }
 
 fn states() -> impl Iterator<Item = CtState> {
-    [CtState::Invalid, CtState::Established, CtState::Related, CtState::Untracked].into_iter()
+    [CtState::Invalid, CtState::New, CtState::Established, CtState::Related, CtState::Untracked].into_iter()
 }
 
 /// In the machine's order, as conntrack's numbers are.
 fn number(data: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(data.try_into().ok()?))
-}
-
-fn family(number: u8) -> Option<Family> {
-    [Family::Ipv4, Family::Ipv6].into_iter().find(|family| family_number(*family) == number)
 }

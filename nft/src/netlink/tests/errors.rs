@@ -125,7 +125,7 @@ fn only_the_own_table_is_written() {
     in_namespace(|| {
         let mut kernel = open(Ownership::Plain);
         let transaction = Transaction { operations: vec![Operation::CreateTable { comment: None }] };
-        let error = kernel.commit(&Name::new("other").unwrap(), &transaction).unwrap_err();
+        let error = kernel.commit(&Name::new("other").unwrap().into(), &transaction).unwrap_err();
         assert!(matches!(error, CommitError::Rejected { .. }), "{error}");
         assert_eq!(list(), "");
         assert_eq!(kernel.read().unwrap(), None);

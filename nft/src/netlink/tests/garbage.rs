@@ -12,7 +12,7 @@ use crate::{ElementsKind, Ruleset, Transaction, diff};
 
 /// All that reads bytes.
 fn read_all(bytes: &[u8]) {
-    let table = name("palisade");
+    let table = name("palisade").into();
     let _ = read::table(bytes, &table);
     let _ = read::chains(bytes, &table);
     let _ = read::sets(bytes, &table);

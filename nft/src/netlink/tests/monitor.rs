@@ -72,7 +72,7 @@ fn nobody_listens_while_nobody_else_can_write() {
         assert_eq!(heard(&mut monitor), [], "the table is owned");
 
         let gone = Transaction { operations: vec![Operation::DeleteTable] };
-        kernel.commit(&name(TABLE), &gone).unwrap();
+        kernel.commit(&name(TABLE).into(), &gone).unwrap();
         load("add table inet other");
         assert_eq!(heard(&mut monitor).len(), 1, "there is no table to own");
     });

@@ -36,7 +36,7 @@ pub(in crate::netlink) fn change(
 }
 
 pub(in crate::netlink) fn commit(kernel: &mut Kernel, operations: &[Operation]) -> Result<u32, CommitError> {
-    kernel.commit(&name(TABLE), &Transaction { operations: operations.to_vec() })?;
+    kernel.commit(&kernel.table.clone(), &Transaction { operations: operations.to_vec() })?;
     Ok(kernel.generation().unwrap())
 }
 

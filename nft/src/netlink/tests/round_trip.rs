@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::namespace::{blocks, change, commit, expressions, in_namespace, list, load, open};
-use super::sample::{everything, peers};
+use super::sample::{everything, frames, peers};
 use crate::tests::arbitrary::{operations, pairs, rulesets};
-use crate::tests::build::{name, ranges};
-use crate::{Backend, CommitError, Errno, Fake, Operation, Ownership, Transaction};
+use crate::tests::build::{addresses, name, ranges};
+use crate::{Backend, CommitError, Errno, Fake, Kernel, Operation, Ownership, Transaction};
 
 #[test]
 fn both_ways_of_writing_are_listed_alike_and_read_alike() {
@@ -25,6 +25,30 @@ fn both_ways_of_writing_are_listed_alike_and_read_alike() {
     });
     assert_eq!(by_netlink, by_text);
     assert!(by_text.1.len() > 50);
+}
+
+#[test]
+fn so_is_a_table_of_frames_beside_one_of_packets_by_the_same_name() {
+    let (packets, frames) = (peers(addresses(&["10.0.0.1"])), frames());
+    let by_netlink = in_namespace(|| {
+        let mut others = open(Ownership::Plain);
+        change(&mut others, None, &packets).unwrap();
+        let mut kernel = Kernel::open(frames.table.clone(), Ownership::Take).unwrap();
+        change(&mut kernel, None, &frames).unwrap();
+        assert_eq!(kernel.read().unwrap().as_ref(), Some(&frames));
+        assert_eq!(others.read().unwrap().as_ref(), Some(&packets));
+        let listing = list();
+        in_namespace(|| load(&listing.replace("flags owner,persist", "")));
+        (blocks(), expressions())
+    });
+    let by_text = in_namespace(|| {
+        load(&packets.to_text());
+        load(&frames.to_text());
+        let mut kernel = Kernel::open(frames.table.clone(), Ownership::Plain).unwrap();
+        assert_eq!(kernel.read().unwrap().as_ref(), Some(&frames));
+        (blocks(), expressions())
+    });
+    assert_eq!(by_netlink, by_text);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::net::Ipv6Addr;
 use super::namespace::TABLE;
 use crate::tests::build::{name, v4};
 use crate::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Key, Mark, Match, Name,
-    Range, Rule, Ruleset, Set, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, End, Endpoint, Family, Hook, Key, LinkField,
+    LinkName, Mark, Match, Name, Pair, Range, Rule, Ruleset, Set, Statement, Table, TableFamily, Verdict,
 };
 
 /// A ruleset with something of everything that there is.
@@ -64,17 +64,87 @@ pub(in crate::netlink) fn everything() -> Ruleset {
             Action::Verdict(Verdict::Goto(name("end"))),
         ),
     ];
-    let forward = Chain { base: Some(BaseChain { priority: -20 }), rules: own(forward), comment: comment("egress") };
-    let late = Chain { base: Some(BaseChain { priority: 10 }), ..Chain::default() };
+    let forward = Chain {
+        base: Some(BaseChain { hook: Hook::Forward, priority: -20 }),
+        rules: own(forward),
+        comment: comment("egress"),
+    };
+    let late = Chain { base: Some(BaseChain { hook: Hook::Forward, priority: 10 }), ..Chain::default() };
+    let guard =
+        Chain { base: Some(BaseChain { hook: Hook::Prerouting, priority: -300 }), rules: own(guard()), comment: None };
     let pod = Chain { base: None, rules: own(pod), comment: comment("pod shop/web") };
     let segment = Chain { base: None, rules: own(segment), comment: None };
-    let chains = [("end", Chain::default()), ("forward", forward), ("late", late), ("pod", pod), ("segment", segment)];
+    let chains = [
+        ("end", Chain::default()),
+        ("forward", forward),
+        ("guard", guard),
+        ("late", late),
+        ("pod", pod),
+        ("segment", segment),
+    ];
     Ruleset {
         comment: comment("layout 1"),
         chains: chains.into_iter().map(|(key, chain)| (name(key), chain)).collect(),
         sets: sets(),
         ..Ruleset::empty(name(TABLE))
     }
+}
+
+/// What looks at where packets come from, and how connections begin.
+fn guard() -> Vec<Statement> {
+    let drop = |matches| statement(matches, true, Action::Verdict(Verdict::Drop), None);
+    let (iifname, oifname) = (Key::Link(LinkField::Iifname), Key::Link(LinkField::Oifname));
+    let ends = |family, end| Key::SourceAndEnd(family, end);
+    vec![
+        statement(vec![], false, Action::Vmap(iifname, name("links")), None),
+        drop(vec![Match::FibMissing]),
+        drop(vec![Match::NotIn(iifname, name("some-links"))]),
+        drop(vec![Match::In(oifname, name("some-links")), Match::UdpDport(8472)]),
+        drop(vec![Match::UdpDport(67), Match::NotIn(oifname, name("some-links"))]),
+        drop(vec![Match::HopLimit(255)]),
+        drop(vec![Match::Icmpv6Types { first: 135, last: 135 }, Match::HopLimit(255)]),
+        drop(vec![Match::CtState([CtState::New].into()), Match::NotSyn]),
+        drop(vec![Match::CtState([CtState::New].into()), Match::NotInit]),
+        drop(vec![Match::In(ends(Family::Ipv4, End::Original), name("pairs-4"))]),
+        drop(vec![Match::NotIn(ends(Family::Ipv4, End::Reply), name("pairs-4"))]),
+        drop(vec![Match::In(ends(Family::Ipv6, End::Original), name("pairs-6"))]),
+        drop(vec![Match::In(ends(Family::Ipv6, End::Reply), name("pairs-6"))]),
+    ]
+}
+
+/// What a table of family bridge may hold besides.
+pub(in crate::netlink) fn frames() -> Ruleset {
+    let drop = |matches| statement(matches, true, Action::Verdict(Verdict::Drop), Some("forged"));
+    let address = |address: &str| Match::Address(AddressField::Saddr, address.parse().unwrap());
+    let rules = vec![
+        statement(vec![], false, Action::Vmap(Key::Link(LinkField::Iifname), name("links")), None),
+        drop(vec![Match::EtherTypeIsNot(0x0800), Match::EtherTypeIsNot(0x86dd), Match::EtherTypeIsNot(0x0806)]),
+        drop(vec![Match::EtherSaddrIsNot([2, 0, 0, 0xab, 0, 1])]),
+        drop(vec![address("10.0.0.1")]),
+        drop(vec![address("fd00::1")]),
+        drop(vec![address("0.0.0.0"), Match::UdpDport(67)]),
+        drop(vec![Match::ArpSaddr(v4("10.0.0.1"))]),
+        drop(vec![Match::NeighborAdvert("fd00::1".parse().unwrap())]),
+        drop(vec![Match::Icmpv6Types { first: 136, last: 136 }]),
+        drop(vec![Match::Icmpv6Types { first: 133, last: 137 }, Match::HopLimit(255)]),
+        drop(vec![Match::In(Key::Address(Family::Ipv4, AddressField::Daddr), name("peers-4"))]),
+        drop(vec![Match::In(Key::Address(Family::Ipv6, AddressField::Saddr), name("cidrs-6"))]),
+        drop(vec![Match::NotIn(Key::Link(LinkField::Oifname), name("some-links")), Match::UdpDport(67)]),
+    ];
+    let guard = BaseChain { hook: Hook::Prerouting, priority: -300 };
+    let forward = BaseChain { hook: Hook::Forward, priority: -200 };
+    let chain = |base, rules| Chain { base: Some(base), rules: own(rules), comment: None };
+    let chains = [
+        ("pod", Chain::default()),
+        ("segment", Chain::default()),
+        ("guard", chain(guard, rules)),
+        ("over", chain(forward, vec![])),
+    ];
+    let table = Table { family: TableFamily::Bridge, name: name(TABLE) };
+    let mut sets = sets();
+    sets.retain(|name, _| ["links", "some-links", "peers-4", "cidrs-6"].contains(&name.as_str()));
+    let chains = chains.into_iter().map(|(key, chain)| (name(key), chain)).collect();
+    Ruleset { chains, sets, ..Ruleset::empty(table) }
 }
 
 fn sets() -> BTreeMap<Name, Set> {
@@ -106,6 +176,13 @@ fn sets() -> BTreeMap<Name, Set> {
         ("named-6", Elements::Ipv6Endpoints([Endpoint { address: v6("fd00::1"), protocol: 17, port: 53 }].into())),
         ("pods-4", Elements::Ipv4Verdicts([(v4("10.1.1.1"), goto()), (v4("10.1.1.2"), jump())].into())),
         ("pods-6", Elements::Ipv6Verdicts([(v6("fd00::1"), jump())].into())),
+        ("pairs-4", Elements::Ipv4Pairs([Pair(v4("10.1.1.1"), v4("10.1.1.1"))].into())),
+        ("pairs-6", Elements::Ipv6Pairs([Pair(v6("fd00::1"), v6("fd00::2"))].into())),
+        (
+            "some-links",
+            Elements::Links(["veth1", "eth0.1@x-15chars"].map(|name| link(&name[..name.len().min(15)])).into()),
+        ),
+        ("links", Elements::LinkVerdicts([(link("veth1"), goto()), (link("e"), Verdict::Drop)].into())),
         ("ports", Elements::PortVerdicts([(80, Verdict::Accept), (0, Verdict::Drop), (65535, jump())].into())),
         (
             "port-ranges",
@@ -129,6 +206,10 @@ fn ranges<T: Ord>(ranges: &[(&str, &str)], parse: impl Fn(&str) -> T) -> BTreeSe
 
 pub(in crate::netlink) fn v6(address: &str) -> Ipv6Addr {
     address.parse().unwrap()
+}
+
+fn link(name: &str) -> LinkName {
+    LinkName::new(name).unwrap()
 }
 
 pub(in crate::netlink) fn comment(text: &str) -> Option<Comment> {
