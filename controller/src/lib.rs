@@ -10,6 +10,7 @@ pub mod enforcer;
 pub mod epochs;
 pub mod events;
 pub mod input;
+pub mod links;
 pub mod logging;
 pub mod manifests;
 pub mod objects;

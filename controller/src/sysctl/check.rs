@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Links, LinksError, Seen, Sysctl, Unmet, set, unmet};
+use super::{Links, Seen, Sysctl, Unmet, set, unmet};
+use crate::links::LinksError;
 
 /// Looks at the parameters that a node needs; sets them if it is told to; logs what is not, or no longer, as it should be.
 #[derive(Debug)]

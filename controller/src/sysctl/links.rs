@@ -2,7 +2,6 @@
 //! the namespace that the caller is in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
@@ -11,9 +10,9 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, Ro
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
-use thiserror::Error;
 
 use super::Family;
+use crate::links::LinksError;
 
 /// How pods hang on this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,17 +30,6 @@ pub struct Bridge {
     pub calls_ipv4: bool,
     /// Those of IPv6.
     pub calls_ipv6: bool,
-}
-
-/// Why links and routes are not known.
-#[derive(Debug, Error)]
-pub enum LinksError {
-    /// The kernel cannot be asked.
-    #[error("cannot ask for links and routes over rtnetlink: {0}")]
-    System(#[from] io::Error),
-    /// The kernel answered with something that is not understood.
-    #[error("an answer of rtnetlink is not understood: {0}")]
-    Malformed(String),
 }
 
 impl Links {

@@ -17,7 +17,7 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use check::{Check, look};
-pub use links::{Bridge, Links, LinksError};
+pub use links::{Bridge, Links};
 pub use set::{SetError, set};
 
 /// Where the kernel's parameters are.
