@@ -30,9 +30,10 @@ use std::{fmt, io};
 
 use palisade_nft::{BackendError, Conntrack};
 
-use self::sweeper::{Errand, Sweeper};
+use self::sweeper::{Errand, Outcome, run};
 pub use self::sweeper::{Sweep, sweep};
 use crate::render::Epoch;
+use crate::worker::Worker;
 
 /// How long nothing must have been forbidden before an epoch begins: where commits come one after the other, one would
 /// end before it has saved what its own commit takes, and each marks all connections anew.
@@ -45,7 +46,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Knows which epoch it is, if it is one, and when the next one may begin.
 pub struct Epochs {
-    sweeper: Sweeper,
+    sweeper: Worker<Errand, Outcome>,
     current: Option<Epoch>,
     /// The one that began last.
     last: Epoch,
@@ -75,19 +76,19 @@ pub struct Settled {
 
 impl Epochs {
     /// The marks of the connections of `conntrack` are cleared when numbers run out; who settles waits for that.
-    pub fn new(conntrack: impl Conntrack + Send + 'static) -> Self {
-        Self::with(Sweeper::here(conntrack))
+    pub fn new(mut conntrack: impl Conntrack + Send + 'static) -> Self {
+        Self::with(Worker::here(move |errand| run(errand, &mut conntrack)))
     }
 
     /// The same on a thread of its own, so that nobody waits.
     ///
     /// # Errors
     /// Where there can be no further thread.
-    pub fn in_background(conntrack: impl Conntrack + Send + 'static) -> io::Result<Self> {
-        Ok(Self::with(Sweeper::elsewhere(conntrack)?))
+    pub fn in_background(mut conntrack: impl Conntrack + Send + 'static) -> io::Result<Self> {
+        Ok(Self::with(Worker::elsewhere("epochs", move |errand| run(errand, &mut conntrack))?))
     }
 
-    fn with(sweeper: Sweeper) -> Self {
+    fn with(sweeper: Worker<Errand, Outcome>) -> Self {
         Self {
             sweeper,
             current: None,

@@ -9,12 +9,12 @@ use crate::{BackendError, Mark};
 
 /// What knows the connections: the kernel, or nothing at all ([`NoConntrack`]).
 pub trait Conntrack {
-    /// Clears these `bits` of the marks of all connections. Says how many had one of them: connections that began or ended
-    /// meanwhile may be missing.
+    /// Clears these `bits` of the marks of all connections, but for those that are marked as `but`. Says how many had one
+    /// of them: connections that began or ended meanwhile may be missing.
     ///
     /// # Errors
     /// [`BackendError`] where connections could not be listed, or a mark not be written; some may be cleared.
-    fn clear(&mut self, bits: u32) -> Result<usize, BackendError>;
+    fn clear(&mut self, bits: u32, but: Mark) -> Result<usize, BackendError>;
 
     /// Returns when all packets have passed that were on their way through the rules at the time of the call: none is
     /// then judged, and none marks its connection, by rules that a commit before the call replaced.
@@ -42,7 +42,7 @@ impl Mark {
 }
 
 impl Conntrack for NoConntrack {
-    fn clear(&mut self, _: u32) -> Result<usize, BackendError> {
+    fn clear(&mut self, _: u32, _: Mark) -> Result<usize, BackendError> {
         Ok(0)
     }
 

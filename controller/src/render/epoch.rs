@@ -4,7 +4,7 @@ use std::num::NonZeroU8;
 
 use palisade_nft::{Action, Edit, Mark, Ruleset};
 
-use super::{names, objects};
+use super::{names, objects, origin};
 
 /// A time in which nothing was forbidden that had been allowed: connections that were judged in it pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,7 +12,7 @@ pub struct Epoch(NonZeroU8);
 
 impl Epoch {
     /// How many there are: in tests so few that numbers run out.
-    pub const COUNT: u8 = if cfg!(test) { 4 } else { u8::MAX };
+    pub const COUNT: u8 = if cfg!(test) { 4 } else { 127 };
     /// The one with the highest number.
     pub const LAST: Self = Self(NonZeroU8::new(Self::COUNT).expect("there are some"));
     /// The bits of connections' marks (`ct mark`) that hold the epoch in which they were judged, 0 for none: the highest
@@ -22,6 +22,9 @@ impl Epoch {
     /// Kubernetes has bits 14 and 15, the portmap plugin 13, the AWS plugin 7, Istio 0 to 10, OVN-Kubernetes 0 to 20, Weave
     /// 17 and 18, Tailscale 16 to 23. Calico and Cilium use some of them in packets' marks, which are others.
     pub const BITS: u32 = 0xff00_0000;
+
+    /// The mark of a connection that nobody saw begin: of no epoch.
+    pub const UNSEEN: Mark = Mark { mask: Self::BITS, value: 0x8000_0000 };
 
     /// The one that follows; the first one follows the last.
     #[must_use]
@@ -43,7 +46,8 @@ impl Epoch {
     pub fn begin(self) -> Edit {
         let known = (names::known(), Some(objects::known(Some(self))));
         let judged = (names::judged(), Some(objects::judged(Some(self))));
-        Edit { chains: [known, judged].into(), ..Edit::default() }
+        let errors = (names::errors(), Some(origin::errors(Some(self))));
+        Edit { chains: [known, judged, errors].into(), ..Edit::default() }
     }
 
     /// The edit that ends whichever it is. Its mark is still given, but no longer asked for: so only a rule goes, and the
@@ -59,7 +63,8 @@ impl Epoch {
             Action::SetCtMark(mark) => Self::of(mark),
             _ => None,
         })?;
-        (*judged == objects::judged(Some(epoch))).then_some(epoch)
+        let errors = ruleset.chains.get(&names::errors())?;
+        (*judged == objects::judged(Some(epoch)) && *errors == origin::errors(Some(epoch))).then_some(epoch)
     }
 
     /// The epoch that it is in `ruleset`, if all that it takes is there as it should be.

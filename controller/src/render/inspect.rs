@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use palisade_model::Direction;
-use palisade_nft::{Elements, Family, Name, Ruleset, Verdict};
+use palisade_nft::{Chain, Elements, Family, Name, Ruleset, Verdict};
 
-use super::{names, objects};
+use super::{frames, guard, names, objects};
 
 /// An isolated pod, as a ruleset has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,20 @@ pub fn pods(ruleset: &Ruleset) -> BTreeMap<String, InspectedPod> {
         }
     }
     pods
+}
+
+/// The chains that count what the guard drops, and whose packets that are: `pod NAMESPACE/NAME`, `port LINK`, or what else
+/// is known of it.
+pub fn forgers(ruleset: &Ruleset) -> BTreeMap<Name, String> {
+    let sender = |name: &Name, chain: &Chain| {
+        let pod = guard::forger_of(chain).map(|pod| format!("pod {pod}"));
+        let of_frames = || frames::sender_of(chain).map(str::to_owned);
+        let unknown = || [names::guard_forged()].contains(name).then(|| "links of no known pod".to_owned());
+        let elsewhere = || (*name == names::guard()).then(|| "elsewhere".to_owned());
+        pod.or_else(of_frames).or_else(unknown).or_else(elsewhere)
+    };
+    let chains = ruleset.chains.iter();
+    chains.filter_map(|(name, chain)| Some((name.clone(), sender(name, chain)?))).collect()
 }
 
 fn dispatched(map: &Elements) -> Vec<(IpAddr, &Name)> {

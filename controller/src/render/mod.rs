@@ -6,10 +6,12 @@
 //!
 //! | object | name | holds |
 //! |---|---|---|
-//! | mark | `layout-2` | nothing: the version of this layout |
+//! | mark | `layout-3` | nothing: the version of this layout |
 //! | base chain | `forward-egress`, `forward-ingress` | what is known, what always passes, then the dispatch |
 //! | chain | `known` | accepts what was judged in this [epoch](Epoch) |
 //! | chain | `judged` | marks what both directions allow with the epoch, and accepts it |
+//! | base chain | `guard` | where packets come from ([`guard`]) |
+//! | chain | `errors`, `unseen`, ... | who a packet can be from ([`origin`]) |
 //! | dispatch map | `egress-pods-4`, ... | address of an isolated local pod : goto its chain |
 //! | pod chain | `pod-egress-NAMESPACE-POD-HASH` | the pod itself, its policies, then count and drop |
 //! | policies chain | `policies-egress-NAMESPACE-POLICY-HASH` | the decision table of one combination of policies |
@@ -19,27 +21,39 @@
 //!
 //! Invariants:
 //! - Names follow from definitions, never from members; equal definitions share the object.
-//! - Sets only ever allow: adding an element to one forbids nothing (`sets_only_allow` in the tests).
+//! - Sets only ever allow: adding an element to one forbids nothing (`sets_only_allow` in the tests). But for those of the
+//!   guard and of origins, which say nothing of what the mark of an epoch is on ([`is_apart`]).
 //! - A pod chain ends in `drop` (it is entered by `goto`, so falling off its end would accept).
 //! - A layout that changes a base chain's priority, or a map's type, gives it another name: what replaces it then comes
 //!   before it goes ([`Diff::steps`](palisade_nft::Diff::steps)).
 //! - Rendering deltas one by one gives the same ruleset as rendering their sum (`deltas_add_up` in the tests).
 
 mod epoch;
+mod frames;
+mod guard;
 mod inspect;
 mod names;
 mod objects;
+mod origin;
 mod ranges;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use palisade_model::{Clause, Delta, Direction, NamespacedName, PodEnforcement, SetDelta, SetKey, Table, TableKey};
-use palisade_nft::{Edit, Family, Name, Ruleset, SetEdit};
+use palisade_model::{
+    Clause, Delta, Direction, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey, Table, TableKey, Verdict,
+};
+use palisade_nft::{Diff, Edit, Family, LinkName, Name, Ruleset, SetEdit};
+
+use self::frames::{Frames, PodPort};
+use self::guard::Guard;
+use self::origin::Moves;
+use crate::links::NodeLinks;
 
 pub use epoch::Epoch;
-pub use inspect::{InspectedPod, pods};
+pub use frames::table as table_of_frames;
+pub use inspect::{InspectedPod, forgers, pods};
 
 /// The name of the table, of family inet.
 pub const TABLE: &str = "palisade";
@@ -47,16 +61,40 @@ pub const TABLE: &str = "palisade";
 /// Turns the index's [`Delta`]s into [`Edit`]s of the ruleset.
 ///
 /// It remembers what it rendered last of pods and tables, to take away what they no longer need.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Renderer {
     pods: BTreeMap<NamespacedName, PodEnforcement>,
     tables: BTreeMap<Arc<TableKey>, Arc<Table>>,
     peers: BTreeMap<Name, usize>,
+    /// The addresses of pods that are not open to packets whose connection nobody saw begin.
+    isolated: BTreeMap<NamespacedName, Vec<IpAddr>>,
+    /// Addresses that nothing is let to or from, whoever has them.
+    held: BTreeSet<IpAddr>,
+    guard: Guard,
+    frames: Frames,
+}
+
+/// Whether packets are held against where they come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// Those of pods.
+    Guarded,
+    /// Nobody's: who a packet says that it is from is believed.
+    Believed,
 }
 
 /// The ruleset of a node without isolated pods: base chains and empty dispatch maps.
-pub fn skeleton(table: Name) -> Ruleset {
-    objects::skeleton(table)
+pub fn skeleton(table: Name, origins: Origins) -> Ruleset {
+    let mut ruleset = objects::skeleton(table);
+    if origins == Origins::Guarded {
+        guard::skeleton(&mut ruleset);
+    }
+    ruleset
+}
+
+/// Whether it does not matter to any epoch what becomes of the chain or set of this name.
+pub fn is_apart(name: &Name) -> bool {
+    guard::is_apart(name)
 }
 
 /// The chain of connections that egress and ingress allow.
@@ -66,8 +104,69 @@ pub(crate) fn judged_chain() -> Name {
 }
 
 impl Renderer {
-    /// The edit that makes the ruleset rendered so far into the one that `delta` leads to.
-    pub fn edit(&mut self, delta: &Delta) -> Edit {
+    /// Nothing rendered yet.
+    pub fn new(origins: Origins) -> Self {
+        Self {
+            pods: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            isolated: BTreeMap::new(),
+            held: BTreeSet::new(),
+            guard: Guard::new(origins == Origins::Guarded),
+            frames: Frames::new(),
+        }
+    }
+
+    /// How pods hang on the node.
+    pub fn set_links(&mut self, links: NodeLinks, edit: &mut Edit) {
+        self.guard.set_links(links, edit);
+    }
+
+    /// What differs in the table of frames from what was last asked for; it is needed only where there are pods on bridges.
+    pub fn edit_frames(&mut self) -> Diff {
+        let ports = self.ports();
+        self.frames.update(ports)
+    }
+
+    /// The table of frames, if one is needed.
+    pub fn frames(&self) -> Option<&Ruleset> {
+        self.frames.is_needed().then(|| self.frames.ruleset())
+    }
+
+    /// The table of frames without pods.
+    pub fn all_frames(&self) -> &Ruleset {
+        self.frames.ruleset()
+    }
+
+    /// The ports of the bridges that a pod of this node is on.
+    fn ports(&self) -> BTreeMap<LinkName, PodPort> {
+        let links = self.guard.links();
+        if !self.guard.is_on() || links.bridges.is_empty() {
+            return BTreeMap::new();
+        }
+        let mut bridges = BTreeSet::new();
+        let mut pods = BTreeMap::new();
+        for (id, pod) in self.guard.locals() {
+            for address in &pod.addresses {
+                bridges.extend(links.link_of(*address).filter(|link| links.bridges.contains_key(*link)));
+                pods.extend(links.port_of(*address).map(|(_, port)| (port, id)));
+            }
+        }
+        let ports = bridges.into_iter().filter_map(|bridge| links.bridges.get(bridge)).flat_map(|bridge| &bridge.ports);
+        ports
+            .filter_map(|(name, port)| {
+                let pod = pods.get(&**name).copied();
+                let enforcement = pod.and_then(|pod| self.pods.get(pod));
+                let isolated = |direction: &Direction| enforcement.is_some_and(|pod| pod.table(*direction).is_some());
+                let isolated = Direction::ALL.into_iter().filter(isolated).collect();
+                Some((LinkName::new(&**name).ok()?, PodPort { port: port.clone(), pod: pod.cloned(), isolated }))
+            })
+            .collect()
+    }
+
+    /// The edit that makes the ruleset rendered so far into the one that `delta` leads to, in which nothing is let to or
+    /// from the addresses that are `held`, whoever has them.
+    pub fn edit(&mut self, delta: &Delta, held: &BTreeSet<IpAddr>) -> Edit {
         let mut edit = Edit::default();
         for (key, set) in &delta.sets {
             edit.sets.extend(set_edits(key, set));
@@ -79,8 +178,54 @@ impl Renderer {
         for (pod, enforcement) in &delta.pods {
             self.edit_pod(pod, enforcement.clone(), &mut dispatch, &mut edit);
         }
+        self.hold(held, &mut dispatch);
         edit.sets.extend(dispatch.into_edits());
+        self.edit_isolated(delta, &mut edit);
+        self.guard.edit(&delta.locals, &mut edit);
         edit
+    }
+
+    fn hold(&mut self, held: &BTreeSet<IpAddr>, dispatch: &mut Dispatch) {
+        if self.held.is_empty() && held.is_empty() {
+            return;
+        }
+        let changed: Vec<IpAddr> = self.held.symmetric_difference(held).copied().collect();
+        self.held.clone_from(held);
+        dispatch.leave_out(held);
+        for (direction, address) in Direction::ALL.into_iter().flat_map(|d| changed.iter().map(move |a| (d, *a))) {
+            let of_pod = self.pods.iter().find(|(_, pod)| pod.addresses.contains(&address));
+            let isolated = of_pod.filter(|(_, pod)| pod.table(direction).is_some());
+            let chain = isolated.map(|(pod, _)| names::pod_chain(direction, pod));
+            let chain = if held.contains(&address) { Some(names::renewed()) } else { chain };
+            dispatch.removed.entry(direction).or_default().push((address, names::renewed()));
+            dispatch.added.entry(direction).or_default().extend(chain.map(|chain| (address, chain)));
+        }
+    }
+
+    /// Which addresses are open to packets whose connection nobody saw begin.
+    fn edit_isolated(&mut self, delta: &Delta, edit: &mut Edit) {
+        let uses_changed = |pod: &PodEnforcement| tables_of(pod).any(|table| delta.tables.contains_key(table));
+        let of_tables = self.pods.iter().filter(|_| !delta.tables.is_empty()).filter(|(_, pod)| uses_changed(pod));
+        let ids: BTreeSet<_> = of_tables.map(|(id, _)| id).chain(delta.pods.keys()).cloned().collect();
+        let mut moves = Moves::default();
+        for id in ids {
+            let pod = self.pods.get(&id).filter(|pod| tables_of(pod).any(|table| !self.allows_all(table)));
+            let after = pod.map(|pod| pod.addresses.clone()).unwrap_or_default();
+            let before = self.isolated.remove(&id).unwrap_or_default();
+            if before != after {
+                moves.note(&before, &after);
+            }
+            if !after.is_empty() {
+                self.isolated.insert(id, after);
+            }
+        }
+        edit.sets.extend(guard::isolated(&moves));
+    }
+
+    /// Whether a table lets everyone do everything.
+    fn allows_all(&self, key: &Arc<TableKey>) -> bool {
+        let all = |clause: &Clause| clause.peers == PeerMatch::All && clause.verdict == Verdict::Accept;
+        self.tables.get(key).is_some_and(|table| table.always.iter().any(all))
     }
 
     fn edit_pod(
@@ -152,6 +297,10 @@ impl Renderer {
     }
 }
 
+fn tables_of(pod: &PodEnforcement) -> impl Iterator<Item = &Arc<TableKey>> {
+    Direction::ALL.into_iter().filter_map(|direction| pod.table(direction))
+}
+
 fn segments(table: &Table) -> impl Iterator<Item = &[Clause]> {
     table.segments.values().flatten().map(|segment| &*segment.clauses)
 }
@@ -181,6 +330,13 @@ struct Dispatch {
 }
 
 impl Dispatch {
+    /// Says nothing of these addresses.
+    fn leave_out(&mut self, addresses: &BTreeSet<IpAddr>) {
+        for elements in self.removed.values_mut().chain(self.added.values_mut()) {
+            elements.retain(|(address, _)| !addresses.contains(address));
+        }
+    }
+
     fn into_edits(self) -> impl Iterator<Item = (Name, SetEdit)> {
         let maps = Direction::ALL.into_iter().flat_map(|d| [(d, Family::Ipv4), (d, Family::Ipv6)]);
         maps.filter_map(move |(direction, family)| {
@@ -200,8 +356,8 @@ fn is_nothing(edit: &SetEdit) -> bool {
 
 /// The ruleset that `delta`, taken as everything that there is, leads to.
 pub fn render(table: Name, delta: &Delta) -> Ruleset {
-    let mut ruleset = skeleton(table);
-    let edit = Renderer::default().edit(delta);
+    let mut ruleset = skeleton(table, Origins::Guarded);
+    let edit = Renderer::new(Origins::Guarded).edit(delta, &BTreeSet::new());
     ruleset.apply(edit).expect("a rendered edit names only objects that it or the skeleton holds");
     ruleset
 }

@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use palisade_model::{Clause, Direction, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey};
-use palisade_nft::{Family, Name};
+use palisade_nft::{Family, LinkName, Name};
 use sha2::{Digest, Sha256};
 
 /// How much of a readable part is kept: with a prefix, two of these and the hash a name stays below [`Name::MAX`].
@@ -13,7 +13,7 @@ const READABLE: usize = 63;
 /// they are called there is another one. It is no part of the table's comment, because that goes with the table alone,
 /// and the base chains go with it.
 pub(super) fn layout() -> Name {
-    name("layout-2".to_owned())
+    name("layout-3".to_owned())
 }
 
 pub(super) fn base_chain(direction: Direction) -> Name {
@@ -30,13 +30,116 @@ pub(super) fn judged() -> Name {
     name("judged".to_owned())
 }
 
+/// Where all packets come by, before conntrack.
+pub(super) fn guard() -> Name {
+    name("guard".to_owned())
+}
+
+/// The chain of what comes from pods' links.
+pub(super) fn guard_sources() -> Name {
+    name("guard-sources".to_owned())
+}
+
+/// The chain of what comes from pods' links and may not.
+pub(super) fn guard_forged() -> Name {
+    name("guard-forged".to_owned())
+}
+
+/// The chain that counts what comes from a pod's link and may not.
+pub(super) fn forged(pod: &NamespacedName) -> Name {
+    name(format!("forged-{}", of_pod(pod)))
+}
+
+/// The interfaces that pods are behind.
+pub(super) fn pod_links() -> Name {
+    name("pod-links".to_owned())
+}
+
+/// The interfaces of single pods, and where to count what they forge.
+pub(super) fn forgers() -> Name {
+    name("forgers".to_owned())
+}
+
+/// The addresses of pods that are behind those interfaces.
+pub(super) fn guarded(family: Family) -> Name {
+    name(format!("guarded-{}", digit(family)))
+}
+
+/// The addresses of this node's pods.
+pub(super) fn local_pods(family: Family) -> Name {
+    name(format!("local-pods-{}", digit(family)))
+}
+
+/// Each of them with itself.
+pub(super) fn own_ends(family: Family) -> Name {
+    name(format!("own-ends-{}", digit(family)))
+}
+
+/// The addresses of pods that are isolated in some direction, unless it allows everyone everything.
+pub(super) fn isolated(family: Family) -> Name {
+    name(format!("isolated-{}", digit(family)))
+}
+
+/// The chain of ICMP errors.
+pub(super) fn errors() -> Name {
+    name("errors".to_owned())
+}
+
+/// The chain of connections whose beginning nobody saw.
+pub(super) fn unseen() -> Name {
+    name("unseen".to_owned())
+}
+
+/// The chain of packets that such connections are first known by.
+pub(super) fn begins_unseen() -> Name {
+    name("begins-unseen".to_owned())
+}
+
+/// The chain of pods whose addresses had another owner a moment ago.
+pub(super) fn renewed() -> Name {
+    name("renewed".to_owned())
+}
+
+/// The chain of what goes out.
+pub(super) fn tunnels() -> Name {
+    name("tunnels".to_owned())
+}
+
+/// The base chain of what comes to the node itself.
+pub(super) fn input_tunnels() -> Name {
+    name("input-tunnels".to_owned())
+}
+
+/// The interfaces that lead to pods: of this node, or through tunnels.
+pub(super) fn inner_links() -> Name {
+    name("inner-links".to_owned())
+}
+
+/// What a pod's frames are held against.
+pub(super) fn port_chain(port: &LinkName) -> Name {
+    name(format!("port-{}-{}", readable(port.as_str()), hash(port.as_str())))
+}
+
+/// What an isolated pod may be sent without its policies being asked.
+pub(super) fn to_port_chain(port: &LinkName) -> Name {
+    name(format!("to-{}-{}", readable(port.as_str()), hash(port.as_str())))
+}
+
+/// An object of the table of frames.
+pub(super) fn of_frames(text: &str) -> Name {
+    name(text.to_owned())
+}
+
 pub(super) fn dispatch_map(direction: Direction, family: Family) -> Name {
     name(format!("{direction}-pods-{}", digit(family)))
 }
 
 pub(super) fn pod_chain(direction: Direction, pod: &NamespacedName) -> Name {
-    let (namespace, pod_name) = (readable(&pod.namespace), readable(&pod.name));
-    name(format!("pod-{direction}-{namespace}-{pod_name}-{}", hash(pod)))
+    name(format!("pod-{direction}-{}", of_pod(pod)))
+}
+
+fn of_pod(pod: &NamespacedName) -> String {
+    format!("{}-{}-{}", readable(&pod.namespace), readable(&pod.name), hash(pod))
 }
 
 pub(super) fn policies_chain(key: &TableKey) -> Name {

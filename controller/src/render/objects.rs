@@ -7,16 +7,18 @@ use palisade_model::{
     Clause, Direction, Member, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey, Verdict as PolicyVerdict,
 };
 use palisade_nft::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Key, Match, Name, Range,
-    Rule, Ruleset, Set, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Hook, Key, Match, Name,
+    Range, Rule, Ruleset, Set, Statement, Verdict,
 };
 
-use super::{Epoch, names, ranges};
+use super::{Epoch, guard, names, origin, ranges};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
 
 const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
+pub(super) const ICMPV6: u8 = 58;
+/// A packet with it was not forwarded by a router.
+pub(super) const HIGHEST_HOP_LIMIT: u8 = 255;
 
 /// Egress is judged first. Both lie between DNAT (-100) and SNAT (100), before other filters (0).
 fn priority(direction: Direction) -> i32 {
@@ -32,6 +34,10 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset.chains.insert(names::layout(), layout);
     ruleset.chains.insert(names::known(), known(None));
     ruleset.chains.insert(names::judged(), judged(None));
+    ruleset.chains.insert(names::errors(), origin::errors(None));
+    ruleset.chains.insert(names::tunnels(), guard::tunnels([]));
+    ruleset.chains.extend(origin::chains());
+    ruleset.sets.extend(origin::sets());
     for direction in Direction::ALL {
         ruleset.chains.insert(names::base_chain(direction), base_chain(direction));
         for family in [Family::Ipv4, Family::Ipv6] {
@@ -44,33 +50,55 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
 }
 
 /// Who is judged are the ends of connections, whichever way a packet goes. Packets of none (invalid, or untracked) are
-/// judged by their own addresses, and as those of nobody: an isolated pod's pass nowhere.
+/// judged by their own addresses, and as those of nobody: an isolated pod's pass nowhere. Neither do those of connections
+/// whose beginning nobody saw: who began them is not known.
 fn base_chain(direction: Direction) -> Chain {
-    let related = |protocol| accept([Match::CtState([CtState::Related].into()), Match::L4Proto(protocol)]);
+    let goto =
+        |matches: Vec<Match>, chain| Statement { matches, ..statement([], Action::Verdict(Verdict::Goto(chain))) };
+    let jump =
+        |matches: Vec<Match>, chain| Statement { matches, ..statement([], Action::Verdict(Verdict::Jump(chain))) };
+    let errors =
+        |protocol| jump(vec![Match::CtState([CtState::Related].into()), Match::L4Proto(protocol)], names::errors());
+    let begins = |condition| goto(vec![condition, Match::CtState([CtState::New].into())], names::begins_unseen());
     let dispatch = |family, field| Action::Vmap(Key::Address(family, field), names::dispatch_map(direction, family));
     let of_connections = |family| statement([], dispatch(family, subject(direction)));
     let of_others = |family| {
         let state = Match::CtState([CtState::Invalid, CtState::Untracked].into());
         statement([state], dispatch(family, packet_subject(direction)))
     };
-    let rules = [
+    let first = [
         statement([], Action::Verdict(Verdict::Jump(names::known()))),
-        related(ICMP),
-        related(ICMPV6),
+        errors(ICMP),
+        errors(ICMPV6),
         // Neighbour discovery, which a bridge forwards: router and neighbour solicitation and advertisement, redirect.
-        accept([Match::Icmpv6Types { first: 133, last: 137 }]),
+        accept([Match::Icmpv6Types { first: 133, last: 137 }, Match::HopLimit(HIGHEST_HOP_LIMIT)]),
+    ];
+    let unseen = match direction {
+        Direction::Egress => vec![begins(Match::NotSyn), begins(Match::NotInit)],
+        Direction::Ingress => vec![],
+    };
+    let others = match direction {
+        Direction::Egress => vec![origin::stray_errors(Family::Ipv4), origin::stray_errors(Family::Ipv6)],
+        Direction::Ingress => vec![],
+    };
+    let tunnels = match direction {
+        Direction::Egress => Some(jump(vec![], names::tunnels())),
+        Direction::Ingress => None,
+    };
+    let then = [
+        goto(vec![Match::CtMark(Epoch::UNSEEN)], names::unseen()),
         of_connections(Family::Ipv4),
         of_connections(Family::Ipv6),
-        of_others(Family::Ipv4),
-        of_others(Family::Ipv6),
     ];
-    let others = match direction {
+    let last = [of_others(Family::Ipv4), of_others(Family::Ipv6)];
+    let allowed = match direction {
         Direction::Egress => None,
         Direction::Ingress => Some(statement([], Action::Verdict(allowed(direction)))),
     };
+    let rules = first.into_iter().chain(unseen).chain(tunnels).chain(then).chain(others).chain(last).chain(allowed);
     Chain {
-        base: Some(BaseChain { priority: priority(direction) }),
-        rules: rules.into_iter().chain(others).map(Rule::Own).collect(),
+        base: Some(BaseChain { hook: Hook::Forward, priority: priority(direction) }),
+        rules: rules.map(Rule::Own).collect(),
         comment: Some(Comment::new(&format!("{direction} of local pods"))),
     }
 }
@@ -234,14 +262,14 @@ pub(super) fn dispatch(family: Family, pods: &[(IpAddr, Name)]) -> Elements {
     }
 }
 
-fn ipv4<T>(items: impl Iterator<Item = (IpAddr, T)>) -> impl Iterator<Item = (Ipv4Addr, T)> {
+pub(super) fn ipv4<T>(items: impl Iterator<Item = (IpAddr, T)>) -> impl Iterator<Item = (Ipv4Addr, T)> {
     items.filter_map(|(address, item)| match address {
         IpAddr::V4(address) => Some((address, item)),
         IpAddr::V6(_) => None,
     })
 }
 
-fn ipv6<T>(items: impl Iterator<Item = (IpAddr, T)>) -> impl Iterator<Item = (Ipv6Addr, T)> {
+pub(super) fn ipv6<T>(items: impl Iterator<Item = (IpAddr, T)>) -> impl Iterator<Item = (Ipv6Addr, T)> {
     items.filter_map(|(address, item)| match address {
         IpAddr::V6(address) => Some((address, item)),
         IpAddr::V4(_) => None,
@@ -279,11 +307,11 @@ fn verdict(direction: Direction, verdict: PolicyVerdict) -> Verdict {
     }
 }
 
-fn accept<const N: usize>(matches: [Match; N]) -> Statement {
+pub(super) fn accept<const N: usize>(matches: [Match; N]) -> Statement {
     statement(matches, Action::Verdict(Verdict::Accept))
 }
 
-fn statement<const N: usize>(matches: [Match; N], action: Action) -> Statement {
+pub(super) fn statement<const N: usize>(matches: [Match; N], action: Action) -> Statement {
     Statement { matches: matches.into(), counter: false, action, comment: None }
 }
 

@@ -56,13 +56,13 @@ impl KernelConntrack {
     }
 
     /// As they are told, so that never many are held.
-    fn clear_all(&mut self, bits: u32) -> Result<usize, Failure> {
+    fn clear_all(&mut self, bits: u32, but: Mark) -> Result<usize, Failure> {
         let Self { listing, writing } = self;
         let none = Mark { mask: bits, value: 0 };
         let mut cleared = 0;
         let mut found = Vec::with_capacity(CHUNK);
         tell(listing, Mark { mask: 0, value: 0 }, |connection| {
-            if !none.is_on(connection.mark) {
+            if !none.is_on(connection.mark) && !but.is_on(connection.mark) {
                 found.push(connection);
             }
             if found.len() == CHUNK {
@@ -76,8 +76,8 @@ impl KernelConntrack {
 }
 
 impl Conntrack for KernelConntrack {
-    fn clear(&mut self, bits: u32) -> Result<usize, BackendError> {
-        self.clear_all(bits).map_err(|failure| failed("clear the marks of connections", failure))
+    fn clear(&mut self, bits: u32, but: Mark) -> Result<usize, BackendError> {
+        self.clear_all(bits, but).map_err(|failure| failed("clear the marks of connections", failure))
     }
 
     fn settle(&mut self) {

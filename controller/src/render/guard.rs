@@ -1,0 +1,274 @@
+//! The guard: what comes from a pod's link has a source that the node would send back over that link, and no pod's address
+//! comes any other way. It stands before conntrack, which believes every packet.
+//!
+//! What belongs to which link is for the node's routes to say, packet by packet (`fib`); which links are pods', and whose a
+//! link is, follows from [`NodeLinks`].
+//!
+//! Invariants:
+//! - All that an address of the guard is looked up for is to drop: nothing is allowed by it.
+//! - An address is guarded only while the node reaches it over a link that is known to be a pod's, or a bridge of pods:
+//!   a pod behind something else goes on to send.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use palisade_model::{LocalPod, NamespacedName};
+use palisade_nft::{
+    Action, AddressField, BaseChain, Chain, Edit, Elements, Family, Hook, Key, LinkField, LinkName, Match, Name,
+    Ruleset, Set, SetEdit, Statement, Verdict,
+};
+
+use super::names;
+use super::objects::statement;
+use super::origin::{self, Moves, addresses, chain, counted_drop, goto, pairs, set};
+use crate::links::{NodeLinks, Tunnels};
+
+/// Ahead of conntrack (-200), after the reassembly of fragments (-400).
+const RAW: i32 = -300;
+const IIFNAME: Key = Key::Link(LinkField::Iifname);
+const OIFNAME: Key = Key::Link(LinkField::Oifname);
+
+/// Which pods are where, and what of it is rendered.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    /// Whether packets are held against where they come from.
+    on: bool,
+    links: NodeLinks,
+    locals: BTreeMap<NamespacedName, LocalPod>,
+    behind: BTreeMap<NamespacedName, Behind>,
+    /// The pods that are behind a link of their own; more than one only while one takes the place of another.
+    forgers: BTreeMap<LinkName, BTreeSet<NamespacedName>>,
+}
+
+/// Where a pod is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Behind {
+    /// Its addresses that the node reaches over a link of pods.
+    guarded: Vec<IpAddr>,
+    /// Its own link.
+    link: Option<LinkName>,
+}
+
+/// What a node without pods has besides.
+pub(super) fn skeleton(ruleset: &mut Ruleset) {
+    let base = BaseChain { hook: Hook::Prerouting, priority: RAW };
+    let sources = Statement { matches: vec![Match::In(IIFNAME, names::pod_links())], ..goto(names::guard_sources()) };
+    let elsewhere = [Family::Ipv4, Family::Ipv6].map(|family| {
+        let pods = Match::In(Key::Address(family, AddressField::Saddr), names::guarded(family));
+        counted_drop([pods], "with the address of a pod of this node, from elsewhere")
+    });
+    let guard = chain("where packets come from", [sources].into_iter().chain(elsewhere));
+    let missing = Statement { matches: vec![Match::FibMissing], ..goto(names::guard_forged()) };
+    let forged = [
+        statement([], Action::Vmap(IIFNAME, names::forgers())),
+        counted_drop([], "from a link of pods, with a source that is not routed over it"),
+    ];
+    ruleset.chains.extend([
+        (names::guard(), Chain { base: Some(base), ..guard }),
+        (names::guard_sources(), chain("what comes from pods", [missing])),
+        (names::guard_forged(), chain("what no pod may send", forged)),
+    ]);
+    ruleset.sets.extend([
+        (names::pod_links(), links([], "links that pods are behind")),
+        (names::forgers(), set(Elements::LinkVerdicts(BTreeMap::new()), "links of single pods")),
+    ]);
+    ruleset.sets.extend([Family::Ipv4, Family::Ipv6].map(|family| {
+        let empty = set(addresses(family, &BTreeSet::new()), "pods of this node that are behind these links");
+        (names::guarded(family), empty)
+    }));
+}
+
+/// Whether an object has no say in what the mark of an epoch may be on.
+pub(super) fn is_apart(name: &Name) -> bool {
+    let families = [Family::Ipv4, Family::Ipv6];
+    let sets = |of: fn(Family) -> Name| families.into_iter().any(|family| of(family) == *name);
+    sets(names::guarded)
+        || sets(names::local_pods)
+        || sets(names::own_ends)
+        || sets(names::isolated)
+        || [names::pod_links(), names::forgers(), names::inner_links()].contains(name)
+        || name.as_str().starts_with("forged-")
+}
+
+impl Guard {
+    pub(super) fn new(on: bool) -> Self {
+        Self { on, ..Self::default() }
+    }
+
+    pub(super) fn links(&self) -> &NodeLinks {
+        &self.links
+    }
+
+    pub(super) fn locals(&self) -> &BTreeMap<NamespacedName, LocalPod> {
+        &self.locals
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Takes in which pods are here now.
+    pub(super) fn edit(&mut self, changes: &BTreeMap<NamespacedName, Option<LocalPod>>, edit: &mut Edit) {
+        let mut locals = Moves::default();
+        for (id, after) in changes {
+            let before = match after {
+                Some(after) => self.locals.insert(id.clone(), after.clone()),
+                None => self.locals.remove(id),
+            };
+            let addresses = |pod: Option<&LocalPod>| pod.map(|pod| pod.addresses.clone()).unwrap_or_default();
+            locals.note(&addresses(before.as_ref()), &addresses(after.as_ref()));
+        }
+        edit.sets.extend(locals.edits(names::local_pods, addresses));
+        edit.sets.extend(locals.edits(names::own_ends, pairs));
+        self.locate(changes.keys().cloned().collect(), edit);
+    }
+
+    /// Takes in how pods hang on the node now.
+    pub(super) fn set_links(&mut self, links: NodeLinks, edit: &mut Edit) {
+        if !self.on || links == self.links {
+            self.links = links;
+            return;
+        }
+        let pod_links = link_names(links.pods.iter().chain(links.bridges.keys()));
+        edit.sets.insert(names::pod_links(), SetEdit::Put(self::links(pod_links, "links that pods are behind")));
+        if links.tunnels != self.links.tunnels || links.pods != self.links.pods || links.bridges != self.links.bridges {
+            edit_tunnels(&self.links, &links, edit);
+        }
+        self.links = links;
+        self.locate(self.locals.keys().cloned().collect(), edit);
+    }
+
+    fn locate(&mut self, pods: Vec<NamespacedName>, edit: &mut Edit) {
+        if !self.on {
+            return;
+        }
+        let mut guarded = Moves::default();
+        let mut touched = BTreeSet::new();
+        for id in pods {
+            let after = self.locals.get(&id).map(|pod| self.behind(pod));
+            let before = self.behind.remove(&id);
+            if before != after {
+                let addresses = |at: &Option<Behind>| at.iter().flat_map(|at| at.guarded.clone()).collect::<Vec<_>>();
+                guarded.note(&addresses(&before), &addresses(&after));
+                let (before, after) = (link(before.as_ref()), link(after.as_ref()));
+                self.move_forger(&id, before, after, &mut touched, edit);
+            }
+            self.behind.extend(after.map(|after| (id, after)));
+        }
+        edit.sets.extend(guarded.edits(names::guarded, addresses));
+        let of_link = |link: LinkName| {
+            let pod = self.forgers.get(&link).and_then(BTreeSet::first);
+            (link, pod.map(|pod| Verdict::Goto(names::forged(pod))))
+        };
+        let moved: Vec<_> = touched.into_iter().map(of_link).collect();
+        if !moved.is_empty() {
+            let remove = moved.iter().map(|(link, _)| (link.clone(), Verdict::Drop)).collect();
+            let add = moved.into_iter().filter_map(|(link, verdict)| Some((link, verdict?))).collect();
+            let elements =
+                SetEdit::Elements { add: Elements::LinkVerdicts(add), remove: Elements::LinkVerdicts(remove) };
+            edit.sets.insert(names::forgers(), elements);
+        }
+    }
+
+    fn move_forger(
+        &mut self,
+        id: &NamespacedName,
+        before: Option<&LinkName>,
+        after: Option<&LinkName>,
+        touched: &mut BTreeSet<LinkName>,
+        edit: &mut Edit,
+    ) {
+        if before == after {
+            return;
+        }
+        if let Some(link) = before {
+            let pods = self.forgers.entry(link.clone()).or_default();
+            pods.remove(id);
+            if pods.is_empty() {
+                self.forgers.remove(link);
+            }
+        }
+        if let Some(link) = after {
+            self.forgers.entry(link.clone()).or_default().insert(id.clone());
+        }
+        touched.extend(before.into_iter().chain(after).cloned());
+        edit.chains.insert(names::forged(id), after.map(|_| forged(id)));
+    }
+
+    fn behind(&self, pod: &LocalPod) -> Behind {
+        let mut behind = Behind::default();
+        for address in &pod.addresses {
+            let Some(link) = self.links.link_of(*address) else { continue };
+            behind.guarded.push(*address);
+            if self.links.pods.contains(link) {
+                behind.link = LinkName::new(link).ok();
+            }
+        }
+        behind
+    }
+}
+
+fn link(behind: Option<&Behind>) -> Option<&LinkName> {
+    behind.and_then(|behind| behind.link.as_ref())
+}
+
+fn forged(pod: &NamespacedName) -> Chain {
+    let text = format!("{FORGED_BY}{pod}");
+    chain(&text, [counted_drop([], &text)])
+}
+
+const FORGED_BY: &str = "forged by ";
+
+/// The pod whose packets a chain counts that the guard drops, by `namespace/name`.
+pub(super) fn forger_of(chain: &Chain) -> Option<&str> {
+    chain.comment.as_ref().and_then(|comment| comment.as_str().strip_prefix(FORGED_BY))
+}
+
+/// No pod speaks to the ends of tunnels but those that lead to other pods: what comes out of a tunnel is anybody's.
+fn edit_tunnels(before: &NodeLinks, after: &NodeLinks, edit: &mut Edit) {
+    let decapsulates = |tunnels: &Tunnels| !tunnels.udp_ports.is_empty() || !tunnels.protocols.is_empty();
+    if decapsulates(&after.tunnels) {
+        let inner = after.pods.iter().chain(after.bridges.keys()).chain(&after.tunnels.links);
+        let comment = "links that lead to pods, of this node or through tunnels";
+        edit.sets.insert(names::inner_links(), SetEdit::Put(links(link_names(inner), comment)));
+        let outwards = [Match::In(IIFNAME, names::pod_links()), Match::NotIn(OIFNAME, names::inner_links())];
+        let out = tunnels(encapsulated(&after.tunnels, &outwards));
+        let to_node = [Match::In(IIFNAME, names::pod_links())];
+        let base = BaseChain { hook: Hook::Input, priority: RAW };
+        let input = chain("what enters tunnels of this node", encapsulated(&after.tunnels, &to_node));
+        edit.chains.insert(names::input_tunnels(), Some(Chain { base: Some(base), ..input }));
+        edit.chains.insert(names::tunnels(), Some(out));
+    } else if decapsulates(&before.tunnels) {
+        edit.chains.extend([(names::input_tunnels(), None), (names::tunnels(), Some(tunnels([])))]);
+        edit.sets.insert(names::inner_links(), SetEdit::Remove);
+    }
+}
+
+/// The chain of what goes out, with these rules.
+pub(super) fn tunnels(rules: impl IntoIterator<Item = Statement>) -> Chain {
+    chain("what enters tunnels of other nodes", rules)
+}
+
+fn encapsulated(tunnels: &Tunnels, from: &[Match]) -> Vec<Statement> {
+    let ports = tunnels.udp_ports.iter().map(|port| Match::UdpDport(*port));
+    let protocols = tunnels.protocols.iter().map(|protocol| Match::L4Proto(*protocol));
+    let comment = "tunnelled by a pod: nobody could say whose packets these are";
+    let rule = |what: Match| {
+        let matches = [what].into_iter().chain(from.iter().cloned()).collect();
+        Statement { matches, ..counted_drop([], comment) }
+    };
+    ports.chain(protocols).map(rule).collect()
+}
+
+fn link_names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<LinkName> {
+    names.filter_map(|name| LinkName::new(&**name).ok()).collect()
+}
+
+fn links(names: impl IntoIterator<Item = LinkName>, comment: &str) -> Set {
+    set(Elements::Links(names.into_iter().collect()), comment)
+}
+
+/// What becomes of a set of addresses where pods come to be isolated, or cease to be.
+pub(super) fn isolated(moves: &Moves) -> impl Iterator<Item = (Name, SetEdit)> {
+    moves.edits(names::isolated, origin::addresses)
+}

@@ -1,0 +1,142 @@
+//! Who a packet can be from: what a connection is that nobody saw begin, where its errors may come from, and whose address
+//! had another owner.
+//!
+//! Invariants:
+//! - An ICMP error passes only from who can have met the packet that it is about: never from a local pod that is no end
+//!   of that packet's connection.
+//! - A connection whose beginning nobody saw could be of either direction: it passes no pod that is isolated in any,
+//!   however often policies change. That is written in its mark ([`Epoch::UNSEEN`]), which is never cleared.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use palisade_nft::{
+    Action, AddressField, Chain, Comment, CtState, Elements, End, Family, Key, Match, Name, Pair, Rule, Set, SetEdit,
+    Statement, Verdict,
+};
+
+use super::objects::{ICMPV6, accept, ipv4, ipv6, statement};
+use super::{Epoch, names};
+
+const ICMP: u8 = 1;
+const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+/// The chains of every node, but for that of errors.
+pub(super) fn chains() -> [(Name, Chain); 3] {
+    let unseen = FAMILIES.into_iter().flat_map(|family| {
+        [AddressField::Saddr, AddressField::Daddr].map(|field| {
+            let isolated = Match::In(Key::Address(family, field), names::isolated(family));
+            counted_drop([isolated], "nobody saw begin what it belongs to")
+        })
+    });
+    let begins = [statement([], Action::SetCtMark(Epoch::UNSEEN)), goto(names::unseen())];
+    let renewed = [counted_drop([], "what had begun with an earlier owner of the address is being forgotten")];
+    [
+        (names::unseen(), chain("connections that nobody saw begin", unseen.chain([accept([])]))),
+        (names::begins_unseen(), chain("the first that is seen of a connection that began before", begins)),
+        (names::renewed(), chain("addresses that had another owner a moment ago", renewed)),
+    ]
+}
+
+/// The sets of every node, empty.
+pub(super) fn sets() -> Vec<(Name, Set)> {
+    let addresses = |name, family, comment| (name, set(addresses(family, &BTreeSet::new()), comment));
+    let sets = |family| {
+        [
+            addresses(names::local_pods(family), family, "pods of this node"),
+            addresses(names::isolated(family), family, "local pods that are isolated in some direction"),
+            (names::own_ends(family), set(pairs(family, &BTreeSet::new()), "pods of this node as ends of their own")),
+        ]
+    };
+    FAMILIES.into_iter().flat_map(sets).collect()
+}
+
+/// Judges ICMP errors. Those of connections that were judged before pass, as do all before the first epoch; about others it
+/// says nothing: they are judged as their connections are, but for ports.
+pub(super) fn errors(epoch: Option<Epoch>) -> Chain {
+    let by_strangers = FAMILIES.into_iter().map(|family| {
+        let no_end = |end| Match::NotIn(Key::SourceAndEnd(family, end), names::own_ends(family));
+        let local = Match::In(Key::Address(family, AddressField::Saddr), names::local_pods(family));
+        let matches = [local, no_end(End::Original), no_end(End::Reply)];
+        counted_drop(matches, "ICMP errors of pods that have no part in the connection")
+    });
+    let judged = epoch.map(|epoch| Match::CtMark(epoch.mark()));
+    let of_judged = Statement { matches: judged.into_iter().collect(), ..accept([]) };
+    chain("ICMP errors", by_strangers.chain([of_judged]))
+}
+
+/// ICMP of no connection (errors and answers that nobody asked for) goes nowhere from a local pod: whether an error has
+/// to do with a connection of another node is known to the node of its sender alone.
+pub(super) fn stray_errors(family: Family) -> Statement {
+    let protocol = match family {
+        Family::Ipv4 => ICMP,
+        Family::Ipv6 => ICMPV6,
+    };
+    let local = Match::In(Key::Address(family, AddressField::Saddr), names::local_pods(family));
+    let state = Match::CtState([CtState::Invalid].into());
+    counted_drop([state, Match::L4Proto(protocol), local], "ICMP of local pods that belongs to nothing")
+}
+
+/// Addresses that came into a set, and went out of it.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    pub(super) added: BTreeSet<IpAddr>,
+    pub(super) removed: BTreeSet<IpAddr>,
+}
+
+impl Moves {
+    /// What was there, and what is there now.
+    pub(super) fn note(&mut self, before: &[IpAddr], after: &[IpAddr]) {
+        self.removed.extend(before);
+        self.added.extend(after);
+    }
+
+    /// The edits of the sets of a name in both families.
+    pub(super) fn edits(
+        &self,
+        name: fn(Family) -> Name,
+        elements: fn(Family, &BTreeSet<IpAddr>) -> Elements,
+    ) -> impl Iterator<Item = (Name, SetEdit)> {
+        FAMILIES.into_iter().filter_map(move |family| {
+            let (add, remove) = (elements(family, &self.added), elements(family, &self.removed));
+            let is_nothing = add.is_empty() && remove.is_empty();
+            (!is_nothing).then(|| (name(family), SetEdit::Elements { add, remove }))
+        })
+    }
+}
+
+/// Those of the family, as elements.
+pub(super) fn addresses(family: Family, addresses: &BTreeSet<IpAddr>) -> Elements {
+    let addresses = addresses.iter().map(|address| (*address, ()));
+    match family {
+        Family::Ipv4 => Elements::Ipv4(ipv4(addresses).map(|(address, ())| address).collect()),
+        Family::Ipv6 => Elements::Ipv6(ipv6(addresses).map(|(address, ())| address).collect()),
+    }
+}
+
+/// Those of the family, each with itself.
+pub(super) fn pairs(family: Family, addresses: &BTreeSet<IpAddr>) -> Elements {
+    let addresses = addresses.iter().map(|address| (*address, ()));
+    match family {
+        Family::Ipv4 => Elements::Ipv4Pairs(ipv4(addresses).map(|(address, ())| Pair(address, address)).collect()),
+        Family::Ipv6 => Elements::Ipv6Pairs(ipv6(addresses).map(|(address, ())| Pair(address, address)).collect()),
+    }
+}
+
+pub(super) fn set(elements: Elements, comment: &str) -> Set {
+    Set { elements, comment: Some(Comment::new(comment)) }
+}
+
+pub(super) fn chain(comment: &str, rules: impl IntoIterator<Item = Statement>) -> Chain {
+    let rules = rules.into_iter().map(Rule::Own).collect();
+    Chain { base: None, rules, comment: Some(Comment::new(comment)) }
+}
+
+pub(super) fn goto(chain: Name) -> Statement {
+    statement([], Action::Verdict(Verdict::Goto(chain)))
+}
+
+pub(super) fn counted_drop<const N: usize>(matches: [Match; N], comment: &str) -> Statement {
+    let comment = Some(Comment::new(comment));
+    Statement { counter: true, comment, ..statement(matches, Action::Verdict(Verdict::Drop)) }
+}
