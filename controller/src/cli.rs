@@ -187,7 +187,7 @@ impl std::str::FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(address) = text.parse() {
+        if let Ok(address) = crate::convert::address(text) {
             return Ok(Self::Address(address));
         }
         match text.split_once('/') {

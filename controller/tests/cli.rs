@@ -189,6 +189,23 @@ mod render {
     }
 
     #[test]
+    fn an_address_in_another_notation_is_the_same_address() {
+        let other = SHOP.replace("{ip: 10.0.0.1}", "{ip: '::ffff:10.0.0.1'}").replace("10.0.1.1}", "010.000.001.001}");
+        let other = other.replace("cidr: 192.0.2.0/24", "cidr: '::ffff:192.0.2.0/120'");
+        assert!(!other.contains("10.0.1.1}") && !other.contains("192.0.2.0/24"));
+        for node in ["a", "b"] {
+            assert_eq!(succeeds(&render(&other, node)), succeeds(&render(SHOP, node)));
+        }
+        let explain =
+            |to| Directory::of(&other).explain(&["--from", "shop/web", "--to", to, "--port", "5432", "-o", "json"]);
+        let told = succeeds(&explain("10.0.1.1"));
+        assert!(told.contains("shop/db"), "{told}");
+        for to in ["::ffff:10.0.1.1", "010.000.001.001"] {
+            assert_eq!(succeeds(&explain(to)), told);
+        }
+    }
+
+    #[test]
     fn the_node_may_come_from_the_environment() {
         let directory = Directory::of(SHOP);
         let output =

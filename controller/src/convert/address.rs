@@ -8,13 +8,13 @@ use palisade_model::IpBlock;
 
 use super::Problems;
 
-pub(super) fn address(text: &str) -> Result<IpAddr, String> {
-    match text.parse() {
-        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_some() => {
-            Err(format!("{text:?} is an IPv4-mapped IPv6 address, which no packet carries: write it as IPv4"))
-        }
-        Ok(address) => Ok(address),
-        Err(_) => Err(format!("{text:?} is not an IP address: write 10.0.0.1 or fd00::1")),
+/// The address, in whichever notation: `010.001.000.006` is 10.1.0.6 (leading zeros mean nothing, as for Go until 1.17),
+/// and so is `::ffff:10.1.0.6`, which no packet carries. Older API servers
+/// took both, and store what was written.
+pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
+    match parse(text) {
+        Some(address) => Ok(address.to_canonical()),
+        None => Err(format!("{text:?} is not an IP address: write 10.0.0.1 or fd00::1")),
     }
 }
 
@@ -32,11 +32,40 @@ pub(super) fn block(block: &IPBlock, at: &str, problems: &mut Problems) -> Optio
     IpBlock::new(cidr, except.into_iter().collect::<Option<Vec<_>>>()?).ok()
 }
 
-/// As strict as [`IpAddr`]'s parser: no leading zeros, which some read as octal.
+/// The block, in whichever notation, as [`address`]. One of IPv4-mapped addresses that reaches beyond them is neither of
+/// IPv4 nor what any IPv6 packet carries.
 fn net(text: &str) -> Result<IpNet, String> {
+    const MAPPED: u8 = 96;
     let malformed = || format!("{text:?} is not a CIDR: write 10.0.0.0/8 or fd00::/8");
     let (start, length) = text.split_once('/').ok_or_else(malformed)?;
-    let start = address(start)?;
-    let length: u8 = length.parse().ok().filter(|number: &u8| number.to_string() == length).ok_or_else(malformed)?;
+    let start = parse(start).ok_or_else(malformed)?;
+    let length = number(length).ok_or_else(malformed)?;
+    let (start, length) = match start.to_canonical() {
+        canonical if canonical != start => {
+            let within = length.checked_sub(MAPPED);
+            (
+                canonical,
+                within.ok_or_else(|| format!("{text:?} is wider than all IPv4-mapped addresses: write it as IPv4"))?,
+            )
+        }
+        _ => (start, length),
+    };
     IpNet::new(start, length).map_err(|_| malformed())
+}
+
+fn number(text: &str) -> Option<u8> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// As it is written: IPv4-mapped addresses are of IPv6.
+fn parse(text: &str) -> Option<IpAddr> {
+    let is_separator = |letter| matches!(letter, '.' | ':');
+    text.split_inclusive(is_separator).map(without_zeros).collect::<String>().parse().ok()
+}
+
+/// One number of an address, and the separator after it.
+fn without_zeros(part: &str) -> &str {
+    let zeros = part.bytes().take_while(|byte| *byte == b'0').count();
+    let is_zero = part.as_bytes().get(zeros).is_none_or(|next| !next.is_ascii_hexdigit());
+    &part[zeros - usize::from(is_zero && zeros > 0)..]
 }

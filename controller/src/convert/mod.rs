@@ -14,6 +14,7 @@ use std::fmt;
 
 use palisade_model as model;
 
+pub(crate) use address::address;
 pub use pod::pod;
 pub use policy::policy;
 

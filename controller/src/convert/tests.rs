@@ -132,8 +132,13 @@ fn a_peer_not_understood_is_left_out_and_never_becomes_everyone() {
         (json!({"ipBlock": {"cidr": "10.0.0.0/8"}, "namespaceSelector": {}}), ""),
         (json!({"ipBlock": {"cidr": "10.0.0.0"}}), ".ipBlock.cidr"),
         (json!({"ipBlock": {"cidr": "10.0.0.0/33"}}), ".ipBlock.cidr"),
-        (json!({"ipBlock": {"cidr": "010.0.0.0/8"}}), ".ipBlock.cidr"),
-        (json!({"ipBlock": {"cidr": "::ffff:10.0.0.0/104"}}), ".ipBlock.cidr"),
+        (json!({"ipBlock": {"cidr": "::ffff:10.0.0.0/95"}}), ".ipBlock.cidr"),
+        (json!({"ipBlock": {"cidr": "::ffff:10.0.0.0/129"}}), ".ipBlock.cidr"),
+        (json!({"ipBlock": {"cidr": "10.0.0.0/+8"}}), ".ipBlock.cidr"),
+        (json!({"ipBlock": {"cidr": "10.0.0.0/"}}), ".ipBlock.cidr"),
+        (json!({"ipBlock": {"cidr": "10.0.0.0/0x8"}}), ".ipBlock.cidr"),
+        (json!({"ipBlock": {"cidr": "::/0", "except": ["::ffff:0.0.0.0/90"]}}), ".ipBlock.except[0]"),
+        (json!({"ipBlock": {"cidr": "::/0", "except": ["::ffff:10.0.0.0/104"]}}), ".ipBlock.except[0]"),
         (json!({"ipBlock": {"cidr": ""}}), ".ipBlock.cidr"),
         (json!({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}), ".ipBlock.except[0]"),
         (json!({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/9", "10.0.0.0/8"]}}), ".ipBlock.except[1]"),
@@ -279,7 +284,7 @@ fn addresses_and_ports_not_understood_are_left_out_of_a_pod() {
     ]);
     let (pod, problems) = pod_of(
         json!({"containers": [{"name": "x", "ports": ports}]}),
-        json!({"podIPs": [{"ip": "10.0.0.256"}, {"ip": "::ffff:10.0.0.1"}, {"ip": "10.0.0.1"}], "hostIP": "n1"}),
+        json!({"podIPs": [{"ip": "10.0.0.256"}, {"ip": "fd00::1%eth0"}, {"ip": "10.0.0.1"}], "hostIP": "n1"}),
     );
     assert_eq!((pod.ips.len(), pod.ports.len()), (1, 1));
     let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
@@ -291,4 +296,107 @@ fn addresses_and_ports_not_understood_are_left_out_of_a_pod() {
         "spec.containers[0].ports[1].protocol",
     ];
     assert_eq!(fields, expected);
+}
+
+/// As older API servers took and stored them.
+#[test]
+fn addresses_in_another_notation_are_the_same_addresses() {
+    let read = |text: &str| {
+        let (pod, problems) = pod_of(json!({}), json!({"podIPs": [{"ip": text}], "hostIPs": [{"ip": text}]}));
+        assert_eq!(pod.ips, pod.host_ips);
+        (pod.ips.first().copied(), problems.len())
+    };
+    for (text, same) in [
+        ("::ffff:10.1.0.6", "10.1.0.6"),
+        ("::FFFF:a01:6", "10.1.0.6"),
+        ("0:0:0:0:0:ffff:0a01:0006", "10.1.0.6"),
+        ("010.001.000.006", "10.1.0.6"),
+        ("10.1.0.0000000006", "10.1.0.6"),
+        ("10.1.0.099", "10.1.0.99"),
+        ("::ffff:010.001.000.006", "10.1.0.6"),
+        ("fd00:0000::0001", "fd00::1"),
+        ("FD00::00001", "fd00::1"),
+        ("::10.1.0.6", "::a01:6"),
+        ("::", "::"),
+        ("000.0.00.0", "0.0.0.0"),
+    ] {
+        assert_eq!(read(text), (Some(same.parse().unwrap()), 0), "{text}");
+    }
+    let no_addresses = [
+        "10.1.0",
+        "10.1.6",
+        "10.1.0.0256",
+        "0x0a.1.0.6",
+        "10.1.0.6.",
+        ".10.1.0.6",
+        "10..0.6",
+        "1::2::3",
+        "::fffff",
+        " 10.1.0.6",
+        "10.1.0.6 ",
+        "10.1.0.+6",
+        "010",
+        "0",
+        "00",
+        "::ffff:10.1.0",
+        "1:2:3:4:5:6:7:8:9",
+        "::ffff:10.1.0.6%0",
+        "[::1]",
+        ":",
+        ":::",
+    ];
+    for text in no_addresses {
+        assert_eq!(read(text), (None, 2), "{text}");
+    }
+    let both = json!({"podIPs": [{"ip": "10.1.0.6"}, {"ip": "::ffff:10.1.0.6"}, {"ip": "010.1.0.6"}]});
+    assert_eq!(pod_of(json!({}), both).0.ips, ["10.1.0.6".parse::<std::net::IpAddr>().unwrap()]);
+    let single = pod_of(json!({}), json!({"podIP": "::ffff:10.1.0.6", "hostIP": "010.0.0.1"})).0;
+    assert_eq!((single.ips[0].to_string(), single.host_ips[0].to_string()), ("10.1.0.6".into(), "10.0.0.1".into()));
+}
+
+#[test]
+fn blocks_in_another_notation_are_the_same_blocks() {
+    for (cidr, except, same) in [
+        ("010.000.0.0/8", "10.001.0.0/16", "10.0.0.0/8 except 10.1.0.0/16"),
+        ("10.0.0.0/008", "10.1.0.0/016", "10.0.0.0/8 except 10.1.0.0/16"),
+        ("::ffff:10.0.0.0/104", "::ffff:10.1.0.0/112", "10.0.0.0/8 except 10.1.0.0/16"),
+        ("10.9.9.9/8", "::ffff:a01:909/112", "10.0.0.0/8 except 10.1.0.0/16"),
+        ("::ffff:010.0.0.0/0104", "10.1.0.0/16", "10.0.0.0/8 except 10.1.0.0/16"),
+        ("::ffff:0:0/96", "0.0.0.0/1", "0.0.0.0/0 except 0.0.0.0/1"),
+        ("::ffff:10.1.0.6/127", "::ffff:10.1.0.6/128", "10.1.0.6/31 except 10.1.0.6/32"),
+        ("0FD00:0::/08", "fd00:0000::/16", "fd00::/8 except fd00::/16"),
+    ] {
+        let (rule, problems) = ingress(json!({"from": [{"ipBlock": {"cidr": cidr, "except": [except]}}]}));
+        let Peers::AnyOf(peers) = rule.peers else { panic!("everyone") };
+        let blocks: Vec<_> = peers
+            .iter()
+            .map(|peer| if let Peer::Block(block) = peer { block.to_string() } else { "".into() })
+            .collect();
+        assert_eq!((blocks, problems), (vec![same.to_owned()], vec![]), "{cidr}");
+    }
+}
+
+/// Of two pods that claim one address in two notations, the newer one owns it, as in one.
+#[test]
+fn to_the_index_an_address_in_another_notation_has_one_owner() {
+    let on_node = |name: &str, created: &str, ip: &str| {
+        let object = json!({
+            "metadata": {"namespace": "shop", "name": name, "labels": {"app": name}, "creationTimestamp": created},
+            "spec": {"nodeName": "n1"}, "status": {"podIPs": [{"ip": ip}]},
+        });
+        model::Change::Pod(pod(&serde_json::from_value(object).unwrap()).0)
+    };
+    for (older, newer) in [("10.1.0.6", "::ffff:10.1.0.6"), ("::ffff:10.1.0.6", "010.001.000.006")] {
+        let mut index = model::Index::new("n1");
+        index.apply(on_node("old", "2026-01-01T00:00:00Z", older));
+        index.apply(on_node("new", "2026-01-02T00:00:00Z", newer));
+        index.apply(model::Change::Policy(understood(json!({"podSelector": {}}))));
+        let owners: Vec<_> = index
+            .take_delta()
+            .pods
+            .into_iter()
+            .filter_map(|(id, rules)| Some((id.to_string(), rules?.addresses)))
+            .collect();
+        assert_eq!(owners, [("shop/new".to_owned(), vec!["10.1.0.6".parse().unwrap()])], "{older}, {newer}");
+    }
 }

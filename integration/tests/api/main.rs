@@ -28,7 +28,7 @@ use palisade_integration::apiserver::Pool;
 /// What all tests share.
 pub(crate) struct Context {
     pub(crate) pool: Pool,
-    /// API servers that do as earlier versions did: they stream no lists, and let CIDRs have leading zeros.
+    /// API servers that do as earlier versions did: they stream no lists, and take CIDRs in odd notations.
     pub(crate) older: Pool,
     pub(crate) program: PathBuf,
 }

@@ -47,7 +47,7 @@ fn exactly_used(context: &Context) -> Outcome {
     let events = cluster.wait("list events", async { cluster.of::<Event>(SHOP).list(&ListParams::default()).await })?;
     let notes: Vec<_> = events.iter().map(|event| event.note.as_deref().unwrap_or_default()).collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(notes[0].contains(r#"spec.ingress[0].from[0].ipBlock.cidr: "010.0.0.0""#), "{notes:?}");
+    assert!(notes[0].contains(r#"spec.ingress[0].from[0].ipBlock.cidr: "::ffff:10.0.0.0/64""#), "{notes:?}");
     scene.expect(&[("friend", "web", true), ("stranger", "web", false)])
 }
 
@@ -66,13 +66,13 @@ fn without_events(context: &Context) -> Outcome {
     scene.expect(&[("stranger", "web", true)])
 }
 
-/// A second policy for the pod `web`, with a block of which one reader says that it is 10.0.0.0/8, and another 8.0.0.0/8.
+/// A second policy for the pod `web`, with a block that is neither of IPv4 nor of IPv6.
 fn complicate(scene: &Scene<'_>) -> Outcome {
     let policy = json!({
-        "metadata": {"namespace": SHOP, "name": "ambiguous"},
+        "metadata": {"namespace": SHOP, "name": "neither"},
         "spec": {
             "podSelector": {"matchLabels": {"role": "web"}},
-            "ingress": [{"from": [{"ipBlock": {"cidr": "010.0.0.0/8"}}]}],
+            "ingress": [{"from": [{"ipBlock": {"cidr": "::ffff:10.0.0.0/64"}}]}],
         },
     });
     Ok(scene.site.api.cluster().create::<NetworkPolicy>(&policy).map(drop)?)
