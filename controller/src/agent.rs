@@ -5,6 +5,7 @@
 //! - Nothing is committed before the source has synced once.
 //! - What arrives while a commit runs is taken together into the next one, and what keeps coming then, for 2 ms at most.
 //!   What comes after a rest is committed at once.
+//! - Others are shut out of the table as soon as it is in step, although nothing else is to be written.
 //! - A failed commit is tried again with backoff until it holds; stopping leaves the table as it is.
 //! - Only what was committed is settled: established connections pass unjudged when nothing was forbidden for a moment.
 
@@ -63,13 +64,16 @@ struct Agent<'a, B> {
     schedule: Schedule,
     synced: bool,
     enforcing: bool,
+    /// Whether others are shut out of the table, where they can be, as far as is known.
+    guarded: bool,
     /// When it acted last.
     acted: Instant,
 }
 
 impl<'a, B: Backend> Agent<'a, B> {
     fn new(enforcer: &'a mut Enforcer<B>, state: &'a State) -> Self {
-        Self { enforcer, state, schedule: Schedule::new(), synced: false, enforcing: false, acted: Instant::now() }
+        let (schedule, acted) = (Schedule::new(), Instant::now());
+        Self { enforcer, state, schedule, synced: false, enforcing: false, guarded: false, acted }
     }
 
     /// Takes `first`, and what else there is. Where one thing comes soon after the other, a source on this thread goes on
@@ -125,7 +129,7 @@ impl<'a, B: Backend> Agent<'a, B> {
         }
         if check_is_due {
             self.enforcer.distrust();
-            self.enforcer.guard();
+            self.guarded = false;
         }
         if !self.schedule.may_commit() {
             return;
@@ -144,7 +148,8 @@ impl<'a, B: Backend> Agent<'a, B> {
             Ok(commit) => commit.iter().for_each(log),
             Err(error) => tracing::error!(%error, "not committed, will try again; what was enforced stays"),
         }
-        if result.is_ok() && !self.enforcing {
+        let guarded = result.is_ok() && self.guard();
+        if guarded && !self.enforcing {
             self.enforcing = true;
             tracing::info!(adopted = matches!(result, Ok(None)), "enforcing");
         }
@@ -152,7 +157,13 @@ impl<'a, B: Backend> Agent<'a, B> {
             let generation = self.enforcer.backend().generation().ok();
             Figures { generation, ruleset: self.enforcer.desired(), index: self.enforcer.index().size() }
         });
-        result.is_ok()
+        guarded
+    }
+
+    /// Whether others are shut out, or cannot be. A commit that others' ownership would hinder is not worth trying either.
+    fn guard(&mut self) -> bool {
+        self.guarded = self.guarded || self.enforcer.guard();
+        self.guarded
     }
 
     fn settle(&mut self) {

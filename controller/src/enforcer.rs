@@ -119,13 +119,19 @@ impl<B: Backend> Enforcer<B> {
         self.in_step
     }
 
-    /// Shuts others out of the table, where the backend can and does not yet. A failure is logged: the table is enforced
-    /// all the same.
-    pub fn guard(&mut self) {
+    /// Shuts others out of the table, where the backend can and does not yet. A failure is logged, and `false`: the table is
+    /// enforced all the same.
+    pub fn guard(&mut self) -> bool {
         match self.backend.guard() {
-            Ok(false) => {}
-            Ok(true) => tracing::info!("the table is ours alone from now on"),
-            Err(error) => tracing::warn!(%error, "the table cannot be owned"),
+            Ok(false) => true,
+            Ok(true) => {
+                tracing::info!("the table is ours alone from now on");
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the table cannot be owned, will try again");
+                false
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use palisade::render::Epoch;
 use palisade::serve::{SourceStatus, State};
 use palisade_model::testing::{NODE, bare_pod};
 use palisade_model::{Age, Change, Labels, NamespacedName, Pod, Policy, Selector};
-use palisade_nft::{Backend, BackendError, CommitError, Fake, Name, Ruleset, Transaction};
+use palisade_nft::{Backend, BackendError, CommitError, Errno, Fake, Name, Ruleset, Transaction};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -24,11 +24,18 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A backend that the test sees, too; it fails as often as it is told.
 #[derive(Clone)]
-struct Shared(Arc<Mutex<(Faulty, Vec<Fault>)>>);
+struct Shared(Arc<Mutex<(Faulty, Vec<Fault>)>>, Arc<Mutex<Guard>>);
+
+/// How often it was asked to shut others out, and how often more it refuses to.
+#[derive(Default)]
+struct Guard {
+    asked: usize,
+    refuses: usize,
+}
 
 impl Shared {
     fn new(fake: Fake, faults: &[Fault]) -> Self {
-        Self(Arc::new(Mutex::new((Faulty::new(fake, None), faults.to_vec()))))
+        Self(Arc::new(Mutex::new((Faulty::new(fake, None), faults.to_vec()))), Arc::default())
     }
 
     fn held(&self) -> Option<Ruleset> {
@@ -60,6 +67,14 @@ impl Backend for Shared {
 
     fn generation(&mut self) -> Result<u32, BackendError> {
         self.0.lock().unwrap().0.generation()
+    }
+
+    fn guard(&mut self) -> Result<bool, CommitError> {
+        let mut guard = self.1.lock().unwrap();
+        guard.asked += 1;
+        let Some(left) = guard.refuses.checked_sub(1) else { return Ok(true) };
+        guard.refuses = left;
+        Err(CommitError::Rejected { what: "read the table's owner".to_owned(), errno: Errno(libc::EINTR) })
     }
 }
 
@@ -191,4 +206,26 @@ fn what_another_hand_does_is_undone() {
         eventually(|| reaches(&backend, &goal));
     }
     running.stop();
+}
+
+/// It has nothing to write. Not before it knows everything, once when it does, and again only if that fails.
+#[test]
+fn it_shuts_others_out_when_it_begins_to_enforce() {
+    let changes = [pod("web", "10.0.0.1"), deny_all()];
+    let backend = Shared::new(enforced(&changes), &[]);
+    backend.1.lock().unwrap().refuses = 2;
+    let asked = || backend.1.lock().unwrap().asked;
+    let running = Running::start(backend.clone());
+    running.tell(changes[..1].to_vec());
+    sleep(Duration::from_millis(50));
+    assert_eq!(asked(), 0);
+    running.tell(changes[1..].to_vec());
+    running.inputs.send(Input::Synced).unwrap();
+    eventually(|| asked() == 3);
+    running.inputs.send(Input::Disturbed("process 1 (nft)".to_owned())).unwrap();
+    running.tell(vec![pod("more", "10.0.0.2")]);
+    let goal = enforced(&[pod("web", "10.0.0.1"), pod("more", "10.0.0.2"), deny_all()]);
+    eventually(|| reaches(&backend, &goal));
+    running.stop();
+    assert_eq!(asked(), 3);
 }

@@ -82,3 +82,39 @@ fn what_an_agent_owns_no_other_hand_can_flush() {
     assert_eq!(node.listing(), held);
     agent.stop();
 }
+
+/// Although it has nothing to write.
+#[test]
+fn what_a_restart_finds_unchanged_no_other_hand_can_open() {
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let (node, _) = node_and_other();
+        let first = Agent::start(&node);
+        let held = node.listing();
+        first.ends_by(signal);
+        assert_eq!(node.status()["owner"], serde_json::Value::Null);
+        let (handles, generation) = (node.handles(), node.generation());
+        let second = Agent::start(&node);
+        let delete = node.finish(std::process::Command::new("nft").args(["delete", "table", "inet", "palisade"]));
+        says(&delete.fails(1), &["Operation not permitted"]);
+        node.nft(&["flush", "ruleset"]);
+        assert_eq!((node.listing(), node.handles()), (held, handles));
+        assert_eq!(node.status()["owner"], format!("process {} (palisade)", second.id()));
+        assert!(node.generation() > generation, "who takes ownership moves the generation");
+        assert!(!second.log().contains("WARN"), "{}", second.log());
+    }
+}
+
+/// It has nothing to write, and so nothing that is refused.
+#[test]
+fn a_second_agent_that_finds_nothing_to_change_waits_and_takes_over() {
+    let node = Node::new(&shop());
+    let first = Agent::start(&node);
+    let generation = node.generation();
+    let second = Agent::launch(&node, "second.log");
+    let line = second.says("the table cannot be owned");
+    says(&line, &[&format!("process {} (palisade)", first.id()), "stop it first"]);
+    assert_eq!(node.generation(), generation);
+    first.ends_by(Signal::SIGKILL);
+    second.says("enforcing");
+    assert_eq!(node.status()["owner"], format!("process {} (palisade)", second.id()));
+}

@@ -44,8 +44,8 @@ pub struct Kernel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
     /// A table that is made is owned (`flags owner, persist`), where the kernel knows this (since 6.9): no other
-    /// process can change it, and `nft flush ruleset` passes over it. One that an owner has left behind is adopted with
-    /// the first commit that is not empty. One that has always been plain stays so.
+    /// process can change it, and `nft flush ruleset` passes over it. One that an owner has left behind is adopted
+    /// with the first commit that is not empty, or when [asked for](Kernel::adopt). One that has always been plain stays so.
     Take,
     /// A table that is made is plain: anybody with CAP_NET_ADMIN can change it.
     Plain,
