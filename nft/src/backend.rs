@@ -118,18 +118,27 @@ impl CommitError {
 /// The owner of a table: a socket, which no other can write it beside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The socket's netlink port: for a process' first netlink socket, the process' id.
+    /// The socket's netlink port: for a process' first netlink socket, its id in its own process namespace.
     pub port: u32,
-    /// The name of the process with that id, if there is one.
-    pub process: Option<String>,
+    /// The process that has the socket open, where that can be seen.
+    pub process: Option<Process>,
 }
 
-/// As `process 4711 (palisade)`, or `netlink port 3123456789`.
+/// A process, as this one sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub id: u32,
+    /// Its name, as `palisade`.
+    pub name: String,
+}
+
+/// As `process 4711 (palisade)`, or as a netlink port.
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.process {
-            Some(process) => write!(f, "process {} ({process})", self.port),
-            None => write!(f, "netlink port {}", self.port),
+            Some(Process { id, name }) => write!(f, "process {id} ({name})"),
+            None => write!(f, "netlink port {}, of a process that cannot be seen from here", self.port),
         }
     }
 }

@@ -25,7 +25,7 @@ mod ruleset;
 mod text;
 mod transaction;
 
-pub use backend::{Backend, BackendError, CommitError, Errno, Owner};
+pub use backend::{Backend, BackendError, CommitError, Errno, Owner, Process};
 pub use conntrack::{Connection, Conntrack, NoConntrack};
 pub use diff::{ChainChange, Diff, SetChange, Summary, TableChange, diff};
 pub use edit::EditError;

@@ -95,9 +95,7 @@ impl Faulty {
                 CommitError::Refused { index: 0, operation, errno: Errno(errno), detail: None }
             }
             Fault::Stale => CommitError::Stale { expected: self.fake.generation().expect("in memory") },
-            Fault::Owned => {
-                CommitError::Owned { table: table.clone(), owner: Owner { port: 1, process: Some("other".to_owned()) } }
-            }
+            Fault::Owned => CommitError::Owned { table: table.clone(), owner: Owner { port: 1, process: None } },
             Fault::Unacknowledged => {
                 self.fake.commit(table, transaction)?;
                 CommitError::Unacknowledged { errno: Errno(libc::ENOBUFS) }

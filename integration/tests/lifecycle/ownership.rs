@@ -1,8 +1,14 @@
 //! One agent at a time: it owns the table, and the next one waits for it to go.
 
-use nix::sys::signal::Signal;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
-use crate::agent::Agent;
+use nix::sys::signal::Signal;
+use palisade_integration::agent::binary;
+use palisade_integration::netns::Daemon;
+
+use crate::agent::{Agent, eventually};
 use crate::node::{Node, says};
 use crate::shop::{pod, shop, shop_and};
 
@@ -75,10 +81,7 @@ fn what_an_agent_owns_no_other_hand_can_flush() {
     let held = node.listing();
     node.nft(&["flush", "ruleset"]);
     assert_eq!(node.listing(), held);
-    assert_ne!(
-        node.finish(std::process::Command::new("nft").args(["delete", "table", "inet", "palisade"])).code,
-        Some(0)
-    );
+    assert_ne!(node.finish(Command::new("nft").args(["delete", "table", "inet", "palisade"])).code, Some(0));
     assert_eq!(node.listing(), held);
     agent.stop();
 }
@@ -94,7 +97,7 @@ fn what_a_restart_finds_unchanged_no_other_hand_can_open() {
         assert_eq!(node.status()["owner"], serde_json::Value::Null);
         let (handles, generation) = (node.handles(), node.generation());
         let second = Agent::start(&node);
-        let delete = node.finish(std::process::Command::new("nft").args(["delete", "table", "inet", "palisade"]));
+        let delete = node.finish(Command::new("nft").args(["delete", "table", "inet", "palisade"]));
         says(&delete.fails(1), &["Operation not permitted"]);
         node.nft(&["flush", "ruleset"]);
         assert_eq!((node.listing(), node.handles()), (held, handles));
@@ -117,4 +120,42 @@ fn a_second_agent_that_finds_nothing_to_change_waits_and_takes_over() {
     first.ends_by(Signal::SIGKILL);
     second.says("enforcing");
     assert_eq!(node.status()["owner"], format!("process {} (palisade)", second.id()));
+}
+
+/// An agent in a process namespace of its own, as in a container: there it is process 1.
+fn contained(node: &Node) -> Daemon {
+    Daemon::start(node.namespace(), Path::new("unshare"), |command| {
+        let run = node.command("run");
+        command.args(["--pid", "--fork", "--kill-child=KILL", "--"]).arg(binary().unwrap());
+        command.args(run.get_args()).envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    })
+    .unwrap()
+}
+
+/// Of what another process namespace calls process 1.
+#[test]
+fn from_outside_its_process_namespace_the_owner_is_named_as_it_is_called_there() {
+    let node = Node::new(&shop());
+    let agent = contained(&node);
+    let owned = || node.status()["owner"].as_str().map(str::to_owned);
+    let owner = eventually(owned, || "no agent owns the table".to_owned());
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", agent.id())).unwrap();
+    assert_eq!(owner, format!("process {} (palisade)", children.trim()));
+    says(&node.plain(&["cleanup"]).fails(1), &["cannot remove", &format!("is owned by {owner}: ")]);
+}
+
+/// Somebody who may not look into other processes names none.
+#[test]
+fn who_cannot_see_the_owner_says_what_is_known() {
+    let node = Node::new(&shop());
+    let _agent = contained(&node);
+    eventually(|| node.status()["owner"].as_str().map(drop), || "no agent owns the table".to_owned());
+    let less = |arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-all,+net_admin", "--inh-caps=-all", "--"]).arg(binary().unwrap());
+        node.finish(command.args(arguments))
+    };
+    let expected = "owned by netlink port 1, of a process that cannot be seen from here";
+    says(&less(&["status"]).succeeds(), &[expected]);
+    says(&less(&["cleanup"]).fails(1), &[expected]);
 }

@@ -2,6 +2,7 @@ mod commit;
 mod failure;
 mod listing;
 mod old;
+mod owner;
 #[cfg(test)]
 mod tests;
 
@@ -11,8 +12,9 @@ use std::io;
 use thiserror::Error;
 
 pub(super) use self::failure::failed;
-use self::failure::{errno, owner, unreachable_because};
+use self::failure::{errno, unreachable_because};
 use self::old::{creates_table, is_unsupported, release, retires_in_two_steps};
+use self::owner::owner;
 use super::constants::{NFT_MSG_GETRULE, NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST};
 use super::expression::Counter;
 use super::monitor::{Ear, Monitor};

@@ -2,7 +2,8 @@
 
 use nix::errno::Errno as Raw;
 
-use super::failure::{detail, owner, refused, rejected};
+use super::failure::{detail, refused, rejected};
+use super::owner::owner;
 use super::{Kernel, OWNED};
 use crate::netlink::batch::{self, Outcome, Reply};
 use crate::netlink::encode::{self, Part, Unencodable};

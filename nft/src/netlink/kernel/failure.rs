@@ -1,13 +1,13 @@
 //! What went wrong, in the words of the crate's errors.
 
-use std::{fs, io};
+use std::io;
 
 use super::OpenError;
 use crate::netlink::batch::Reply;
 use crate::netlink::elements;
 use crate::netlink::message::Message;
 use crate::netlink::socket::Failure;
-use crate::{BackendError, CommitError, Errno, Operation, Owner, Transaction};
+use crate::{BackendError, CommitError, Errno, Operation, Transaction};
 
 /// How much of an operation an error cites.
 const CITATION: usize = 300;
@@ -60,11 +60,6 @@ pub(super) fn unreachable_because(error: &io::Error) -> Option<OpenError> {
         libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT | libc::EINVAL | libc::EOPNOTSUPP => Some(OpenError::NoNftables),
         _ => None,
     }
-}
-
-pub(super) fn owner(port: u32) -> Owner {
-    let process = fs::read_to_string(format!("/proc/{port}/comm")).ok();
-    Owner { port, process: process.map(|name| name.trim_end().to_owned()) }
 }
 
 #[cfg(test)]
