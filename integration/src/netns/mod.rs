@@ -2,6 +2,7 @@
 
 mod batches;
 mod bridge;
+mod conntrack;
 mod daemon;
 mod host;
 mod namespace;

@@ -2,6 +2,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::bridge::Bridge;
+use super::conntrack::remember;
 use super::{Fabric, Namespace, NetnsError};
 
 /// A machine of the cluster.
@@ -44,7 +45,7 @@ impl Node {
     }
 }
 
-/// Strict about where packets come from, but for tunnels: what a node itself sends to a pod of another node comes out of
+/// Remembers what it forwards. Strict about where packets come from, but for tunnels: what a node itself sends to a pod of another node comes out of
 /// the tunnel with the address that the node has outside.
 pub(super) fn enable_forwarding(namespace: &Namespace, fabric: Fabric) -> Result<(), NetnsError> {
     let rp_filter = match fabric {
@@ -56,5 +57,6 @@ pub(super) fn enable_forwarding(namespace: &Namespace, fabric: Fabric) -> Result
         ("net.ipv6.conf.all.forwarding", "1"),
         ("net.ipv4.conf.all.rp_filter", rp_filter),
         ("net.ipv4.conf.default.rp_filter", rp_filter),
-    ])
+    ])?;
+    remember(namespace)
 }
