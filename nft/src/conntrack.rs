@@ -1,9 +1,14 @@
 //! The connections that pass through this machine, as the kernel's conntrack knows them: what they are marked with.
 //!
 //! Invariants:
-//! - No connection is ever made or deleted. A deleted one would come back reversed: the server's next packet counts as
-//!   the first of a new connection, and the client's packets as replies.
+//! - No connection is ever made, and none is deleted while both of its ends live. It would come back reversed: the
+//!   server's next packet counts as the first of a new connection, and the client's packets as replies. Whose address has
+//!   another owner, or none, speaks no more: then it is the other way round, and an entry that stays lets the new owner
+//!   hear and say what the old one was allowed to.
 //! - Of a mark, the bits that are asked for are written and no others.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::{BackendError, Mark};
 
@@ -15,6 +20,17 @@ pub trait Conntrack {
     /// # Errors
     /// [`BackendError`] where connections could not be listed, or a mark not be written; some may be cleared.
     fn clear(&mut self, bits: u32, but: Mark) -> Result<usize, BackendError>;
+
+    /// Deletes the connections that have one of these `addresses` at an end, as the first packet names them or as a reply
+    /// does (they differ where addresses are translated), with what is expected to follow from them; and no others. Says
+    /// how many that were. Of connections that begin meanwhile some may stay; where one ends meanwhile and another begins
+    /// with the same addresses and ports, that one stays.
+    ///
+    /// For addresses whose owner is gone: see the invariants of this module.
+    ///
+    /// # Errors
+    /// [`BackendError`] where connections could not be listed, or one not be deleted; some may be gone.
+    fn forget(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, BackendError>;
 
     /// Returns when all packets have passed that were on their way through the rules at the time of the call: none is
     /// then judged, and none marks its connection, by rules that a commit before the call replaced.
@@ -43,6 +59,10 @@ impl Mark {
 
 impl Conntrack for NoConntrack {
     fn clear(&mut self, _: u32, _: Mark) -> Result<usize, BackendError> {
+        Ok(0)
+    }
+
+    fn forget(&mut self, _: &BTreeSet<IpAddr>) -> Result<usize, BackendError> {
         Ok(0)
     }
 

@@ -201,10 +201,18 @@ pub(super) const NFTA_COUNTER_PACKETS: u16 = 2;
 
 pub(super) const IPCTNL_MSG_CT_NEW: u8 = 0;
 pub(super) const IPCTNL_MSG_CT_GET: u8 = 1;
+pub(super) const IPCTNL_MSG_CT_DELETE: u8 = 2;
 pub(super) const CTA_TUPLE_ORIG: u16 = 1;
+pub(super) const CTA_TUPLE_REPLY: u16 = 2;
 pub(super) const CTA_MARK: u16 = 8;
+pub(super) const CTA_ID: u16 = 12;
 pub(super) const CTA_ZONE: u16 = 18;
 pub(super) const CTA_MARK_MASK: u16 = 21;
+pub(super) const CTA_TUPLE_IP: u16 = 1;
+pub(super) const CTA_IP_V4_SRC: u16 = 1;
+pub(super) const CTA_IP_V4_DST: u16 = 2;
+pub(super) const CTA_IP_V6_SRC: u16 = 3;
+pub(super) const CTA_IP_V6_DST: u16 = 4;
 
 pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_INET: u8 = 1;

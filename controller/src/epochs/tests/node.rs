@@ -1,5 +1,6 @@
 //! A node with connections in memory.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
@@ -58,6 +59,10 @@ impl Conntrack for Memory {
         state.swept += 1;
         let marked = state.marks.iter_mut().filter(|mark| **mark & bits != 0);
         Ok(marked.map(|mark| *mark &= !bits).count())
+    }
+
+    fn forget(&mut self, _: &BTreeSet<IpAddr>) -> Result<usize, BackendError> {
+        Ok(0)
     }
 
     fn settle(&mut self) {
