@@ -99,6 +99,7 @@ impl<'a, B: Backend> Agent<'a, B> {
                 self.state.received(&changes);
                 changes.into_iter().for_each(|change| self.enforcer.apply(change));
             }
+            Input::Links(links) => self.enforcer.set_links(links),
             Input::Synced => {
                 self.synced = true;
                 self.state.synced();

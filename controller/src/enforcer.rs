@@ -18,7 +18,10 @@ use palisade_nft::{
 use thiserror::Error;
 
 use crate::epochs::{Epochs, Sweep};
-use crate::render::{Epoch, Renderer, skeleton};
+use crate::frames::{FrameTable, FramesError};
+use crate::links::NodeLinks;
+use crate::owners::Owners;
+use crate::render::{self, Epoch, Origins, Renderer, is_apart, skeleton};
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
 #[derive(Debug)]
@@ -29,6 +32,12 @@ pub struct Enforcer<B> {
     backend: B,
     in_step: bool,
     epochs: Epochs,
+    owners: Owners,
+    /// How pods hang on the node, where that is news.
+    links: Option<NodeLinks>,
+    /// The table of frames, once it is known whether pods are on bridges.
+    frames: Option<FrameTable<B>>,
+    links_known: bool,
     /// Whether the table that was there at start was looked at.
     met: bool,
 }
@@ -74,6 +83,9 @@ pub enum EnforceError {
     /// The transaction was not committed.
     #[error("cannot commit: {0}")]
     Commit(#[from] CommitError),
+    /// Packets are judged as they should be; frames between pods on one bridge are not.
+    #[error("the table of frames: {0}")]
+    Frames(#[from] FramesError),
 }
 
 impl<B: Backend> Enforcer<B> {
@@ -81,13 +93,36 @@ impl<B: Backend> Enforcer<B> {
     pub fn new(node: &str, table: Name, backend: B) -> Self {
         Self {
             index: Index::new(node),
-            renderer: Renderer::default(),
-            desired: skeleton(table),
+            renderer: Renderer::new(Origins::Guarded),
+            desired: skeleton(table, Origins::Guarded),
             backend,
             in_step: false,
             epochs: Epochs::new(NoConntrack),
+            owners: Owners::new(NoConntrack),
+            links: None,
+            frames: None,
+            links_known: false,
             met: false,
         }
+    }
+
+    /// Where packets come from is looked at, or is not. To be said before anything else.
+    #[must_use]
+    pub fn with_origins(self, origins: Origins) -> Self {
+        let desired = skeleton(self.desired.table.name, origins);
+        Self { renderer: Renderer::new(origins), desired, ..self }
+    }
+
+    /// Keeps the [table of frames](render::table_of_frames) in `backend`, too.
+    #[must_use]
+    pub fn with_frames(self, backend: B) -> Self {
+        Self { frames: Some(FrameTable::new(render::table_of_frames(), backend)), ..self }
+    }
+
+    /// Forgets what `conntrack` knows of earlier owners of addresses.
+    #[must_use]
+    pub fn with_owners_of(self, conntrack: impl Conntrack + Send + 'static) -> Self {
+        Self { owners: Owners::new(conntrack), ..self }
     }
 
     /// Clears the marks of the connections of `conntrack`.
@@ -96,12 +131,21 @@ impl<B: Backend> Enforcer<B> {
         Self { epochs: Epochs::new(conntrack), ..self }
     }
 
-    /// The same, on a thread of its own: [`Enforcer::settle`] waits for nothing.
+    /// Both on threads of their own: nobody waits for them.
     ///
     /// # Errors
     /// Where there can be no further thread.
-    pub fn with_connections_in_background(self, conntrack: impl Conntrack + Send + 'static) -> io::Result<Self> {
-        Ok(Self { epochs: Epochs::in_background(conntrack)?, ..self })
+    pub fn with_connections_in_background(
+        self,
+        marks: impl Conntrack + Send + 'static,
+        entries: impl Conntrack + Send + 'static,
+    ) -> io::Result<Self> {
+        Ok(Self { epochs: Epochs::in_background(marks)?, owners: Owners::in_background(entries)?, ..self })
+    }
+
+    /// Takes note of how pods hang on the node. It takes effect with the next commit.
+    pub fn set_links(&mut self, links: NodeLinks) {
+        self.links = Some(links);
     }
 
     /// Takes note of a change. It takes effect with the next commit.
@@ -112,6 +156,7 @@ impl<B: Backend> Enforcer<B> {
     /// Makes the next commit read the table first, and repair what differs.
     pub fn distrust(&mut self) {
         self.in_step = false;
+        self.frames.iter_mut().for_each(FrameTable::distrust);
     }
 
     /// Whether the backend is taken to hold what was committed last. Otherwise the next commit compares first.
@@ -136,20 +181,51 @@ impl<B: Backend> Enforcer<B> {
     }
 
     /// Puts all changes since the last commit in force, in one transaction; what then nothing uses any more may go in
-    /// another ([`Diff::steps`]). `None`: there was nothing to change.
+    /// another ([`Diff::steps`]). `None`: there was nothing to change. The table of frames follows in one of its own.
     ///
     /// # Errors
     /// [`EnforceError`]; the next commit then starts from what the backend holds.
     pub fn commit(&mut self) -> Result<Option<Commit>, EnforceError> {
         let start = Instant::now();
         let from_backend = !self.in_step;
+        let ceased = self.in_step && self.owners.go_on();
+        self.follow_links()?;
         let diff = self.difference()?;
-        if diff.is_empty() {
+        let commit = if diff.is_empty() {
             self.in_step = true;
-            return Ok(None);
+            None
+        } else {
+            self.commit_steps(&diff)?;
+            Some(Commit { diff, from_backend, elapsed: start.elapsed() })
+        };
+        if !ceased && self.owners.go_on() {
+            let released = self.difference()?;
+            self.commit_steps(&released)?;
         }
-        self.commit_steps(&diff)?;
-        Ok(Some(Commit { diff, from_backend, elapsed: start.elapsed() }))
+        self.commit_frames()?;
+        Ok(commit)
+    }
+
+    /// The links that pods are behind come into force on their own, before pods that are behind them.
+    fn follow_links(&mut self) -> Result<(), EnforceError> {
+        let Some(links) = self.links.take() else { return Ok(()) };
+        self.links_known = true;
+        let mut edit = Edit::default();
+        self.renderer.set_links(links, &mut edit);
+        if may_forbid(&edit) {
+            self.end_epoch(&mut edit);
+        }
+        let diff = self.edit(edit);
+        if self.in_step && !diff.is_empty() {
+            self.commit_steps(&diff)?;
+        }
+        Ok(())
+    }
+
+    fn commit_frames(&mut self) -> Result<(), EnforceError> {
+        let Some(frames) = self.frames.as_mut().filter(|_| self.links_known) else { return Ok(()) };
+        let change = self.renderer.edit_frames();
+        Ok(frames.commit(self.renderer.frames(), &change)?)
     }
 
     /// Lets established connections pass again without being judged, when nothing has been forbidden for a moment.
@@ -176,7 +252,7 @@ impl<B: Backend> Enforcer<B> {
     /// When [`Enforcer::settle`] has something to do; `None` where it has not before the next commit, or it is
     /// [under way](Enforcer::settling).
     pub fn settle_is_due(&self) -> Option<Instant> {
-        self.epochs.due().filter(|_| self.in_step)
+        self.epochs.due().into_iter().chain(self.owners.due()).min().filter(|_| self.in_step)
     }
 
     /// Returns when what [`Enforcer::settle`] began elsewhere is done, and it is to be called again. Never where nothing
@@ -185,7 +261,10 @@ impl<B: Backend> Enforcer<B> {
         if !self.in_step {
             pending::<()>().await;
         }
-        self.epochs.settling().await;
+        tokio::select! {
+            () = self.epochs.settling() => {}
+            () = self.owners.done() => {}
+        }
     }
 
     /// Whether established connections pass without being judged again.
@@ -235,7 +314,9 @@ impl<B: Backend> Enforcer<B> {
     }
 
     fn difference(&mut self) -> Result<Diff, EnforceError> {
-        let mut edit = self.renderer.edit(&self.index.take_delta());
+        let delta = self.index.take_delta();
+        self.owners.note(&delta.locals);
+        let mut edit = self.renderer.edit(&delta, &self.owners.held());
         if may_forbid(&edit) {
             self.end_epoch(&mut edit);
         }
@@ -244,9 +325,11 @@ impl<B: Backend> Enforcer<B> {
             return Ok(diff_to_last);
         }
         let held = self.backend.read()?;
-        if !std::mem::replace(&mut self.met, true)
-            && let Some(epoch) = held.as_ref().and_then(Epoch::given)
-        {
+        let is_new = !std::mem::replace(&mut self.met, true);
+        if is_new {
+            self.owners.forget(held.iter().flat_map(render::local_pods));
+        }
+        if is_new && let Some(epoch) = held.as_ref().and_then(Epoch::given) {
             self.epochs.adopt(epoch);
             self.edit(epoch.begin());
         }
@@ -277,5 +360,7 @@ impl<B: Backend> Enforcer<B> {
 fn may_forbid(edit: &Edit) -> bool {
     let only_allows =
         |edit: &SetEdit| matches!(edit, SetEdit::Elements { add, remove } if remove.is_empty() && !add.kind().is_map());
-    !edit.chains.is_empty() || !edit.sets.values().all(only_allows)
+    let chains = edit.chains.keys().any(|name| !is_apart(name));
+    let mut sets = edit.sets.iter().filter(|(name, _)| !is_apart(name));
+    chains || !sets.all(|(_, edit)| only_allows(edit))
 }

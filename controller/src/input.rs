@@ -2,11 +2,15 @@
 
 use palisade_model::Change;
 
+use crate::links::NodeLinks;
+
 /// What the agent is told.
 #[derive(Debug)]
 pub enum Input {
     /// What a source saw, in order.
     Changes(Vec<Change>),
+    /// How pods hang on the node now.
+    Links(NodeLinks),
     /// All that there was at the start has been sent.
     Synced,
     /// Somebody else, named here, changed our table; or may have.

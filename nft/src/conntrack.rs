@@ -19,7 +19,7 @@ pub trait Conntrack {
     ///
     /// # Errors
     /// [`BackendError`] where connections could not be listed, or a mark not be written; some may be cleared.
-    fn clear(&mut self, bits: u32, but: Mark) -> Result<usize, BackendError>;
+    fn clear(&mut self, bits: u32, but: Option<Mark>) -> Result<usize, BackendError>;
 
     /// Deletes the connections that have one of these `addresses` at an end, as the first packet names them or as a reply
     /// does (they differ where addresses are translated), with what is expected to follow from them; and no others. Says
@@ -58,7 +58,7 @@ impl Mark {
 }
 
 impl Conntrack for NoConntrack {
-    fn clear(&mut self, _: u32, _: Mark) -> Result<usize, BackendError> {
+    fn clear(&mut self, _: u32, _: Option<Mark>) -> Result<usize, BackendError> {
         Ok(0)
     }
 

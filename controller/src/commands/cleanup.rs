@@ -1,31 +1,44 @@
-//! `palisade cleanup`: the table goes, and the marks that it gave a meaning to.
+//! `palisade cleanup`: the tables go, and the marks that they gave a meaning to.
 
 use std::io::Write;
 
 use anyhow::Context;
-use palisade_nft::{Backend, KernelConntrack, Operation, Ownership, Transaction};
+use palisade_nft::{Backend, Kernel, KernelConntrack, Operation, Ownership, Table, Transaction};
 
 use super::kernel;
-use crate::epochs;
+use crate::{epochs, render};
 
 pub(super) fn cleanup() -> anyhow::Result<()> {
-    let mut kernel = kernel::open(Ownership::Plain)?;
-    let table = kernel::table();
     let mut out = std::io::stdout().lock();
+    let mut removed = Vec::new();
+    for table in [kernel::table().into(), render::table_of_frames()] {
+        if remove(&table)? {
+            removed.push(format!("table {table}"));
+        }
+    }
+    unmark()?;
+    let message = match &*removed {
+        [] => format!("nothing to do: there is no table inet {}", kernel::table()),
+        removed => format!("removed {}: from now on nothing is enforced on this node", removed.join(" and ")),
+    };
+    Ok(writeln!(out, "{message}")?)
+}
+
+/// Says whether it was there.
+fn remove(table: &Table) -> anyhow::Result<bool> {
+    let mut kernel = Kernel::open(table.clone(), Ownership::Plain)?;
     if kernel.read()?.is_none() {
-        unmark()?;
-        return Ok(writeln!(out, "nothing to do: there is no table inet {table}")?);
+        return Ok(false);
     }
     let delete = Transaction { operations: vec![Operation::DeleteTable] };
-    kernel.commit(&table, &delete).with_context(|| format!("cannot remove table inet {table}"))?;
-    unmark()?;
-    Ok(writeln!(out, "removed table inet {table}: from now on nothing is enforced on this node")?)
+    kernel.commit(table, &delete).with_context(|| format!("cannot remove table {table}"))?;
+    Ok(true)
 }
 
 /// The marks mean nothing any more. The next agent clears what it finds, but nobody else does.
 fn unmark() -> anyhow::Result<()> {
     let swept = KernelConntrack::open()
         .map_err(anyhow::Error::from)
-        .and_then(|mut connections| Ok(epochs::sweep(&mut connections)?));
+        .and_then(|mut connections| Ok(epochs::sweep(&mut connections, None)?));
     swept.map(drop).context("cannot clear the marks of connections; they mean nothing any more")
 }

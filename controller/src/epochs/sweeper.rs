@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use palisade_nft::{BackendError, Conntrack};
+use palisade_nft::{BackendError, Conntrack, Mark};
 
 use crate::render::Epoch;
 
@@ -31,16 +31,16 @@ pub(super) fn run(errand: Errand, conntrack: &mut dyn Conntrack) -> Outcome {
     conntrack.settle();
     match errand {
         Errand::Wait => Ok(None),
-        Errand::Sweep => sweep(conntrack).map(Some),
+        Errand::Sweep => sweep(conntrack, Some(Epoch::UNSEEN)).map(Some),
     }
 }
 
-/// Clears the epoch of all connections. That nobody saw one begin stays known.
+/// Clears the epoch of all connections, and what they may be marked with instead, but for `but`.
 ///
 /// # Errors
 /// [`BackendError`]; some may be cleared.
-pub fn sweep(conntrack: &mut dyn Conntrack) -> Result<Sweep, BackendError> {
+pub fn sweep(conntrack: &mut dyn Conntrack, but: Option<Mark>) -> Result<Sweep, BackendError> {
     let start = Instant::now();
-    let cleared = conntrack.clear(Epoch::BITS, Epoch::UNSEEN)?;
+    let cleared = conntrack.clear(Epoch::BITS, but)?;
     Ok(Sweep { cleared, elapsed: start.elapsed() })
 }

@@ -20,7 +20,7 @@ use palisade_nft::{
 
 use super::names;
 use super::objects::statement;
-use super::origin::{self, Moves, addresses, chain, counted_drop, goto, pairs, set};
+use super::origin::{Moves, addresses, chain, counted_drop, goto, pairs, set};
 use crate::links::{NodeLinks, Tunnels};
 
 /// Ahead of conntrack (-200), after the reassembly of fragments (-400).
@@ -270,5 +270,5 @@ fn links(names: impl IntoIterator<Item = LinkName>, comment: &str) -> Set {
 
 /// What becomes of a set of addresses where pods come to be isolated, or cease to be.
 pub(super) fn isolated(moves: &Moves) -> impl Iterator<Item = (Name, SetEdit)> {
-    moves.edits(names::isolated, origin::addresses)
+    moves.edits(names::isolated, addresses)
 }

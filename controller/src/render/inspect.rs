@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use palisade_model::Direction;
-use palisade_nft::{Chain, Elements, Family, Name, Ruleset, Verdict};
+use palisade_nft::{Chain, Elements, Family, Name, Ruleset, Set, Verdict};
 
 use super::{frames, guard, names, objects};
 
@@ -47,6 +47,19 @@ pub fn forgers(ruleset: &Ruleset) -> BTreeMap<Name, String> {
     };
     let chains = ruleset.chains.iter();
     chains.filter_map(|(name, chain)| Some((name.clone(), sender(name, chain)?))).collect()
+}
+
+/// The addresses of the local pods that a ruleset was made for.
+pub fn local_pods(ruleset: &Ruleset) -> Vec<IpAddr> {
+    let sets = [Family::Ipv4, Family::Ipv6].map(|family| ruleset.sets.get(&names::local_pods(family)));
+    let addresses = |set: &Set| -> Vec<IpAddr> {
+        match &set.elements {
+            Elements::Ipv4(addresses) => addresses.iter().map(|address| IpAddr::V4(*address)).collect(),
+            Elements::Ipv6(addresses) => addresses.iter().map(|address| IpAddr::V6(*address)).collect(),
+            _ => Vec::new(),
+        }
+    };
+    sets.into_iter().flatten().flat_map(addresses).collect()
 }
 
 fn dispatched(map: &Elements) -> Vec<(IpAddr, &Name)> {

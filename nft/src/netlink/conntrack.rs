@@ -60,10 +60,10 @@ impl KernelConntrack {
         written.sum::<Result<_, _>>().map_err(|failure| failed("mark connections", failure))
     }
 
-    fn clear_all(&mut self, bits: u32, but: Mark) -> Result<usize, Failure> {
+    fn clear_all(&mut self, bits: u32, but: Option<Mark>) -> Result<usize, Failure> {
         let none = Mark { mask: bits, value: 0 };
         self.change(&[listing(Mark { mask: 0, value: 0 })], |entry| {
-            let is_marked = !none.is_on(entry.mark) && !but.is_on(entry.mark);
+            let is_marked = !none.is_on(entry.mark) && but.is_none_or(|but| !but.is_on(entry.mark));
             Ok(is_marked.then(|| entry.update(none)))
         })
     }
@@ -99,7 +99,7 @@ impl KernelConntrack {
 }
 
 impl Conntrack for KernelConntrack {
-    fn clear(&mut self, bits: u32, but: Mark) -> Result<usize, BackendError> {
+    fn clear(&mut self, bits: u32, but: Option<Mark>) -> Result<usize, BackendError> {
         self.clear_all(bits, but).map_err(|failure| failed("clear the marks of connections", failure))
     }
 

@@ -118,6 +118,10 @@ impl KindLabel {
             ElementsKind::Ipv6Verdicts => "ipv6_verdicts",
             ElementsKind::PortVerdicts => "port_verdicts",
             ElementsKind::PortRangeVerdicts => "port_range_verdicts",
+            ElementsKind::Ipv4Pairs => "ipv4_pairs",
+            ElementsKind::Ipv6Pairs => "ipv6_pairs",
+            ElementsKind::Links => "links",
+            ElementsKind::LinkVerdicts => "link_verdicts",
         };
         Self { kind }
     }

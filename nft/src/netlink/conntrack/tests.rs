@@ -231,9 +231,9 @@ fn all_that_have_some_of_the_bits_are_cleared() {
         let marked = |port| Made { mark: if port % 3 == 0 { 7 } else { u32::from(port % 3) << 24 | 7 }, ..udp(port) };
         begin(&(0..3_001).map(marked).collect::<Vec<_>>());
         let mut conntrack = KernelConntrack::open().unwrap();
-        assert_eq!(conntrack.clear(HIGH).unwrap(), 2_000);
+        assert_eq!(conntrack.clear(HIGH, None).unwrap(), 2_000);
         assert_eq!(marks(), [7; 3_001]);
-        assert_eq!(conntrack.clear(HIGH).unwrap(), 0);
+        assert_eq!(conntrack.clear(HIGH, None).unwrap(), 0);
     });
 }
 
