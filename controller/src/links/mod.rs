@@ -8,7 +8,18 @@
 //! - What routes lead elsewhere than over links that may be pods' is not kept, however many there are.
 //! - Names that cannot stand in a ruleset are in no snapshot.
 
+mod channel;
+mod far;
+mod hints;
+mod link;
+mod look;
 mod lookup;
+mod message;
+mod ports;
+mod route;
+mod routes;
+mod snapshot;
+mod table;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -18,7 +29,10 @@ use std::io;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use netlink_packet_route::RouteNetlinkMessage;
 use thiserror::Error;
+
+use channel::Channel;
 
 pub use watch::{Nudge, read, watch};
 
@@ -76,4 +90,9 @@ pub enum LinksError {
     /// The kernel answered with something that is not understood.
     #[error("an answer of rtnetlink is not understood: {0}")]
     Malformed(String),
+}
+
+/// Everything that the kernel answers to a request for all of a kind.
+pub(crate) fn list(request: &RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, LinksError> {
+    Channel::asking()?.list(request, Vec::push)
 }

@@ -4,15 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::link::{InfoBridge, InfoData, InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 
 use super::Family;
-use crate::links::LinksError;
+use crate::links::{LinksError, list};
 
 /// How pods hang on this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +35,7 @@ impl Links {
     /// # Errors
     /// [`LinksError`].
     pub fn read() -> Result<Self, LinksError> {
-        let links: Vec<_> = dump(RouteNetlinkMessage::GetLink(LinkMessage::default()))?
+        let links: Vec<_> = list(&RouteNetlinkMessage::GetLink(LinkMessage::default()))?
             .into_iter()
             .filter_map(|message| if let RouteNetlinkMessage::NewLink(link) = message { Link::new(link) } else { None })
             .collect();
@@ -113,7 +110,7 @@ impl Bridge {
 fn leads_to(links: &BTreeSet<u32>, family: AddressFamily) -> Result<bool, LinksError> {
     let mut request = RouteMessage::default();
     request.header.address_family = family;
-    let routes = dump(RouteNetlinkMessage::GetRoute(request))?;
+    let routes = list(&RouteNetlinkMessage::GetRoute(request))?;
     Ok(routes.iter().any(|message| match message {
         RouteNetlinkMessage::NewRoute(route) => {
             let to = route.attributes.iter().any(|attribute| match attribute {
@@ -134,43 +131,4 @@ fn is_link_local(address: IpAddr) -> bool {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.is_multicast(),
     }
-}
-
-/// Everything that the kernel answers to a request for all of a kind.
-fn dump(request: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, LinksError> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(request));
-    message.header.flags = NLM_F_DUMP | NLM_F_REQUEST;
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-    socket.send(&bytes, 0)?;
-    let mut answers = Vec::new();
-    loop {
-        let (datagram, _) = socket.recv_from_full()?;
-        if !take(&datagram, &mut answers)? {
-            return Ok(answers);
-        }
-    }
-}
-
-/// Takes the answers of one datagram; whether more will come.
-fn take(mut datagram: &[u8], answers: &mut Vec<RouteNetlinkMessage>) -> Result<bool, LinksError> {
-    while !datagram.is_empty() {
-        let malformed = |error: &dyn std::fmt::Display| LinksError::Malformed(error.to_string());
-        let message =
-            NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram).map_err(|error| malformed(&error))?;
-        let length = message.header.length as usize;
-        match message.payload {
-            NetlinkPayload::Done(_) => return Ok(false),
-            NetlinkPayload::Error(error) => return Err(error.to_io().into()),
-            NetlinkPayload::InnerMessage(answer) => answers.push(answer),
-            _ => {}
-        }
-        // Messages are aligned to 4 bytes.
-        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Ok(true)
 }
