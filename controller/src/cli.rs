@@ -135,6 +135,10 @@ pub struct RunArgs {
     /// they are only looked at.
     #[arg(long)]
     pub set_sysctls: bool,
+    /// Believe who packets say that they are from: look neither at the links that they come from, nor at the frames between
+    /// pods on one bridge. For nodes whose pods send from addresses that the node does not route to them.
+    #[arg(long)]
+    pub no_guard: bool,
     /// Where the node's /proc/sys is mounted to be written. A container's own is read-only.
     #[arg(long, value_name = "DIR", default_value = sysctl::PROC_SYS)]
     pub proc_sys: PathBuf,

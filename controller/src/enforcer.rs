@@ -24,7 +24,6 @@ use crate::owners::Owners;
 use crate::render::{self, Epoch, Origins, Renderer, is_apart, skeleton};
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
-#[derive(Debug)]
 pub struct Enforcer<B> {
     index: Index,
     renderer: Renderer,
@@ -38,6 +37,8 @@ pub struct Enforcer<B> {
     /// The table of frames, once it is known whether pods are on bridges.
     frames: Option<FrameTable<B>>,
     links_known: bool,
+    /// Has the links looked at again, where a pod is on a bridge and no port is known to be its.
+    look_again: Box<dyn Fn() + Send>,
     /// Whether the table that was there at start was looked at.
     met: bool,
 }
@@ -102,6 +103,7 @@ impl<B: Backend> Enforcer<B> {
             links: None,
             frames: None,
             links_known: false,
+            look_again: Box::new(|| {}),
             met: false,
         }
     }
@@ -146,6 +148,11 @@ impl<B: Backend> Enforcer<B> {
     /// Takes note of how pods hang on the node. It takes effect with the next commit.
     pub fn set_links(&mut self, links: NodeLinks) {
         self.links = Some(links);
+    }
+
+    /// Has `look_again` called where [links](Enforcer::set_links) lack what they should have.
+    pub fn look_again_with(&mut self, look_again: impl Fn() + Send + 'static) {
+        self.look_again = Box::new(look_again);
     }
 
     /// Takes note of a change. It takes effect with the next commit.
@@ -225,6 +232,9 @@ impl<B: Backend> Enforcer<B> {
     fn commit_frames(&mut self) -> Result<(), EnforceError> {
         let Some(frames) = self.frames.as_mut().filter(|_| self.links_known) else { return Ok(()) };
         let change = self.renderer.edit_frames();
+        if self.renderer.lost_a_port() {
+            (self.look_again)();
+        }
         Ok(frames.commit(self.renderer.frames(), &change)?)
     }
 

@@ -23,10 +23,6 @@ impl<B: Backend> FrameTable<B> {
         self.there = None;
     }
 
-    pub(crate) fn backend(&mut self) -> &mut B {
-        &mut self.backend
-    }
-
     /// Makes the table what is `wanted`; `change` is what that differs in from what was wanted before.
     pub(crate) fn commit(&mut self, wanted: Option<&Ruleset>, change: &Diff) -> Result<(), FramesError> {
         if self.unavailable {

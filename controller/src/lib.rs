@@ -9,7 +9,7 @@ pub mod drift;
 pub mod enforcer;
 pub mod epochs;
 pub mod events;
-pub(crate) mod frames;
+pub mod frames;
 pub mod input;
 pub mod links;
 pub mod logging;

@@ -48,7 +48,7 @@ fn passes(ruleset: &Ruleset, flow: &Flow) -> bool {
         Traffic::Other(protocol) => Transport::Other(protocol),
     };
     let Flow { source, destination, .. } = *flow;
-    let packet = Packet { source, destination, transport, state: PacketState::New, mark: 0 };
+    let packet = Packet::new(source, destination, transport, PacketState::New);
     walk(ruleset, &packet).unwrap().verdict == Outcome::Accept
 }
 
@@ -77,8 +77,16 @@ mod exemptions {
     }
 
     fn outcome(source: &str, destination: &str, transport: Transport, state: PacketState) -> Outcome {
+        judged(&packet(source, destination, transport, state))
+    }
+
+    fn packet(source: &str, destination: &str, transport: Transport, state: PacketState) -> Packet {
         let [source, destination] = [source, destination].map(|address| address.parse::<IpAddr>().unwrap());
-        walk(&deny_all(), &Packet { source, destination, transport, state, mark: 0 }).unwrap().verdict
+        Packet::new(source, destination, transport, state)
+    }
+
+    fn judged(packet: &Packet) -> Outcome {
+        walk(&deny_all(), packet).unwrap().verdict
     }
 
     /// What was judged in this epoch, and no other. Who is expected by a judged connection has its mark.
@@ -89,7 +97,7 @@ mod exemptions {
         ruleset.apply(epoch.begin()).unwrap();
         let [source, destination] = ["10.0.0.1", "10.0.0.9"].map(|address| address.parse::<IpAddr>().unwrap());
         let outcome = |state, mark| {
-            let packet = Packet { source, destination, transport: TCP, state, mark };
+            let packet = Packet { mark, ..Packet::new(source, destination, TCP, state) };
             walk(&ruleset, &packet).unwrap().verdict
         };
         let mark = epoch.mark().value;
@@ -124,7 +132,11 @@ mod exemptions {
     }
 
     #[test]
-    fn neighbour_discovery_passes_and_other_icmpv6_does_not() {
+    fn neighbour_discovery_passes_where_no_router_was_and_other_icmpv6_does_not() {
+        let outcome = |kind, hop_limit| {
+            let packet = packet("fd00::9", "fd00::1", Transport::Icmpv6(kind), PacketState::New);
+            judged(&Packet { hop_limit, ..packet })
+        };
         for (kind, expected) in [
             (132, Outcome::Drop),
             (133, Outcome::Accept),
@@ -132,8 +144,23 @@ mod exemptions {
             (138, Outcome::Drop),
             (128, Outcome::Drop),
         ] {
-            assert_eq!(outcome("fd00::9", "fd00::1", Transport::Icmpv6(kind), PacketState::New), expected, "{kind}");
+            assert_eq!(outcome(kind, 255), expected, "{kind}");
+            assert_eq!(outcome(kind, 254), Outcome::Drop, "{kind}");
         }
+    }
+
+    /// But for packets that begin one.
+    #[test]
+    fn of_what_nobody_saw_begin_nothing_passes_even_where_it_is_allowed() {
+        let sctp = Transport::Ports { protocol: 132, destination: 80 };
+        for (transport, destination) in [(TCP, "10.0.0.1"), (sctp, "10.0.0.1"), (TCP, "10.0.0.9")] {
+            let packet = packet("10.0.0.1", destination, transport, PacketState::New);
+            assert_eq!(judged(&Packet { begins: false, ..packet }), Outcome::Drop);
+            assert_eq!(judged(&Packet { mark: Epoch::UNSEEN.value, ..packet }), Outcome::Drop);
+        }
+        let stranger = packet("10.0.0.8", "10.0.0.9", TCP, PacketState::New);
+        let walk = walk(&deny_all(), &Packet { begins: false, ..stranger }).unwrap();
+        assert_eq!((walk.verdict, walk.mark), (Outcome::Accept, Epoch::UNSEEN.value));
     }
 
     #[test]

@@ -235,6 +235,11 @@ impl<'a> Walker<'a> {
 }
 
 impl Packet {
+    /// One that was routed here, of a connection that is not marked, and that could have begun it.
+    pub fn new(source: IpAddr, destination: IpAddr, transport: Transport, state: PacketState) -> Self {
+        Self { source, destination, transport, state, mark: 0, hop_limit: 63, begins: true }
+    }
+
     /// Whether it belongs to a connection.
     fn is_tracked(&self) -> bool {
         !matches!(self.state, PacketState::Invalid | PacketState::Untracked)

@@ -17,10 +17,11 @@ use crate::cli::RunArgs;
 use crate::enforcer::Enforcer;
 use crate::input::Input;
 use crate::logging::LogFilter;
+use crate::render::{self, Origins};
 use crate::serve::{self, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
-use crate::{agent, drift, manifests};
+use crate::{agent, drift, links, manifests};
 
 pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     if args.once { once(args) } else { follow(args, log_filter) }
@@ -31,6 +32,9 @@ fn once(args: &RunArgs) -> anyhow::Result<()> {
     let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
     Check::new(&args.proc_sys, args.set_sysctls).run();
     let mut enforcer = enforcer(args, Ownership::Plain)?;
+    if !args.no_guard {
+        enforcer.set_links(links::read()?);
+    }
     changes.into_iter().for_each(|change| enforcer.apply(change));
     enforcer.commit()?.iter().for_each(agent::log);
     Ok(())
@@ -56,7 +60,12 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
         }
     };
     let enforcer = enforcer(args, Ownership::Take)?;
-    let mut enforcer = enforcer.with_connections_in_background(connections()?).context("cannot start a thread")?;
+    let enforcer = enforcer.with_connections_in_background(connections()?, connections()?);
+    let mut enforcer = enforcer.context("cannot start a thread")?;
+    if !args.no_guard {
+        let nudge = follow_links(&mut enforcer, &inputs)?;
+        enforcer.look_again_with(move || nudge.look_again());
+    }
     let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
     drift::watch(monitor, inputs.clone())?;
     stop_on_signal(&servers, &inputs)?;
@@ -79,7 +88,18 @@ fn servers() -> anyhow::Result<Runtime> {
 }
 
 fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Kernel>> {
-    Ok(Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?))
+    let origins = if args.no_guard { Origins::Believed } else { Origins::Guarded };
+    let frames = Kernel::open(render::table_of_frames(), ownership)?;
+    let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?);
+    Ok(enforcer.with_origins(origins).with_frames(frames))
+}
+
+/// The first commit knows the links that there are.
+fn follow_links(enforcer: &mut Enforcer<Kernel>, inputs: &UnboundedSender<Input>) -> anyhow::Result<links::Nudge> {
+    enforcer.set_links(links::read()?);
+    let inputs = inputs.clone();
+    let watch = links::watch(move |links| inputs.send(Input::Links(links)).is_ok());
+    watch.context("cannot hear of this node's links")
 }
 
 fn connections() -> anyhow::Result<KernelConntrack> {

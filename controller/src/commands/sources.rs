@@ -46,7 +46,7 @@ fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
         match runtime.block_on(async { timeout(PATIENCE, receiver.recv()).await }) {
             Ok(Some(Input::Changes(changes))) => objects.extend(changes),
             Ok(Some(Input::Synced)) => return Ok(objects),
-            Ok(Some(Input::Disturbed(_) | Input::Stop)) => {}
+            Ok(Some(Input::Links(_) | Input::Disturbed(_) | Input::Stop)) => {}
             Ok(None) | Err(_) => {
                 bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health))
             }

@@ -5,14 +5,14 @@ use futures::FutureExt;
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, NamespacedName};
-use palisade_nft::{Action, Chain, Errno, Fault, Match, Outcome, Ruleset, Transport, Verdict};
+use palisade_nft::{Action, Chain, Errno, Fault, Name, Outcome, Ruleset, Transport, Verdict};
 use proptest::prelude::*;
 
 use self::node::{Memory, Node, OTHERS};
 use self::shop::{gone, ip, pod, policy, shop, shop_in_background};
 use super::*;
 use crate::enforcer::SettleError;
-use crate::render::judged_chain;
+use crate::render::{is_apart, judged_chain};
 
 /// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ proptest! {
         let mut node = Node::new(NODE, &Memory::default());
         node.change(changes);
         for statement in node.enforcer.desired().chains.values().flat_map(Chain::statements) {
-            let looks_up = statement.matches.iter().any(|one| matches!(one, Match::In(..)));
+            let looks_up = statement.lookups().any(|(_, set)| !is_apart(set) && !is_map(&node, set));
             let allows = match &statement.action {
                 Action::Verdict(Verdict::Accept) => true,
                 Action::Verdict(Verdict::Goto(chain)) => *chain == judged_chain(),
@@ -85,6 +85,10 @@ proptest! {
             prop_assert!(!looks_up || allows, "{statement:?}");
         }
     }
+}
+
+fn is_map(node: &Node, set: &Name) -> bool {
+    node.enforcer.desired().sets[set].elements.kind().is_map()
 }
 
 fn ends(flow: &Flow) -> (std::net::IpAddr, std::net::IpAddr, Transport) {

@@ -79,7 +79,7 @@ mod tests {
                 })
                 .collect(),
             Input::Synced => vec!["synced".to_owned()],
-            Input::Disturbed(_) | Input::Stop => panic!("nobody asked for that"),
+            Input::Links(_) | Input::Disturbed(_) | Input::Stop => panic!("nobody asked for that"),
         }
     }
 

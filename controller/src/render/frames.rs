@@ -87,6 +87,9 @@ impl Frames {
 
     /// Takes in the ports as they are now; what differs.
     pub(super) fn update(&mut self, ports: BTreeMap<LinkName, PodPort>) -> Diff {
+        if ports == self.ports {
+            return Diff::default();
+        }
         let mut edit = Edit::default();
         for (link, port) in &ports {
             if self.ports.get(link) == Some(port) {

@@ -42,7 +42,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use palisade_model::{
-    Clause, Delta, Direction, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey, Table, TableKey, Verdict,
+    Clause, Delta, Direction, LocalPod, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey, Table, TableKey,
+    Verdict,
 };
 use palisade_nft::{Diff, Edit, Family, LinkName, Name, Ruleset, SetEdit};
 
@@ -72,6 +73,8 @@ pub struct Renderer {
     held: BTreeSet<IpAddr>,
     guard: Guard,
     frames: Frames,
+    /// Pods on bridges without a port.
+    lost: BTreeSet<NamespacedName>,
 }
 
 /// Whether packets are held against where they come from.
@@ -114,6 +117,7 @@ impl Renderer {
             held: BTreeSet::new(),
             guard: Guard::new(origins == Origins::Guarded),
             frames: Frames::new(),
+            lost: BTreeSet::new(),
         }
     }
 
@@ -128,14 +132,27 @@ impl Renderer {
         self.frames.update(ports)
     }
 
+    /// Whether a pod has come since this was last asked that is on a bridge, with an address that no port is known to have.
+    pub fn lost_a_port(&mut self) -> bool {
+        let links = self.guard.links();
+        let is_lost = |address: &IpAddr| {
+            links.link_of(*address).is_some_and(|link| links.bridges.contains_key(link))
+                && links.port_of(*address).is_none()
+        };
+        let lost = |pod: &LocalPod| pod.addresses.iter().any(is_lost);
+        let lost: BTreeSet<_> = if links.bridges.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.guard.locals().iter().filter(|(_, pod)| lost(pod)).map(|(id, _)| id.clone()).collect()
+        };
+        let is_news = !lost.is_subset(&self.lost);
+        self.lost = lost;
+        is_news
+    }
+
     /// The table of frames, if one is needed.
     pub fn frames(&self) -> Option<&Ruleset> {
         self.frames.is_needed().then(|| self.frames.ruleset())
-    }
-
-    /// The table of frames without pods.
-    pub fn all_frames(&self) -> &Ruleset {
-        self.frames.ruleset()
     }
 
     /// The ports of the bridges that a pod of this node is on.

@@ -12,7 +12,7 @@ use palisade::render::Epoch;
 use palisade::serve::{SourceStatus, State};
 use palisade_model::testing::{NODE, bare_pod};
 use palisade_model::{Age, Change, Labels, NamespacedName, Pod, Policy, Selector};
-use palisade_nft::{Backend, BackendError, CommitError, Errno, Fake, Name, Ruleset, Transaction};
+use palisade_nft::{Backend, BackendError, CommitError, Errno, Fake, Ruleset, Table, Transaction};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -61,7 +61,7 @@ impl Backend for Shared {
         self.with(Faulty::read)
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         self.with(|faulty| faulty.commit(table, transaction))
     }
 

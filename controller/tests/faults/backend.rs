@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use nix::libc;
-use palisade_nft::{Backend, BackendError, CommitError, Errno, Fake, Name, Operation, Owner, Ruleset, Transaction};
+use palisade_nft::{Backend, BackendError, CommitError, Errno, Fake, Operation, Owner, Ruleset, Table, Transaction};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -80,7 +80,7 @@ impl Faulty {
         Some(fault)
     }
 
-    fn fail(&mut self, fault: Fault, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
+    fn fail(&mut self, fault: Fault, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         match self.lie {
             Some(Lie::DropsAndAcknowledges) => return Ok(()),
             Some(Lie::AppliesHalf) => drop(self.fake.commit(table, &half(transaction))),
@@ -123,7 +123,7 @@ impl Backend for Faulty {
         }
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         match self.meet(|fault| !matches!(fault, Fault::Unreadable(_) | Fault::Truncated)) {
             Some(fault) => self.fail(fault, table, transaction),
             None => self.fake.commit(table, transaction),

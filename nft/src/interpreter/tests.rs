@@ -7,15 +7,8 @@ use crate::{Elements, Endpoint, Family, Key, Range};
 const POD: &str = "10.1.1.1";
 
 fn tcp(source: &str, destination: &str, port: u16) -> Packet {
-    Packet {
-        source: source.parse().unwrap(),
-        destination: destination.parse().unwrap(),
-        transport: Transport::Ports { protocol: 6, destination: port },
-        state: PacketState::New,
-        mark: 0,
-        hop_limit: 64,
-        begins: true,
-    }
+    let transport = Transport::Ports { protocol: 6, destination: port };
+    Packet::new(source.parse().unwrap(), destination.parse().unwrap(), transport, PacketState::New)
 }
 
 /// The verdict, the steps as `chain 0 verdict`, and the lookups.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use futures::executor::block_on;
 use palisade_model::Change;
-use palisade_nft::{BackendError, Conntrack, Errno, Fake, Name, Packet, PacketState, Ruleset, Transport, walk};
+use palisade_nft::{BackendError, Conntrack, Errno, Fake, Mark, Name, Packet, PacketState, Ruleset, Transport, walk};
 
 use super::accepted;
 use crate::enforcer::{Enforcer, SettleError, Settled};
@@ -51,13 +51,14 @@ impl Memory {
 }
 
 impl Conntrack for Memory {
-    fn clear(&mut self, bits: u32) -> Result<usize, BackendError> {
+    fn clear(&mut self, bits: u32, but: Option<Mark>) -> Result<usize, BackendError> {
         let mut state = self.state();
         if state.fails {
             return Err(BackendError::System { what: "clear the marks of connections".to_owned(), errno: Errno(105) });
         }
         state.swept += 1;
-        let marked = state.marks.iter_mut().filter(|mark| **mark & bits != 0);
+        let stays = |mark: u32| but.is_some_and(|but| but.is_on(mark));
+        let marked = state.marks.iter_mut().filter(|mark| **mark & bits != 0 && !stays(**mark));
         Ok(marked.map(|mark| *mark &= !bits).count())
     }
 
@@ -84,12 +85,15 @@ impl Node {
 
     pub(super) fn in_background(node: &str, memory: &Memory) -> Self {
         let enforcer = Enforcer::new(node, table(), Fake::new(table()));
-        Self { enforcer: enforcer.with_connections_in_background(memory.clone()).unwrap(), memory: memory.clone() }
+        Self {
+            enforcer: enforcer.with_connections_in_background(memory.clone(), memory.clone()).unwrap(),
+            memory: memory.clone(),
+        }
     }
 
     /// A node on which there is a table already.
     pub(super) fn holding(node: &str, memory: &Memory, table: Ruleset) -> Self {
-        let enforcer = Enforcer::new(node, table.table.clone(), Fake::holding(table));
+        let enforcer = Enforcer::new(node, table.table.name.clone(), Fake::holding(table));
         Self { enforcer: enforcer.with_connections_of(memory.clone()), memory: memory.clone() }
     }
 
@@ -126,11 +130,8 @@ impl Node {
     ) -> bool {
         let mut state = self.memory.state();
         let packet = Packet {
-            source: *source,
-            destination: *destination,
-            transport: *transport,
-            state: PacketState::Established,
             mark: state.marks[connection],
+            ..Packet::new(*source, *destination, *transport, PacketState::Established)
         };
         let walk = walk(self.enforcer.backend().ruleset().unwrap(), &packet).unwrap();
         state.marks[connection] = walk.mark;

@@ -6,6 +6,7 @@ use palisade_nft::{BackendError, ElementsKind, Errno};
 use prometheus_client::encoding::EncodeLabelSet;
 
 use crate::enforcer::{EnforceError, SettleError};
+use crate::frames::FramesError;
 use crate::sysctl::Sysctl;
 
 /// A change that came in.
@@ -46,6 +47,8 @@ impl ErrorLabels {
         match error {
             EnforceError::Read(error) => Self::new("read", backend_errno(error)),
             EnforceError::Commit(error) => Self::new("commit", name(error.errno())),
+            EnforceError::Frames(FramesError::Read(error)) => Self::new("read", backend_errno(error)),
+            EnforceError::Frames(FramesError::Commit(error)) => Self::new("commit", name(error.errno())),
         }
     }
 

@@ -1,5 +1,5 @@
 use palisade_model::NamespacedName;
-use palisade_nft::{BackendError, BaseChain, Chain, CommitError, Elements, Errno, Name, Set, diff};
+use palisade_nft::{BackendError, BaseChain, Chain, CommitError, Elements, Errno, Hook, Name, Set, diff};
 
 use super::*;
 use crate::serve::WatchStatus;
@@ -35,7 +35,7 @@ impl State {
 fn ruleset() -> Ruleset {
     let name = |name: &str| Name::new(name).unwrap();
     let mut ruleset = Ruleset::empty(name("palisade"));
-    let base = Chain { base: Some(BaseChain { priority: 0 }), ..Chain::default() };
+    let base = Chain { base: Some(BaseChain { hook: Hook::Forward, priority: 0 }), ..Chain::default() };
     ruleset.chains = [(name("egress"), base), (name("pod"), Chain::default())].into();
     let addresses = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse().unwrap());
     ruleset.sets = [(name("web"), Set { elements: Elements::Ipv4(addresses.into()), comment: None })].into();

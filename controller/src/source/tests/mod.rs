@@ -47,6 +47,7 @@ impl Source {
 fn text(input: &Input) -> String {
     match input {
         Input::Changes(changes) => changes.iter().map(change).collect::<Vec<_>>().join(" "),
+        Input::Links(_) => "links".to_owned(),
         Input::Synced => "synced".to_owned(),
         Input::Disturbed(by) => format!("disturbed by {by}"),
         Input::Stop => "stop".to_owned(),
