@@ -131,8 +131,8 @@ pub struct RunArgs {
     #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH")]
     pub status_socket: Option<PathBuf>,
     /// Set the kernel parameters that this node needs for its pods and that are 0: net.ipv4.ip_forward,
-    /// net.ipv6.conf.all.forwarding, net.bridge.bridge-nf-call-iptables, net.bridge.bridge-nf-call-ip6tables. Otherwise
-    /// they are only looked at.
+    /// net.ipv6.conf.all.forwarding, net.bridge.bridge-nf-call-iptables, net.bridge.bridge-nf-call-ip6tables, and without the
+    /// guard net.bridge.bridge-nf-filter-vlan-tagged. Otherwise they are only looked at.
     #[arg(long)]
     pub set_sysctls: bool,
     /// Believe who packets say that they are from: look neither at the links that they come from, nor at the frames between

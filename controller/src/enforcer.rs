@@ -54,6 +54,22 @@ pub struct Commit {
     pub elapsed: Duration,
 }
 
+/// What would be committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Of the table of packets.
+    pub packets: Transaction,
+    /// Of the [table of frames](render::table_of_frames).
+    pub frames: Transaction,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty() && self.frames.is_empty()
+    }
+}
+
 /// What was done for established connections.
 #[derive(Clone, Debug)]
 pub struct Settled {
@@ -285,10 +301,15 @@ impl<B: Backend> Enforcer<B> {
     /// What [`Enforcer::commit`] would do now, without doing it.
     ///
     /// # Errors
-    /// [`EnforceError::Read`].
-    pub fn plan(&mut self) -> Result<Transaction, EnforceError> {
+    /// [`EnforceError::Read`] and [`EnforceError::Frames`].
+    pub fn plan(&mut self) -> Result<Plan, EnforceError> {
         self.distrust();
-        Ok(Transaction::from(&self.difference()?))
+        self.follow_links()?;
+        let packets = Transaction::from(&self.difference()?);
+        let change = self.renderer.edit_frames();
+        let frames = self.frames.as_mut().filter(|_| self.links_known);
+        let frames = frames.map(|frames| frames.transaction(self.renderer.frames(), &change)).transpose()?;
+        Ok(Plan { packets, frames: frames.unwrap_or_default() })
     }
 
     /// The ruleset that shall be in force.

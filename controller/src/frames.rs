@@ -44,7 +44,8 @@ impl<B: Backend> FrameTable<B> {
         }
     }
 
-    fn transaction(&mut self, wanted: Option<&Ruleset>, change: &Diff) -> Result<Transaction, FramesError> {
+    /// What [`FrameTable::commit`] would commit.
+    pub(crate) fn transaction(&mut self, wanted: Option<&Ruleset>, change: &Diff) -> Result<Transaction, FramesError> {
         let delete = || Transaction { operations: vec![Operation::DeleteTable] };
         Ok(match (self.there, wanted) {
             (Some(true), Some(_)) => Transaction::from(change),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use palisade::serve::{SourceStatus, State, WatchStatus};
+use palisade::sysctl::Sysctl;
 use promql_parser::label::Matchers;
 use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
@@ -109,6 +110,30 @@ fn alerts_use_what_is_exported() {
     for rule in rules["spec"]["groups"][0]["rules"].as_array().unwrap() {
         assert!(rule["alert"].as_str().unwrap().starts_with("Palisade"), "{rule}");
         assert!(rule["annotations"]["summary"].is_string() && rule["labels"]["severity"].is_string(), "{rule}");
+    }
+}
+
+/// Each kernel parameter has one alert, which says what follows.
+#[test]
+fn alerts_tell_kernel_parameters_apart() {
+    let rules: Value = serde_saphyr::from_str(include_str!("../../deploy/alerts.yaml")).unwrap();
+    let alerts_for = |name: &str| -> Vec<String> {
+        let is_for = |rule: &&Value| {
+            let mut asked = Asked::default();
+            walk_expr(&mut asked, &parser::parse(rule["expr"].as_str().unwrap()).unwrap()).unwrap();
+            let mut matchers = asked.selectors.iter().flat_map(|selector| &selector.matchers.matchers);
+            matchers.any(|matcher| matcher.name == "sysctl" && matcher.is_match(name))
+        };
+        let rules = rules["spec"]["groups"][0]["rules"].as_array().unwrap();
+        rules.iter().filter(is_for).map(|rule| rule["alert"].as_str().unwrap().to_owned()).collect()
+    };
+    for sysctl in Sysctl::ALL {
+        let alert = match sysctl {
+            Sysctl::ForwardIpv4 | Sysctl::ForwardIpv6 => "PalisadeNodeDoesNotForward",
+            Sysctl::BridgeIpv4 | Sysctl::BridgeIpv6 => "PalisadeBridgesNotEnforced",
+            Sysctl::BridgeVlan | Sysctl::SourceIpv4 => "PalisadePodsCanForge",
+        };
+        assert_eq!(alerts_for(sysctl.name()), [alert], "{}", sysctl.name());
     }
 }
 

@@ -2,15 +2,29 @@
 
 use std::io::Write;
 
-use palisade_nft::Ownership;
+use palisade_nft::{Backend, Kernel, Ownership};
 
 use super::{kernel, sources};
 use crate::cli::DiffArgs;
 use crate::enforcer::Enforcer;
+use crate::links;
+use crate::render::{self, Origins};
 
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
-    let mut enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(Ownership::Plain)?);
+    let mut kernel = kernel::open(Ownership::Plain)?;
+    let origins = kernel.read()?.as_ref().map_or(Origins::Guarded, render::origins);
+    let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel);
+    let frames = Kernel::open(render::table_of_frames(), Ownership::Plain)?;
+    let mut enforcer = enforcer.with_origins(origins).with_frames(frames);
+    if origins == Origins::Guarded {
+        enforcer.set_links(links::read()?);
+    }
     sources::snapshot(&args.node.source, &args.node.node_name)?.into_iter().for_each(|change| enforcer.apply(change));
-    let transaction = enforcer.plan()?;
-    Ok(write!(std::io::stdout().lock(), "{transaction}")?)
+    let plan = enforcer.plan()?;
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", plan.packets)?;
+    if !plan.frames.is_empty() {
+        write!(out, "\n# table {}\n{}", render::table_of_frames(), plan.frames)?;
+    }
+    Ok(())
 }

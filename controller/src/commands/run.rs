@@ -30,7 +30,7 @@ pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
 /// Who exits at once has nothing to guard, so the table stays plain, and begins no epoch, so that all is judged.
 fn once(args: &RunArgs) -> anyhow::Result<()> {
     let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
-    Check::new(&args.proc_sys, args.set_sysctls).run();
+    Check::new(&args.proc_sys, args.set_sysctls, !args.no_guard).run();
     let mut enforcer = enforcer(args, Ownership::Plain)?;
     if !args.no_guard {
         enforcer.set_links(links::read()?);
@@ -122,7 +122,7 @@ fn stop_on_signal(servers: &Runtime, inputs: &UnboundedSender<Input>) -> anyhow:
 
 /// Looks at once, and then as often as the table is checked.
 fn watch_sysctls(servers: &Runtime, args: &RunArgs, state: &Arc<State>) {
-    let mut check = Check::new(&args.proc_sys, args.set_sysctls);
+    let mut check = Check::new(&args.proc_sys, args.set_sysctls, !args.no_guard);
     state.sysctls(check.run());
     let state = state.clone();
     servers.spawn(async move {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::kernel;
 use crate::cli::{Output, StatusArgs};
-use crate::render::{self, Epoch, InspectedPod};
+use crate::render::{self, Epoch, InspectedPod, Origins};
 use crate::serve;
 use crate::sysctl::{self, Unmet};
 
@@ -19,7 +19,10 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
     let ruleset = kernel.read()?;
     let counters = if ruleset.is_some() { kernel.counters()? } else { BTreeMap::new() };
-    let sysctls = sysctl::look(Path::new(sysctl::PROC_SYS));
+    let sysctls = sysctl::look(
+        Path::new(sysctl::PROC_SYS),
+        ruleset.as_ref().is_some_and(|held| render::origins(held) == Origins::Guarded),
+    );
     let agent = serve::status(&args.agent.status_socket);
     let status = Status {
         agent_error: agent.as_ref().err().map(ToString::to_string),

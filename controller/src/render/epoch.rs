@@ -46,7 +46,7 @@ impl Epoch {
     pub fn begin(self) -> Edit {
         let known = (names::known(), Some(objects::known(Some(self))));
         let judged = (names::judged(), Some(objects::judged(Some(self))));
-        let errors = (names::errors(), Some(origin::errors(Some(self))));
+        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Some(self))));
         Edit { chains: [known, judged, errors].into(), ..Edit::default() }
     }
 
@@ -63,8 +63,8 @@ impl Epoch {
             Action::SetCtMark(mark) => Self::of(mark),
             _ => None,
         })?;
-        let errors = ruleset.chains.get(&names::errors())?;
-        (*judged == objects::judged(Some(epoch)) && *errors == origin::errors(Some(epoch))).then_some(epoch)
+        let errors = ruleset.chains.get(&names::errors_of_judged())?;
+        (*judged == objects::judged(Some(epoch)) && *errors == origin::errors_of_judged(Some(epoch))).then_some(epoch)
     }
 
     /// The epoch that it is in `ruleset`, if all that it takes is there as it should be.

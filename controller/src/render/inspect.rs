@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use palisade_model::Direction;
 use palisade_nft::{Chain, Elements, Family, Name, Ruleset, Set, Verdict};
 
-use super::{frames, guard, names, objects};
+use super::{Origins, frames, guard, names, objects};
 
 /// An isolated pod, as a ruleset has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,12 @@ pub fn forgers(ruleset: &Ruleset) -> BTreeMap<Name, String> {
     };
     let chains = ruleset.chains.iter();
     chains.filter_map(|(name, chain)| Some((name.clone(), sender(name, chain)?))).collect()
+}
+
+/// Whether a ruleset that the kernel holds looks at where packets come from.
+pub fn origins(ruleset: &Ruleset) -> Origins {
+    let is_there = ruleset.chains.contains_key(&names::guard()) || !ruleset.chains.contains_key(&names::layout());
+    if is_there { Origins::Guarded } else { Origins::Believed }
 }
 
 /// The addresses of the local pods that a ruleset was made for.

@@ -85,6 +85,11 @@ pub(super) fn errors() -> Name {
     name("errors".to_owned())
 }
 
+/// The chain of those of connections that were judged.
+pub(super) fn errors_of_judged() -> Name {
+    name("errors-of-judged".to_owned())
+}
+
 /// The chain of connections whose beginning nobody saw.
 pub(super) fn unseen() -> Name {
     name("unseen".to_owned())

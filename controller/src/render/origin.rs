@@ -21,17 +21,25 @@ use super::{Epoch, names};
 const ICMP: u8 = 1;
 const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
-/// The chains of every node, but for that of errors.
-pub(super) fn chains() -> [(Name, Chain); 3] {
+/// The chains of every node, but for those that epochs change.
+pub(super) fn chains() -> [(Name, Chain); 4] {
     let unseen = FAMILIES.into_iter().flat_map(|family| {
         [AddressField::Saddr, AddressField::Daddr].map(|field| {
             let isolated = Match::In(Key::Address(family, field), names::isolated(family));
             counted_drop([isolated], "nobody saw begin what it belongs to")
         })
     });
+    let by_strangers = FAMILIES.into_iter().map(|family| {
+        let no_end = |end| Match::NotIn(Key::SourceAndEnd(family, end), names::own_ends(family));
+        let local = Match::In(Key::Address(family, AddressField::Saddr), names::local_pods(family));
+        let matches = [local, no_end(End::Original), no_end(End::Reply)];
+        counted_drop(matches, "ICMP errors of pods that have no part in the connection")
+    });
+    let of_judged = statement([], Action::Verdict(Verdict::Jump(names::errors_of_judged())));
     let begins = [statement([], Action::SetCtMark(Epoch::UNSEEN)), goto(names::unseen())];
     let renewed = [counted_drop([], "what had begun with an earlier owner of the address is being forgotten")];
     [
+        (names::errors(), chain("ICMP errors", by_strangers.chain([of_judged]))),
         (names::unseen(), chain("connections that nobody saw begin", unseen.chain([accept([])]))),
         (names::begins_unseen(), chain("the first that is seen of a connection that began before", begins)),
         (names::renewed(), chain("addresses that had another owner a moment ago", renewed)),
@@ -51,18 +59,12 @@ pub(super) fn sets() -> Vec<(Name, Set)> {
     FAMILIES.into_iter().flat_map(sets).collect()
 }
 
-/// Judges ICMP errors. Those of connections that were judged before pass, as do all before the first epoch; about others it
-/// says nothing: they are judged as their connections are, but for ports.
-pub(super) fn errors(epoch: Option<Epoch>) -> Chain {
-    let by_strangers = FAMILIES.into_iter().map(|family| {
-        let no_end = |end| Match::NotIn(Key::SourceAndEnd(family, end), names::own_ends(family));
-        let local = Match::In(Key::Address(family, AddressField::Saddr), names::local_pods(family));
-        let matches = [local, no_end(End::Original), no_end(End::Reply)];
-        counted_drop(matches, "ICMP errors of pods that have no part in the connection")
-    });
+/// Those of connections that were judged before pass, as do all before the first epoch. Others are judged as their
+/// connections are, but for ports.
+pub(super) fn errors_of_judged(epoch: Option<Epoch>) -> Chain {
     let judged = epoch.map(|epoch| Match::CtMark(epoch.mark()));
-    let of_judged = Statement { matches: judged.into_iter().collect(), ..accept([]) };
-    chain("ICMP errors", by_strangers.chain([of_judged]))
+    let passes = Statement { matches: judged.into_iter().collect(), ..accept([]) };
+    chain("ICMP errors of connections that were judged", [passes])
 }
 
 /// ICMP of no connection (errors and answers that nobody asked for) goes nowhere from a local pod: whether an error has

@@ -18,6 +18,8 @@ pub struct Links {
     pub bridges: BTreeMap<String, Bridge>,
     /// The families in which a route leads to a pod's link or to a bridge.
     pub routed: BTreeSet<Family>,
+    /// The names of the links over which IPv4 does.
+    pub routes_ipv4: BTreeSet<String>,
 }
 
 /// Which packets a bridge hands to netfilter on its own account, whatever the parameter for all bridges says.
@@ -44,15 +46,14 @@ impl Links {
         let is_of_pods = |link: &&Link| link.bridge.is_none() || masters.contains(&link.index);
         let of_pods: Vec<_> = links.iter().filter(is_of_pods).collect();
         let bridges = of_pods.iter().filter_map(|link| Some((link.name.clone(), link.bridge?))).collect();
-        let indexes = of_pods.iter().map(|link| link.index).collect();
-        let families = [(Family::Ipv4, AddressFamily::Inet), (Family::Ipv6, AddressFamily::Inet6)];
-        let mut routed = BTreeSet::new();
-        for (family, asked) in families {
-            if leads_to(&indexes, asked)? {
-                routed.insert(family);
-            }
-        }
-        Ok(Self { bridges, routed })
+        let names: BTreeMap<u32, &str> = of_pods.iter().map(|link| (link.index, link.name.as_str())).collect();
+        let routes_ipv4 = lead_to(&names, AddressFamily::Inet)?;
+        let is_routed = [
+            (Family::Ipv4, !routes_ipv4.is_empty()),
+            (Family::Ipv6, !lead_to(&names, AddressFamily::Inet6)?.is_empty()),
+        ];
+        let routed = is_routed.into_iter().filter_map(|(family, is_routed)| is_routed.then_some(family)).collect();
+        Ok(Self { bridges, routed, routes_ipv4 })
     }
 
     /// The bridges that hand packets of a family to netfilter only if the parameter for all bridges says so.
@@ -106,24 +107,25 @@ impl Bridge {
     }
 }
 
-/// Whether a route of the family, but for link-local ones and the default, leads to one of these links.
-fn leads_to(links: &BTreeSet<u32>, family: AddressFamily) -> Result<bool, LinksError> {
+/// Those of these links that a route of the family, but for link-local ones and the default, leads to.
+fn lead_to(links: &BTreeMap<u32, &str>, family: AddressFamily) -> Result<BTreeSet<String>, LinksError> {
     let mut request = RouteMessage::default();
     request.header.address_family = family;
     let routes = list(&RouteNetlinkMessage::GetRoute(request))?;
-    Ok(routes.iter().any(|message| match message {
-        RouteNetlinkMessage::NewRoute(route) => {
-            let to = route.attributes.iter().any(|attribute| match attribute {
-                RouteAttribute::Destination(RouteAddress::Inet(to)) => !is_link_local((*to).into()),
-                RouteAttribute::Destination(RouteAddress::Inet6(to)) => !is_link_local((*to).into()),
-                _ => false,
-            });
-            let through =
-                |attribute: &RouteAttribute| matches!(attribute, RouteAttribute::Oif(index) if links.contains(index));
-            to && route.header.kind == RouteType::Unicast && route.attributes.iter().any(through)
-        }
-        _ => false,
-    }))
+    let link = |message: &RouteNetlinkMessage| {
+        let RouteNetlinkMessage::NewRoute(route) = message else { return None };
+        let to = route.attributes.iter().any(|attribute| match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(to)) => !is_link_local((*to).into()),
+            RouteAttribute::Destination(RouteAddress::Inet6(to)) => !is_link_local((*to).into()),
+            _ => false,
+        });
+        let through = route.attributes.iter().find_map(|attribute| match attribute {
+            RouteAttribute::Oif(index) => links.get(index),
+            _ => None,
+        });
+        through.filter(|_| to && route.header.kind == RouteType::Unicast).map(|name| (*name).to_owned())
+    };
+    Ok(routes.iter().filter_map(link).collect())
 }
 
 fn is_link_local(address: IpAddr) -> bool {

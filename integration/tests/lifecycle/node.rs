@@ -161,7 +161,8 @@ impl From<Output> for Finished {
 
 /// Whether the kernel holds an epoch, and which one, depends on the time that has passed.
 fn is_about_epochs(line: &str) -> bool {
-    line.contains("ct mark ") || line.trim_start().starts_with("accept # handle")
+    let rule = line.trim_start();
+    line.contains("ct mark ") || rule == "accept" || rule.starts_with("accept # handle")
 }
 
 /// The name of our table.

@@ -30,7 +30,7 @@ fn a_single_commit_is_refused_while_an_agent_runs() {
     let (held, generation) = (node.listing(), node.generation());
     let message = beside(&node, &other).once().fails(1);
     let named = format!("process {} (palisade)", agent.id());
-    says(&message, &["error: cannot commit: table palisade is owned by", &named, "stop it first"]);
+    says(&message, &["error: cannot commit: table inet palisade is owned by", &named, "stop it first"]);
     assert!(!message.contains("again"), "nobody tries again: {message}");
     assert_eq!((node.listing(), node.generation()), (held, generation));
 }

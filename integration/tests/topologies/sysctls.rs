@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use palisade::sysctl::{PROC_SYS, look};
 use palisade_integration::agent::binary;
 use palisade_integration::netns::{Namespace, Place, Topology};
 use serde_json::Value;
@@ -112,4 +113,35 @@ fn where_it_cannot_be_set_it_says_what_to_do_and_enforces_all_the_same() {
         once_contained(&scene, elsewhere.path(), &["--set-sysctls", "--proc-sys", elsewhere.path().to_str().unwrap()]);
     assert!(log.matches("set to 1").count() == 2, "{log}");
     assert_eq!(values(&scene), ["1", "1"]);
+}
+
+/// What this node needs and does not have where the guard is off.
+fn unguarded(scene: &Scene) -> Vec<&'static str> {
+    let looked = node(scene).enter(|| look(Path::new(PROC_SYS), false)).unwrap().unwrap();
+    looked.iter().map(|one| one.sysctl.name()).collect()
+}
+
+#[test]
+fn where_the_guard_is_off_it_is_told_what_lets_pods_forge() {
+    const STRICT: &str = "net.ipv4.conf.*.rp_filter";
+    const TAGGED: &str = "net.bridge.bridge-nf-filter-vlan-tagged";
+    for (topology, link, off) in
+        [(Topology::routed(1), "pod0", vec![]), (Topology::routed(1).on_bridges(), "cni0", vec![TAGGED])]
+    {
+        let mut scene = Scene::new(topology, &[("web", Place::Behind(0))]);
+        scene.stop_agents();
+        assert_eq!(unguarded(&scene), off, "test worlds are strict about sources");
+        let of_link = format!("net.ipv4.conf.{link}.rp_filter");
+        for (all, own) in [("0", "0"), ("2", "1"), ("1", "2")] {
+            node(&scene).sysctl(&[("net.ipv4.conf.all.rp_filter", all), (&of_link, own)]).unwrap();
+            assert_eq!(unguarded(&scene), [off.clone(), vec![STRICT]].concat(), "all {all}, {link} {own}");
+        }
+        node(&scene).sysctl(&[("net.ipv4.conf.all.rp_filter", "0"), (&of_link, "1")]).unwrap();
+        assert_eq!(unguarded(&scene), off);
+        assert!(status(&scene)["sysctls"].as_array().unwrap().is_empty(), "the guard is on");
+    }
+    let mut scene = Scene::new(Topology::routed(1).on_bridges(), &[("web", Place::Behind(0))]);
+    scene.stop_agents();
+    node(&scene).sysctl(&[(TAGGED, "1")]).unwrap();
+    assert_eq!(unguarded(&scene), [""; 0]);
 }

@@ -101,7 +101,7 @@ fn errors_are_counted_by_operation_and_name() {
 fn parameters_that_are_not_as_they_should_be_are_shown_until_they_are() {
     let state = state();
     let shown = |name: &str| value(&state, &format!(r#"palisade_sysctl_unmet{{sysctl="{name}"}}"#));
-    assert_eq!(Sysctl::ALL.map(|sysctl| shown(sysctl.name())), ["0"; 4]);
+    assert_eq!(Sysctl::ALL.map(|sysctl| shown(sysctl.name())), ["0"; 6]);
     state.sysctls(&[Unmet { sysctl: Sysctl::BridgeIpv4, exists: true, bridges: ["cni0".to_owned()].into() }]);
     assert_eq!(shown("net.bridge.bridge-nf-call-iptables"), "1");
     assert_eq!(shown("net.ipv4.ip_forward"), "0");
