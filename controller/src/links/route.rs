@@ -89,6 +89,11 @@ impl Key {
         self.to.prefix_len() == 0
     }
 
+    /// Whether it is about IPv6.
+    pub(super) fn is_ipv6(&self) -> bool {
+        self.to.addr().is_ipv6()
+    }
+
     /// Whether the kernel takes this route where it could take the other.
     pub(super) fn is_preferred_to(&self, other: &Self) -> bool {
         (self.table, self.to, self.tos) == (other.table, other.to, other.tos) && self.priority < other.priority

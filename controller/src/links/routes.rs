@@ -53,19 +53,30 @@ impl Routes {
         self.remove(&route.key, is_it, links)
     }
 
-    /// No route leads over this link any longer. Whether that changed anything.
-    pub(super) fn delete_link(&mut self, link: u32) -> bool {
-        let mut changed = false;
-        self.leads.retain(|_, leads| {
+    /// This link is gone, and with it the routes over it; IPv4 routes with all their ways.
+    pub(super) fn delete_link(&mut self, link: u32) {
+        self.leads.retain(|key, leads| {
             let gone = leads.extract_if(.., |lead| lead.link == link).count();
-            changed |= gone > 0;
-            // What remains of a route with several ways becomes whole again with the link, and the kernel does not say so.
-            self.stale |= gone > 0 && !leads.is_empty();
+            self.stale |= gone > 0 && !leads.is_empty() && !key.is_ipv6();
             !leads.is_empty()
         });
         self.evidence.remove(&link);
         self.pruned.remove(&link);
-        changed
+    }
+
+    /// This link is down. The routes over it go, but for ways of IPv4 routes that have others: they are dead as long as it
+    /// is down.
+    pub(super) fn link_down(&mut self, link: u32, links: &Links) {
+        let mut many = 0;
+        self.leads.retain(|key, leads| {
+            let goes = key.is_ipv6() || leads.iter().all(|lead| lead.link == link);
+            leads.retain(|lead| !goes || lead.link != link);
+            let stays = leads.iter().filter(|lead| lead.link == link);
+            many += stays.filter(|lead| links.get(&link).is_some_and(|over| is_evidence(over, key, lead))).count();
+            !leads.is_empty()
+        });
+        let before = self.evidence.insert(link, many);
+        self.stale |= many == 0 && before > Some(0) && self.pruned.contains(&link);
     }
 
     /// The node no longer has this address: the routes from it go without a word.

@@ -16,11 +16,12 @@ pub(super) fn snapshot(table: &Table, answers: &BTreeMap<u32, Answer>) -> NodeLi
     let alone: BTreeSet<u32> =
         table.links.iter().filter(|(index, link)| is_alone(table, **index, link)).map(|(index, _)| *index).collect();
     let bridges = bridges(table, answers);
-    let leads_to_pods = |lead: &Lead| alone.contains(&lead.link) || bridges.contains_key(&lead.link);
+    let is_up = |lead: &Lead| table.links.get(&lead.link).is_some_and(|link| link.up);
+    let is_pods = |lead: &Lead| alone.contains(&lead.link) || bridges.contains_key(&lead.link);
     let name = |index: &u32| table.links.get(index).map(|link| link.name.clone());
     NodeLinks {
         pods: alone.iter().filter_map(name).collect(),
-        routes: routes(table, leads_to_pods),
+        routes: routes(table, |lead| is_pods(lead) && is_up(lead)),
         tunnels: tunnels(table),
         bridges: bridges.into_iter().filter_map(|(index, bridge)| Some((name(&index)?, bridge))).collect(),
     }

@@ -98,7 +98,7 @@ impl Table {
         let goes_down = !link.up && known.is_some_and(|known| known.up);
         self.links.insert(index, link);
         if goes_down {
-            self.routes.delete_link(index);
+            self.routes.link_down(index, &self.links);
         }
         Change::Link(index)
     }
