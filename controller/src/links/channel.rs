@@ -3,8 +3,6 @@
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
-use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::cmsg_space;
@@ -13,15 +11,10 @@ use nix::libc::{NETLINK_LISTEN_ALL_NSID, SOL_NETLINK};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
-use super::LinksError;
-use super::message::{Raw, messages};
-
 /// The kernel fills datagrams up to 32 KiB, and further where one message is longer.
 const DATAGRAM: usize = 1 << 17;
 /// Answers are made within the call that asks for them: whoever waits this long (s) waits for nothing.
 const PATIENCE: i64 = 10;
-/// How often something is listed that changes meanwhile.
-const TRIES: usize = 20;
 
 /// A socket that asks, or hears.
 pub(super) struct Channel {
@@ -78,6 +71,17 @@ impl Channel {
         self.socket.set_listen_all_namespaces(true).is_ok()
     }
 
+    /// Sends a request.
+    pub(super) fn send(&self, request: &[u8]) -> io::Result<()> {
+        self.socket.send(request, 0).map(drop)
+    }
+
+    /// The number of the next request.
+    pub(super) fn number(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
     /// What has come.
     pub(super) fn receive(&mut self) -> io::Result<Heard<'_>> {
         let mut control = cmsg_space!(i32);
@@ -92,68 +96,6 @@ impl Channel {
             }
         };
         Ok(Heard::Datagram(&self.buffer[..length], namespace))
-    }
-
-    /// Lists all that a request is about; begins anew where that changed meanwhile. `each` gets them by the try.
-    pub(super) fn list<T: Default>(
-        &mut self,
-        request: &RouteNetlinkMessage,
-        mut each: impl FnMut(&mut T, RouteNetlinkMessage),
-    ) -> Result<T, LinksError> {
-        for _ in 0..TRIES {
-            let mut list = T::default();
-            let mut is_whole = true;
-            self.request(request, NLM_F_DUMP, |message| {
-                is_whole &= message.flags & NLM_F_DUMP_INTR == 0;
-                message.parse().into_iter().for_each(|message| each(&mut list, message));
-            })?;
-            if is_whole {
-                return Ok(list);
-            }
-        }
-        Err(io::Error::from(io::ErrorKind::Interrupted).into())
-    }
-
-    /// Asks for one thing.
-    pub(super) fn get(&mut self, request: &RouteNetlinkMessage) -> Result<Option<RouteNetlinkMessage>, LinksError> {
-        let mut answer = None;
-        self.request(request, 0, |message| answer = message.parse())?;
-        Ok(answer)
-    }
-
-    fn request(
-        &mut self,
-        request: &RouteNetlinkMessage,
-        flags: u16,
-        mut each: impl FnMut(Raw<'_>),
-    ) -> Result<(), LinksError> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let sequence = self.sequence;
-        let mut message = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(request.clone()));
-        message.header.flags = NLM_F_REQUEST | flags;
-        message.header.sequence_number = sequence;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
-        loop {
-            let datagram = match self.receive()? {
-                Heard::Datagram(datagram, _) => datagram,
-                Heard::Lost => continue,
-                Heard::Nothing => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-            };
-            let mut done = false;
-            for message in messages(datagram) {
-                let message = message?;
-                if message.sequence == sequence {
-                    done |= message.is_last()?;
-                    each(message);
-                }
-            }
-            if done {
-                return Ok(());
-            }
-        }
     }
 }
 

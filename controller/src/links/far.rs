@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_packet_route::link::LinkAttribute;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::LinksError;
 use super::channel::Channel;
 use super::link::Far;
 use super::table::address;
+use super::{LinksError, request};
 
 /// What the other end has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,10 +73,9 @@ fn addresses(asking: &mut Channel, far: Far) -> Result<BTreeSet<IpAddr>, LinksEr
 
 /// `None` where it is not, or no longer, the other end.
 fn mac(asking: &mut Channel, near: u32, far: Far) -> Result<Option<[u8; 6]>, LinksError> {
-    let mut request = LinkMessage::default();
-    request.header.index = far.index;
     let there = LinkAttribute::IfNetnsId(far.namespace);
-    request.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]), there.clone()];
+    let mut request = request::link(far.index);
+    request.attributes.push(there.clone());
     let Some(RouteNetlinkMessage::NewLink(link)) = asking.get(&RouteNetlinkMessage::GetLink(request))? else {
         return Ok(None);
     };

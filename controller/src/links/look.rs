@@ -1,34 +1,24 @@
 //! All that is known, and the sockets that it comes from.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
-use nix::libc::{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE, RTNLGRP_LINK};
-
-use super::channel::{Channel, Heard};
+use super::channel::Channel;
+use super::events::Events;
 use super::hints::Hints;
-use super::message::messages;
 use super::ports::Ports;
 use super::snapshot::snapshot;
-use super::table::{Change, Table};
+use super::table::Table;
 use super::{LinksError, NodeLinks};
 
-const GROUPS: [u32; 5] =
-    [RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
-/// Bytes: some 50,000 routes that change at once.
-const ROOM: usize = 16 << 20;
-/// How many datagrams are heard before what they mean is told.
-const AT_ONCE: usize = 10_000;
 /// How long after it failed everything is listed again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The table, the ports, and whoever tells of changes.
 pub(super) struct Look {
     asking: Channel,
-    hearing: Channel,
+    events: Events,
     hints: Hints,
     table: Table,
     ports: Ports,
@@ -40,11 +30,11 @@ pub(super) struct Look {
 impl Look {
     /// Hears, from now on; knows nothing yet.
     pub(super) fn open(now: Instant) -> io::Result<Self> {
-        let hearing = Channel::hearing(&GROUPS, ROOM)?;
+        let events = Events::open()?;
         let (table, ports) = (Table::default(), Ports::default());
         Ok(Self {
             asking: Channel::asking()?,
-            hearing,
+            events,
             hints: Hints::open(now)?,
             table,
             ports,
@@ -55,7 +45,7 @@ impl Look {
 
     /// What to wait for.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.hearing.as_fd()
+        self.events.fd()
     }
 
     /// What to wait for, too, if it is heard now.
@@ -72,29 +62,16 @@ impl Look {
 
     /// Hears what has come. Whether that was anything.
     pub(super) fn hear(&mut self, now: Instant) -> io::Result<bool> {
-        let mut heard = false;
-        let mut gone = false;
-        for _ in 0..AT_ONCE {
-            match self.hearing.receive()? {
-                Heard::Datagram(datagram, _) => {
-                    for message in messages(datagram).flatten() {
-                        let change = message.parse().map(|content| self.table.apply(content, message.flags));
-                        heard |= change.is_some_and(|change| change != Change::Nothing);
-                        gone |= matches!(change, Some(Change::Gone(_)));
-                        if let Some(Change::Link(index)) = change {
-                            self.ports.begin(index, now);
-                        }
-                    }
-                }
-                Heard::Lost => self.again = Some(now),
-                Heard::Nothing => break,
-            }
+        let news = self.events.hear(&mut self.table, &mut self.ports, now)?;
+        if news.lost {
+            self.again = Some(now);
+            self.ports.ask_all(now);
         }
-        if gone {
-            self.look_at_pairs();
+        if news.gone {
+            self.table.look_at_pairs(&mut self.asking);
         }
         self.hints.hear(&mut self.ports, now)?;
-        Ok(heard)
+        Ok(news.any)
     }
 
     /// Brings up to date what must be; asks the ports whose time has come. Whether anything may be other than before.
@@ -132,24 +109,6 @@ impl Look {
     /// What it means.
     pub(super) fn snapshot(&self) -> NodeLinks {
         snapshot(&self.table, self.ports.answers())
-    }
-
-    /// A link went to another namespace, perhaps: the other end of its pair, which stays, is not told of.
-    fn look_at_pairs(&mut self) {
-        let pairs: Vec<u32> = self.table.whole_pairs().collect();
-        for index in pairs {
-            let mut request = LinkMessage::default();
-            request.header.index = index;
-            request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-            match self.asking.get(&RouteNetlinkMessage::GetLink(request)) {
-                Ok(Some(link)) => {
-                    self.table.apply(link, 0);
-                }
-                Ok(None) => {}
-                // It is gone itself, and that is told.
-                Err(error) => tracing::debug!(index, %error, "a link cannot be asked"),
-            }
-        }
     }
 }
 

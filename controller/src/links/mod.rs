@@ -9,6 +9,7 @@
 //! - Names that cannot stand in a ruleset are in no snapshot.
 
 mod channel;
+mod events;
 mod far;
 mod hints;
 mod link;
@@ -16,6 +17,7 @@ mod look;
 mod lookup;
 mod message;
 mod ports;
+mod request;
 mod route;
 mod routes;
 mod snapshot;

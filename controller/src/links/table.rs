@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use netlink_packet_core::NLM_F_REPLACE;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::LinksError;
 use super::channel::Channel;
 use super::link::{Far, Kind, Link};
 use super::route::{Lead, Route};
 use super::routes::{Links, Routes};
+use super::{LinksError, request};
 
 /// The links and routes that matter.
 #[derive(Debug, Default)]
@@ -30,19 +30,17 @@ pub(super) enum Change {
     Table,
     /// Perhaps something about this link, or about its other end.
     Link(u32),
-    /// This link is gone: its other end, if that was here, may be elsewhere.
-    Gone(u32),
+    /// A link is gone: to another namespace, perhaps.
+    Gone,
 }
 
 impl Table {
     /// Lists everything.
     pub(super) fn read(asking: &mut Channel) -> Result<Self, LinksError> {
-        let mut request = LinkMessage::default();
-        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
         let take = |table: &mut Self, message| {
             table.apply(message, 0);
         };
-        let mut table: Self = asking.list(&RouteNetlinkMessage::GetLink(request), take)?;
+        let mut table: Self = asking.list(&RouteNetlinkMessage::GetLink(request::link(0)), take)?;
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             let mut request = RouteMessage::default();
             request.header.address_family = family;
@@ -72,7 +70,7 @@ impl Table {
             }
             RouteNetlinkMessage::DelLink(link) if link.header.interface_family == AddressFamily::Unspec => {
                 self.routes.delete_link(link.header.index);
-                self.links.remove(&link.header.index).map_or(Change::Nothing, |_| Change::Gone(link.header.index))
+                self.links.remove(&link.header.index).map_or(Change::Nothing, |_| Change::Gone)
             }
             RouteNetlinkMessage::NewRoute(route) => table(
                 Route::new(route).is_some_and(|route| self.routes.add(&route, flags & NLM_F_REPLACE != 0, &self.links)),
@@ -103,9 +101,20 @@ impl Table {
         Change::Link(index)
     }
 
-    /// The veth pairs that have both ends here, by the index of each.
-    pub(super) fn whole_pairs(&self) -> impl Iterator<Item = u32> {
-        self.links.iter().filter(|(_, link)| link.kind == Kind::Veth(None)).map(|(index, _)| *index)
+    /// Looks at the veth pairs that have both ends here: where one went to another namespace, the other is not told of.
+    pub(super) fn look_at_pairs(&mut self, asking: &mut Channel) {
+        let is_whole = |link: &Link| link.kind == Kind::Veth(None);
+        let pairs: Vec<u32> = self.links.iter().filter(|(_, link)| is_whole(link)).map(|(index, _)| *index).collect();
+        for index in pairs {
+            match asking.get(&RouteNetlinkMessage::GetLink(request::link(index))) {
+                Ok(Some(link)) => {
+                    self.apply(link, 0);
+                }
+                Ok(None) => {}
+                // It is gone itself, and that is told.
+                Err(error) => tracing::debug!(index, %error, "a link cannot be asked"),
+            }
+        }
     }
 
     /// The ports of bridges that pods are on, by index, and where their other ends are.

@@ -1,3 +1,5 @@
+mod kernel;
+
 use super::*;
 
 fn port(addresses: &[&str]) -> Port {
