@@ -1,0 +1,43 @@
+use std::net::IpAddr;
+
+use super::Packet;
+
+const FRAGMENT: u8 = 44;
+const MORE: u16 = 0x2000;
+
+/// The extension headers of IPv6 that may stand before anything: hop-by-hop options, routing, destination options.
+pub const EXTENSIONS: [u8; 3] = [0, 43, 60];
+
+/// An IPv6 packet with one more extension header at the front, of 8 bytes and without effect.
+pub fn extended(packet: Packet, extension: u8) -> Packet {
+    // One option of padding, or a routing header of an unused kind with no segments left.
+    let rest: [u8; 6] = if extension == 43 { [253, 0, 0, 0, 0, 0] } else { [1, 4, 0, 0, 0, 0] };
+    let payload = [&[packet.protocol, 0][..], &rest, &packet.payload].concat();
+    Packet { protocol: extension, payload, ..packet }
+}
+
+/// The packet in pieces: each a range of bytes of its payload, that may overlap, begins at a multiple of 8, and (but the
+/// last) ends at one.
+///
+/// # Panics
+/// If a piece is not within the packet.
+pub fn fragments(packet: &Packet, identification: u16, pieces: &[std::ops::Range<usize>]) -> Vec<Packet> {
+    let cut = |piece: &std::ops::Range<usize>| {
+        let offset = u16::try_from(piece.start / 8).expect("a packet has at most 65,535 bytes");
+        let (more, data) = (piece.end < packet.payload.len(), &packet.payload[piece.clone()]);
+        match packet.source {
+            IpAddr::V4(_) => {
+                let fragment = offset | if more { MORE } else { 0 };
+                Packet { identification, fragment, payload: data.to_vec(), ..packet.clone() }
+            }
+            IpAddr::V6(_) => {
+                let mut payload = vec![packet.protocol, 0];
+                payload.extend((offset << 3 | u16::from(more)).to_be_bytes());
+                payload.extend(u32::from(identification).to_be_bytes());
+                payload.extend(data);
+                Packet { protocol: FRAGMENT, payload, ..packet.clone() }
+            }
+        }
+    };
+    pieces.iter().map(cut).collect()
+}
