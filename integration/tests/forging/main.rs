@@ -5,6 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test relies on holds, or the test fails")]
 
+mod errors;
+mod neighbours;
+mod owners;
+mod revival;
 mod scene;
 mod sources;
 mod talk;

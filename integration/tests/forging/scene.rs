@@ -9,6 +9,7 @@ use std::time::Duration;
 use palisade_integration::agent::{Agent, binary};
 use palisade_integration::forge::{Frame, Link, Packet};
 use palisade_integration::netns::{Host, Network, Node, Place, Topology};
+use palisade_nft::{KernelConntrack, Mark};
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
 use tempfile::TempDir;
@@ -130,6 +131,14 @@ impl Scene {
         for node in self.network.nodes() {
             node.namespace().enter(forget_connections).unwrap();
         }
+    }
+
+    /// How many connections between these ports the first node knows.
+    pub(crate) fn connections(&self, ends: [SocketAddr; 2]) -> usize {
+        let all = || KernelConntrack::open().unwrap().list(Mark { mask: 0, value: 0 }).unwrap();
+        let has = |key: &[u8], port: u16| key.windows(2).any(|window| window == port.to_be_bytes());
+        let all = self.network.nodes()[0].namespace().enter(all).unwrap();
+        all.iter().filter(|one| ends.iter().all(|end| has(&one.key, end.port()))).count()
     }
 
     /// Makes or replaces a manifest file, in one step.

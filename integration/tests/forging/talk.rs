@@ -30,7 +30,12 @@ impl Mouth {
 
     /// Says a word; that nobody listens is no failure.
     pub(crate) fn say(&self, to: &Self) {
-        let _ = self.0.send_to(b"word", to.at());
+        self.say_to(to.at());
+    }
+
+    /// The same, to whoever is there.
+    pub(crate) fn say_to(&self, to: SocketAddr) {
+        let _ = self.0.send_to(b"word", to);
     }
 
     /// How many words have come since it was last asked.

@@ -1,0 +1,103 @@
+//! Addresses that get another owner while conntrack still has connections of the old one.
+
+use std::thread::sleep;
+
+use palisade_integration::netns::{Place, Topology};
+
+use crate::scene::{Policy, Scene, no_egress, no_ingress};
+use crate::talk::{Mouth, Pair, SILENCE};
+use crate::{BRIDGED, FAMILIES, ROUTED, TUNNELLED, family};
+
+const NUMBER: u8 = 9;
+
+/// `old`, whose address `new` gets at `place`, talked to `friend`. Gives the sockets of `new` and `friend` in either
+/// family, with the ports that `old` and `friend` had, once the agents know of it all.
+///
+/// Meanwhile two others are in a conversation that goes on, although only who began it may begin one.
+fn inherit(topology: Topology, place: Place, policies: &[Policy]) -> (Scene, [[Mouth; 2]; 2]) {
+    let hosts = [("friend", 0), ("deaf", 0), ("other", 0)].map(|(name, node)| (name, Place::Behind(node)));
+    let mut scene = Scene::new(topology, &hosts);
+    scene.attach("old", place, NUMBER);
+    scene.enforce(&[no_ingress("deaf")]);
+    let others = FAMILIES.map(|v6| Pair::open(&scene, [("deaf", 5000), ("other", 6000)], v6));
+    others.iter().for_each(Pair::talk);
+    for v6 in FAMILIES {
+        Pair::open(&scene, [("old", 5000), ("friend", 6000)], v6).talk();
+    }
+    scene.detach("old");
+    scene.tell();
+    scene.catch_up();
+    scene.attach("new", place, NUMBER);
+    let policies: Vec<_> = policies.iter().cloned().chain([no_ingress("deaf")]).collect();
+    scene.enforce(&policies);
+    for pair in &others {
+        assert!(pair.try_to_talk().iter().all(|heard| *heard > 0), "an entry of others is gone");
+        let [deaf, other] = pair.ends();
+        other.say(deaf);
+        assert!(deaf.hears(), "an entry of others is gone");
+    }
+    let mouths =
+        FAMILIES.map(|v6| [("new", 5000), ("friend", 6000)].map(|(name, port)| Mouth::open(&scene, name, v6, port)));
+    (scene, mouths)
+}
+
+/// What `old` began is not for `new`, who lets nobody in.
+fn no_word_reaches(topology: Topology, place: Place, policies: &[Policy]) {
+    let (_scene, mouths) = inherit(topology, place, policies);
+    let mut through = Vec::new();
+    for (v6, [new, friend]) in FAMILIES.into_iter().zip(&mouths) {
+        friend.say(new);
+        sleep(SILENCE);
+        if new.heard() > 0 {
+            through.push(family(v6));
+        }
+    }
+    assert!(through.is_empty(), "the old owner's connections are the new one's: {through:?}");
+}
+
+/// What `old` began does not bar the way to `new`, who may begin nothing.
+fn every_word_reaches(topology: Topology, place: Place, policies: &[Policy]) {
+    let (_scene, mouths) = inherit(topology, place, policies);
+    for (v6, [new, friend]) in FAMILIES.into_iter().zip(&mouths) {
+        friend.say(new);
+        assert!(new.hears(), "{}: what is allowed is taken for the old owner's", family(v6));
+    }
+}
+
+const NEAR: Place = Place::Behind(0);
+const FAR: Place = Place::Behind(1);
+
+#[test]
+fn a_new_owner_that_lets_nobody_in_routed() {
+    no_word_reaches(ROUTED, NEAR, &[no_ingress("new")]);
+}
+
+#[test]
+fn a_new_owner_that_lets_nobody_in_bridged() {
+    no_word_reaches(BRIDGED, NEAR, &[no_ingress("new")]);
+}
+
+#[test]
+fn a_new_owner_on_another_node_that_the_other_end_may_not_speak_to_routed() {
+    no_word_reaches(ROUTED, FAR, &[no_egress("friend")]);
+}
+
+#[test]
+fn a_new_owner_on_another_node_that_the_other_end_may_not_speak_to_through_a_tunnel() {
+    no_word_reaches(TUNNELLED, FAR, &[no_egress("friend")]);
+}
+
+#[test]
+fn a_new_owner_that_is_welcome_routed() {
+    every_word_reaches(ROUTED, NEAR, &[no_egress("new")]);
+}
+
+#[test]
+fn a_new_owner_that_is_welcome_bridged() {
+    every_word_reaches(BRIDGED, NEAR, &[no_egress("new")]);
+}
+
+#[test]
+fn a_new_owner_on_another_node_that_is_welcome() {
+    every_word_reaches(ROUTED, FAR, &[no_egress("new")]);
+}
