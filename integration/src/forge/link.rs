@@ -10,10 +10,9 @@ use nix::sys::socket::sockopt::RcvBufForce;
 use nix::sys::socket::{LinkAddr, bind, recvfrom, setsockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Frame, Mac, Packet};
-use crate::netns::{Host, Namespace, NetnsError};
+use super::{BROADCAST, Frame, Mac, Packet};
+use crate::netns::{Namespace, NetnsError};
 
-const DEVICE: &str = "eth0";
 /// Some 10,000 frames.
 const RECEIVE_BUFFER: usize = 16 << 20;
 /// Most frames: what is sent here is not longer.
@@ -30,14 +29,14 @@ pub struct Link {
 }
 
 impl Link {
-    /// Opens it on `eth0` of a pod or of an external host.
+    /// Opens it on a device: `eth0` of pods and external hosts. The gateway of who has none is everybody.
     ///
     /// # Errors
     /// Where the kernel refuses, or the gateway has no hardware address.
-    pub fn open(host: &Host) -> io::Result<Self> {
-        host.namespace()
+    pub fn open(namespace: &Namespace, device: &str) -> io::Result<Self> {
+        namespace
             .enter(|| {
-                let address = link_address(DEVICE)?;
+                let address = link_address(device)?;
                 let everything = u16::try_from(libc::ETH_P_ALL).map_err(io::Error::other)?.to_be();
                 let socket = Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(i32::from(everything))))?;
                 bind(socket.as_raw_fd(), &address)?;
@@ -129,8 +128,8 @@ fn gateway() -> io::Result<Mac> {
     let routes = fs::read_to_string("/proc/thread-self/net/route")?;
     let default =
         routes.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).find(|line| line[1] == "00000000");
-    let hexadecimal = default.ok_or(ErrorKind::NotFound)?[2];
-    let address = u32::from_str_radix(hexadecimal, 16).map_err(io::Error::other)?;
+    let Some(default) = default else { return Ok(BROADCAST) };
+    let address = u32::from_str_radix(default[2], 16).map_err(io::Error::other)?;
     let address = Ipv4Addr::from(address.to_le_bytes());
     UdpSocket::bind("0.0.0.0:0")?.send_to(b"?", (address, 9))?;
     for _ in 0..ATTEMPTS {

@@ -5,13 +5,20 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test relies on holds, or the test fails")]
 
+mod claims;
 mod errors;
+mod frames;
+mod groups;
+mod hairpin;
+mod legitimate;
 mod neighbours;
+mod notations;
 mod owners;
 mod revival;
 mod scene;
 mod sources;
 mod talk;
+mod tunnels;
 mod turned;
 mod volley;
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use palisade_integration::agent::{Agent, binary};
-use palisade_integration::forge::{Frame, Link, Packet};
-use palisade_integration::netns::{Host, Network, Node, Place, Topology};
+use palisade_integration::forge::Link;
+use palisade_integration::netns::{Host, Namespace, Network, Node, Place, Topology};
 use palisade_nft::{KernelConntrack, Mark};
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -47,11 +47,21 @@ impl Scene {
 
     /// One more host, with the addresses of this number.
     pub(crate) fn attach(&mut self, name: &'static str, place: Place, number: u8) {
-        let host = self.network.attach_one(place, &addresses(place, number)).unwrap();
+        self.attach_with(name, place, &addresses(place, number));
+    }
+
+    /// One more host, with these addresses.
+    pub(crate) fn attach_with(&mut self, name: &'static str, place: Place, addresses: &[IpAddr]) {
+        let host = self.network.attach_one(place, addresses).unwrap();
         if !matches!(place, Place::OnNode(_)) {
-            self.links.insert(name, Link::open(&host).unwrap());
+            self.links.insert(name, Link::open(host.namespace(), "eth0").unwrap());
         }
         self.hosts.insert(name, (host, place));
+    }
+
+    /// Makes a link known by a name, so that it is sent from, and looked at.
+    pub(crate) fn watch(&mut self, name: &'static str, namespace: &Namespace, device: &str) {
+        self.links.insert(name, Link::open(namespace, device).unwrap());
     }
 
     /// Takes a host away.
@@ -62,9 +72,15 @@ impl Scene {
 
     /// Makes these the policies, and starts the agents if none run. They are enforced when this returns.
     pub(crate) fn enforce(&mut self, policies: &[Policy]) {
+        let pods = self.pods();
+        self.enforce_with(&pods, policies);
+    }
+
+    /// The same, with these manifests of pods.
+    pub(crate) fn enforce_with(&mut self, pods: &Value, policies: &[Policy]) {
         let policies = policies.iter().zip(0..).map(|((subject, spec), number)| policy(subject, spec, number));
         self.write("policies.json", &list(policies));
-        self.tell();
+        self.write("pods.json", pods);
         if self.agents.is_empty() {
             self.forget();
             self.agents = self.network.nodes().iter().map(|node| self.agent(node)).collect();
@@ -74,9 +90,13 @@ impl Scene {
 
     /// Writes the manifests of the pods that there are.
     pub(crate) fn tell(&self) {
+        self.write("pods.json", &self.pods());
+    }
+
+    fn pods(&self) -> Value {
         let pods = self.hosts.iter().filter_map(|(name, (host, place))| self.pod(name, host.addresses(), *place));
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
-        self.write("pods.json", &list(pods.chain([namespace])));
+        list(pods.chain([namespace]))
     }
 
     /// Waits until the agents enforce what the manifests say.
@@ -101,16 +121,6 @@ impl Scene {
 
     pub(crate) fn at(&self, name: &str, is_ipv6: bool, port: u16) -> SocketAddr {
         SocketAddr::new(self.address(name, is_ipv6), port)
-    }
-
-    /// The packet as its sender hands it to its node.
-    pub(crate) fn routed(&self, from: &str, packet: &Packet) -> Frame {
-        Frame::of(self.link(from).gateway(), self.link(from).mac(), packet)
-    }
-
-    /// The packet as its sender hands it to a neighbour on its bridge.
-    pub(crate) fn direct(&self, from: &str, to: &str, packet: &Packet) -> Frame {
-        Frame::of(self.link(to).mac(), self.link(from).mac(), packet)
     }
 
     /// Sets `rp_filter` of the nodes' interfaces, those that there are; routers between nodes never ask.
@@ -142,7 +152,7 @@ impl Scene {
     }
 
     /// Makes or replaces a manifest file, in one step.
-    pub(crate) fn write(&self, name: &str, object: &Value) {
+    fn write(&self, name: &str, object: &Value) {
         fs::write(self.path("new"), object.to_string()).unwrap();
         fs::rename(self.path("new"), self.path("manifests").join(name)).unwrap();
     }
