@@ -13,6 +13,7 @@ mod hairpin;
 mod legitimate;
 mod neighbours;
 mod notations;
+mod odd;
 mod owners;
 mod revival;
 mod scene;
