@@ -1,27 +1,21 @@
-//! ICMP errors: they arrive from where errors can come from, and from nobody else.
+//! ICMP errors of who has no part in what they are about.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, SocketAddr};
 
-use palisade_integration::forge::Frame;
 use palisade_integration::forge::transport::{echo, port_unreachable, too_big, udp};
+use palisade_integration::forge::{BROADCAST, Frame};
 use palisade_integration::netns::{Place, Topology};
 
-use crate::scene::{Scene, isolated, no_ingress};
-use crate::talk::Mouth;
+use crate::scene::{Scene, admits, isolated, no_ingress};
+use crate::talk::{Mouth, Pair};
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, ROUTED, TUNNELLED, family};
 
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(5);
-const PORT: u16 = 4000;
+pub(crate) const PORT: u16 = 4000;
 /// Where nobody listens.
-const NOWHERE: u16 = 4009;
+pub(crate) const NOWHERE: u16 = 4009;
 
-const HOSTS: [(&str, Place); 6] = [
+pub(crate) const HOSTS: [(&str, Place); 6] = [
     ("talker", Place::Behind(0)),
     ("mute", Place::Behind(0)),
     ("free", Place::Behind(0)),
@@ -47,7 +41,7 @@ fn aims(scene: &Scene, ends: [&'static str; 2], named: impl Fn(bool) -> IpAddr) 
     aims
 }
 
-fn node(scene: &Scene, v6: bool) -> SocketAddr {
+pub(crate) fn node(scene: &Scene, v6: bool) -> SocketAddr {
     SocketAddr::new(scene.network.nodes()[0].addresses()[usize::from(v6)], NOWHERE)
 }
 
@@ -134,60 +128,58 @@ fn of_a_pod_in_the_nodes_name() {
     }
 }
 
-/// Who speaks to a port where nobody listens hears so.
-fn refused(scene: &Scene, from: &str, to: SocketAddr) -> bool {
-    let bind = || UdpSocket::bind(scene.at(from, to.is_ipv6(), 0)).unwrap();
-    let socket = scene.host(from).namespace().enter(bind).unwrap();
-    socket.connect(to).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let start = Instant::now();
-    while start.elapsed() < LIMIT {
-        if socket.send(b"?").is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
-            return true;
-        }
-        sleep(PAUSE);
-    }
-    false
+/// Errors from `from` that quote what `talker` would answer it.
+fn of_the_other_end(scene: &Scene, from: &'static str) -> Vec<Aim> {
+    let aim = |v6| {
+        let (own, gateway) = (scene.link(from).mac(), scene.link(from).gateway());
+        let [other, talker] = [from, "talker"].map(|name| scene.at(name, v6, PORT));
+        Aim::new(format!("{} unreachable", family(v6)), [from, "talker"], move |mark| {
+            let quoted = udp(talker, other, &[&mark[..], &[0x55; 352]].concat());
+            vec![Frame::of(gateway, own, &port_unreachable(other.ip(), talker.ip(), &quoted))]
+        })
+    };
+    FAMILIES.map(aim).into()
 }
 
-fn are_heard(topology: Topology) {
+/// Who was cut off has no part in it any more.
+fn fail_once_cut(topology: Topology, from: &'static str) {
     let mut scene = Scene::new(topology, &HOSTS);
+    let volley = Volley { forged: of_the_other_end(&scene, from), honest: honest(&scene) };
+    volley.works(&scene);
+    scene.enforce(&[admits("talker", &[from])]);
+    let pairs = FAMILIES.map(|v6| Pair::open(&scene, [(from, PORT), ("talker", PORT)], v6));
+    pairs.iter().for_each(Pair::talk);
+    scene.enforce(&[no_ingress("talker")]);
+    volley.fails(&scene);
+}
+
+#[test]
+fn of_the_other_end_of_what_was_cut_routed() {
+    fail_once_cut(ROUTED, "free");
+}
+
+#[test]
+fn of_the_other_end_of_what_was_cut_bridged() {
+    fail_once_cut(BRIDGED, "free");
+}
+
+#[test]
+fn of_the_other_end_of_what_was_cut_across_nodes() {
+    fail_once_cut(ROUTED, "far");
+}
+
+/// A frame to everybody on a bridge is confirmed by conntrack before it is judged, so that there is a connection to which
+/// errors can relate, although it never was allowed.
+#[test]
+fn of_who_spoke_to_everybody_on_the_bridge() {
+    let mut scene = Scene::new(BRIDGED, &HOSTS);
+    let volley = Volley { forged: of_the_other_end(&scene, "free"), honest: honest(&scene) };
+    volley.works(&scene);
     scene.enforce(&[no_ingress("talker")]);
     for v6 in FAMILIES {
-        for to in ["free", "far", "outside"] {
-            assert!(refused(&scene, "talker", scene.at(to, v6, NOWHERE)), "{} {to}", family(v6));
-        }
-        assert!(refused(&scene, "talker", node(&scene, v6)), "{} its node", family(v6));
+        let [free, talker] = ["free", "talker"].map(|name| scene.at(name, v6, PORT));
+        let own = scene.link("free").mac();
+        scene.link("free").send(&Frame::of(BROADCAST, own, &udp(free, talker, b"all"))).unwrap();
     }
-    narrow(&scene);
-    FAMILIES.into_iter().for_each(|v6| flows(&scene, v6));
-}
-
-/// A stream from `talker` to `far` comes through, whose first segments are too big for the way.
-fn flows(scene: &Scene, v6: bool) {
-    const MUCH: usize = 50_000;
-    let at = scene.at("far", v6, PORT);
-    let listener = scene.host("far").namespace().enter(|| TcpListener::bind(at).unwrap()).unwrap();
-    let connect = || TcpStream::connect_timeout(&at, LIMIT).unwrap();
-    let mut talker = scene.host("talker").namespace().enter(connect).unwrap();
-    let (mut far, _) = listener.accept().unwrap();
-    far.set_read_timeout(Some(LIMIT)).unwrap();
-    talker.write_all(&[0; MUCH]).unwrap();
-    far.read_exact(&mut [0; MUCH]).unwrap_or_else(|_| panic!("{}: nobody says that it is too big", family(v6)));
-}
-
-/// Makes the way to the second node narrow, and gives the router an address to say so from.
-fn narrow(scene: &Scene) {
-    let lines = "addr add 203.0.113.1/32 dev lo\naddr add 2001:db8:ff::1/128 dev lo\nlink set node-1 mtu 1280\n";
-    scene.network.underlay().ip(lines).unwrap();
-}
-
-#[test]
-fn of_the_other_end_and_of_routers_are_heard_routed() {
-    are_heard(ROUTED);
-}
-
-#[test]
-fn of_the_other_end_and_of_routers_are_heard_bridged() {
-    are_heard(BRIDGED);
+    volley.fails(&scene);
 }

@@ -16,6 +16,7 @@ mod notations;
 mod odd;
 mod owners;
 mod revival;
+mod routers;
 mod scene;
 mod sources;
 mod talk;
