@@ -16,15 +16,15 @@ pub fn extended(packet: Packet, extension: u8) -> Packet {
     Packet { protocol: extension, payload, ..packet }
 }
 
-/// The packet in pieces: each a range of bytes of its payload, that may overlap, begins at a multiple of 8, and (but the
-/// last) ends at one.
+/// The packet in pieces: from which byte of its payload to before which. They may overlap; each begins at a multiple of 8,
+/// and (but the last) ends at one.
 ///
 /// # Panics
 /// If a piece is not within the packet.
-pub fn fragments(packet: &Packet, identification: u16, pieces: &[std::ops::Range<usize>]) -> Vec<Packet> {
-    let cut = |piece: &std::ops::Range<usize>| {
-        let offset = u16::try_from(piece.start / 8).expect("a packet has at most 65,535 bytes");
-        let (more, data) = (piece.end < packet.payload.len(), &packet.payload[piece.clone()]);
+pub fn fragments(packet: &Packet, identification: u16, pieces: &[[usize; 2]]) -> Vec<Packet> {
+    let cut = |[start, end]: &[usize; 2]| {
+        let offset = u16::try_from(start / 8).expect("a packet has at most 65,535 bytes");
+        let (more, data) = (*end < packet.payload.len(), &packet.payload[*start..*end]);
         match packet.source {
             IpAddr::V4(_) => {
                 let fragment = offset | if more { MORE } else { 0 };

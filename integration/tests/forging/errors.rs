@@ -6,7 +6,8 @@ use palisade_integration::forge::transport::{echo, port_unreachable, too_big, ud
 use palisade_integration::forge::{BROADCAST, Frame};
 use palisade_integration::netns::{Place, Topology};
 
-use crate::scene::{Scene, admits, isolated, no_ingress};
+use crate::policies::{admits, isolated, no_ingress};
+use crate::scene::Scene;
 use crate::talk::{Mouth, Pair};
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, ROUTED, TUNNELLED, family};

@@ -1,10 +1,11 @@
 //! Frames on a bridge that carry IP packets, and do not look so.
 
-use palisade_integration::forge::Frame;
 use palisade_integration::forge::transport::udp;
+use palisade_integration::forge::{BROADCAST, Frame, Mac};
 use palisade_integration::netns::Place;
 
-use crate::scene::{Policy, Scene, isolated, no_egress, no_ingress};
+use crate::policies::{Policy, isolated, no_egress, no_ingress};
+use crate::scene::Scene;
 use crate::talk::{Mouth, SILENCE};
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, family};
@@ -26,6 +27,8 @@ pub(crate) const PAIRS: [[&str; 2]; 4] = [["free", "closed"], ["free", "deaf"], 
 /// Between whom everything may.
 pub(crate) const ALLOWED: [[&str; 2]; 2] = [["free", "friend"], ["friend", "mute"]];
 
+/// The group of bridges, whose frames a bridge that speaks no STP passes on.
+const BRIDGES: Mac = [1, 0x80, 0xc2, 0, 0, 0];
 const Q: u16 = 0x8100;
 const AD: u16 = 0x88a8;
 const OLD_AD: u16 = 0x9100;
@@ -50,7 +53,13 @@ const ENCAPSULATED: [Disguise; 4] = [
     ("SNAP behind 802.1Q 0", |frame| frame.in_snap().tagged(&[[Q, 0]])),
 ];
 /// Of protocols that no stack here knows.
-const FOREIGN: [Disguise; 3] = [
+const FOREIGN: [Disguise; 6] = [
+    ("a bridge's", |frame| {
+        let payload = [vec![0x42, 0x42, 3], frame.payload].concat();
+        Frame { destination: BRIDGES, kind: u16::try_from(payload.len()).unwrap(), payload, ..frame }
+    }),
+    ("reverse ARP", |frame| Frame { kind: 0x8035, ..frame }),
+    ("the other IP", |frame| Frame { kind: if frame.kind == 0x0800 { 0x86dd } else { 0x0800 }, ..frame }),
     ("experimental", |frame| Frame { kind: 0x88b5, ..frame }),
     ("MPLS", |frame| Frame { kind: 0x8847, payload: [vec![0, 0, 0x11, 64], frame.payload].concat(), ..frame }),
     ("TRILL", |frame| Frame { kind: 0x22f3, ..frame }),
@@ -106,7 +115,7 @@ fn of_no_known_protocol() {
 /// To everybody on the link, for one.
 #[test]
 fn plain_and_to_everybody() {
-    fail(&[("to everybody", |frame| Frame { destination: palisade_integration::forge::BROADCAST, ..frame })]);
+    fail(&[("to everybody", |frame| Frame { destination: BROADCAST, ..frame })]);
 }
 
 /// A tag of no VLAN is no hindrance to an ordinary socket.

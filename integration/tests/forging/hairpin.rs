@@ -6,7 +6,8 @@ use palisade_integration::forge::Frame;
 use palisade_integration::forge::transport::udp;
 use palisade_integration::netns::{Place, Topology};
 
-use crate::scene::{Scene, isolated};
+use crate::policies::isolated;
+use crate::scene::Scene;
 use crate::talk::{Mouth, SILENCE};
 use crate::{BRIDGED, FAMILIES, ROUTED, RP_FILTERS, family};
 

@@ -6,7 +6,8 @@ use palisade_integration::forge::Frame;
 use palisade_integration::forge::transport::udp;
 use palisade_integration::netns::{BRIDGE, Place, PodLinks, Topology};
 
-use crate::scene::{Scene, admits, isolated};
+use crate::policies::{admits, isolated};
+use crate::scene::Scene;
 use crate::talk::Pair;
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, ROUTED, RP_FILTERS, TUNNELLED, family};

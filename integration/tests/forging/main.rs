@@ -6,15 +6,19 @@
 #![allow(clippy::unwrap_used, reason = "what a test relies on holds, or the test fails")]
 
 mod claims;
+mod conntrack;
 mod errors;
 mod frames;
 mod groups;
 mod hairpin;
 mod legitimate;
+mod middles;
 mod neighbours;
 mod notations;
 mod odd;
 mod owners;
+mod policies;
+mod reflected;
 mod revival;
 mod routers;
 mod scene;

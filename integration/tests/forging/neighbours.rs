@@ -6,7 +6,8 @@ use palisade_integration::forge::transport::{echo, icmp};
 use palisade_integration::forge::{Frame, Packet};
 use palisade_integration::netns::{Place, Topology};
 
-use crate::scene::{Scene, isolated};
+use crate::policies::isolated;
+use crate::scene::Scene;
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, ROUTED, TUNNELLED};
 
@@ -35,7 +36,7 @@ pub(crate) fn discovery(from: IpAddr, to: IpAddr, kind: u8, target: Ipv6Addr, ma
 fn aims(
     scene: &Scene,
     ends: [&'static str; 2],
-    wrap: impl Fn(&Packet) -> Frame + Send + Sync + Copy + 'static,
+    wrap: impl Fn(&Packet) -> Frame + Copy + 'static,
     limits: &[u8],
 ) -> Vec<Aim> {
     let [from, to] = ends.map(|name| scene.address(name, true));

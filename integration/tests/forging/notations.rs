@@ -3,7 +3,8 @@
 use palisade_integration::netns::{Place, Topology};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, isolated, list};
+use crate::policies::{isolated, list};
+use crate::scene::Scene;
 use crate::talk::{Pair, SILENCE};
 use crate::{BRIDGED, FAMILIES, ROUTED};
 

@@ -4,7 +4,8 @@ use std::thread::sleep;
 
 use palisade_integration::netns::{Place, Topology};
 
-use crate::scene::{Policy, Scene, no_egress, no_ingress};
+use crate::policies::{Policy, no_egress, no_ingress};
+use crate::scene::Scene;
 use crate::talk::{Mouth, Pair, SILENCE};
 use crate::{BRIDGED, FAMILIES, ROUTED, TUNNELLED, family};
 

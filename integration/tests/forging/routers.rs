@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use palisade_integration::netns::Topology;
 
 use crate::errors::{HOSTS, NOWHERE, PORT, node};
-use crate::scene::{Scene, no_ingress};
+use crate::policies::no_ingress;
+use crate::scene::Scene;
 use crate::{BRIDGED, FAMILIES, ROUTED, family};
 
 /// Only a failing test waits for it.

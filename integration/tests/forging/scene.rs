@@ -9,16 +9,13 @@ use std::time::Duration;
 use palisade_integration::agent::{Agent, binary};
 use palisade_integration::forge::Link;
 use palisade_integration::netns::{Host, Namespace, Network, Node, Place, Topology};
-use palisade_nft::{KernelConntrack, Mark};
 use serde_json::{Value, json};
-use socket2::{Domain, Protocol, Socket, Type};
 use tempfile::TempDir;
+
+use crate::policies::{Policy, list, manifest};
 
 /// Only a failing test waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// A policy: the pod that it is about, and its spec but for that.
-pub(crate) type Policy = (&'static str, Value);
 
 /// First what is to end first.
 pub(crate) struct Scene {
@@ -78,7 +75,7 @@ impl Scene {
 
     /// The same, with these manifests of pods.
     pub(crate) fn enforce_with(&mut self, pods: &Value, policies: &[Policy]) {
-        let policies = policies.iter().zip(0..).map(|((subject, spec), number)| policy(subject, spec, number));
+        let policies = policies.iter().zip(0..).map(|((subject, spec), number)| manifest(subject, spec, number));
         self.write("policies.json", &list(policies));
         self.write("pods.json", pods);
         if self.agents.is_empty() {
@@ -136,21 +133,6 @@ impl Scene {
         self.network.nodes().iter().for_each(|node| node.namespace().sysctl(&[(name, value)]).unwrap());
     }
 
-    /// Makes the nodes forget all connections.
-    pub(crate) fn forget(&self) {
-        for node in self.network.nodes() {
-            node.namespace().enter(forget_connections).unwrap();
-        }
-    }
-
-    /// How many connections between these ports the first node knows.
-    pub(crate) fn connections(&self, ends: [SocketAddr; 2]) -> usize {
-        let all = || KernelConntrack::open().unwrap().list(Mark { mask: 0, value: 0 }).unwrap();
-        let has = |key: &[u8], port: u16| key.windows(2).any(|window| window == port.to_be_bytes());
-        let all = self.network.nodes()[0].namespace().enter(all).unwrap();
-        all.iter().filter(|one| ends.iter().all(|end| has(&one.key, end.port()))).count()
-    }
-
     /// Makes or replaces a manifest file, in one step.
     fn write(&self, name: &str, object: &Value) {
         fs::write(self.path("new"), object.to_string()).unwrap();
@@ -191,48 +173,6 @@ fn rp_filter(value: u8) -> std::process::Command {
         &value.to_string(),
     ]);
     command
-}
-
-/// Asks ctnetlink to delete every entry of the calling thread's namespace: what `conntrack -F` does.
-fn forget_connections() {
-    const NETFILTER: i32 = 12;
-    const DELETE: [u8; 2] = [2, 1];
-    const REQUEST: [u8; 2] = [1, 0];
-    let socket = Socket::new(Domain::from(16), Type::RAW, Some(Protocol::from(NETFILTER))).unwrap();
-    let message = [&20_u32.to_ne_bytes()[..], &DELETE, &REQUEST, &[0; 8], &[0; 4]].concat();
-    socket.send(&message).unwrap();
-}
-
-pub(crate) fn list(items: impl Iterator<Item = Value>) -> Value {
-    json!({"apiVersion": "v1", "kind": "List", "items": items.collect::<Vec<_>>()})
-}
-
-fn policy(subject: &str, spec: &Value, number: usize) -> Value {
-    let mut spec = spec.clone();
-    spec["podSelector"] = json!({"matchLabels": {"app": subject}});
-    json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-           "metadata": {"namespace": "shop", "name": format!("{subject}-{number}")}, "spec": spec})
-}
-
-/// Nobody may speak to it.
-pub(crate) fn no_ingress(subject: &'static str) -> Policy {
-    (subject, json!({"policyTypes": ["Ingress"]}))
-}
-
-/// It may speak to nobody.
-pub(crate) fn no_egress(subject: &'static str) -> Policy {
-    (subject, json!({"policyTypes": ["Egress"]}))
-}
-
-/// Both.
-pub(crate) fn isolated(subject: &'static str) -> Policy {
-    (subject, json!({"policyTypes": ["Ingress", "Egress"]}))
-}
-
-/// Only these pods may speak to it.
-pub(crate) fn admits(subject: &'static str, peers: &[&str]) -> Policy {
-    let peers: Vec<_> = peers.iter().map(|app| json!({"podSelector": {"matchLabels": {"app": app}}})).collect();
-    (subject, json!({"policyTypes": ["Ingress"], "ingress": [{"from": peers}]}))
 }
 
 fn addresses(place: Place, number: u8) -> Vec<IpAddr> {

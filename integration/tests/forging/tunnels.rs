@@ -6,7 +6,8 @@ use palisade_integration::forge::transport::{udp, vxlan};
 use palisade_integration::forge::{Frame, mac_of};
 use palisade_integration::netns::{Place, Topology};
 
-use crate::scene::{Scene, admits, isolated, no_egress};
+use crate::policies::{admits, isolated, no_egress};
+use crate::scene::Scene;
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, TUNNELLED, family};
 

@@ -8,7 +8,8 @@ use palisade_integration::forge::transport::{SIGNED, Segment, flags, tcp, udp};
 use palisade_integration::netns::{Place, Topology};
 use socket2::{Domain, Socket, Type};
 
-use crate::scene::{Policy, Scene, no_egress, no_ingress};
+use crate::policies::{Policy, no_egress, no_ingress};
+use crate::scene::Scene;
 use crate::talk::{Pair, SILENCE};
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, ROUTED, RP_FILTERS, TUNNELLED, family};

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use palisade_integration::forge::Frame;
 
-use crate::scene::{Policy, Scene};
+use crate::policies::Policy;
+use crate::scene::Scene;
 
 /// What has not arrived so long after everything honest will not.
 const SILENCE: Duration = Duration::from_millis(250);
@@ -23,12 +24,15 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// What a payload must contain to be known again.
 pub(crate) type Mark = [u8; 8];
 
+/// Makes frames that contain the mark.
+type Make = Box<dyn Fn(&Mark) -> Vec<Frame>>;
+
 /// Something that is sent, and who should see it, or not.
 pub(crate) struct Aim {
     pub(crate) name: String,
     pub(crate) from: &'static str,
     pub(crate) to: &'static str,
-    frames: Box<dyn Fn(&Mark) -> Vec<Frame> + Send + Sync>,
+    frames: Make,
 }
 
 impl Aim {
@@ -36,7 +40,7 @@ impl Aim {
     pub(crate) fn new(
         name: impl Into<String>,
         [from, to]: [&'static str; 2],
-        frames: impl Fn(&Mark) -> Vec<Frame> + Send + Sync + 'static,
+        frames: impl Fn(&Mark) -> Vec<Frame> + 'static,
     ) -> Self {
         let name = format!("{from} to {to}: {}", name.into());
         Self { name, from, to, frames: Box::new(frames) }

@@ -14,7 +14,8 @@ use palisade_integration::forge::transport::udp;
 use palisade_integration::netns::{Place, Topology};
 
 use self::cast::{Actor, Cast};
-use crate::scene::{Policy, Scene, isolated, no_egress, no_ingress};
+use crate::policies::{Policy, isolated, no_egress, no_ingress};
+use crate::scene::Scene;
 use crate::volley::marks;
 use crate::{BRIDGED, ROUTED, TUNNELLED};
 

@@ -39,18 +39,18 @@ fn with_extensions(random: &mut Rng, packet: Packet) -> Packet {
 
 fn cut(random: &mut Rng, packet: Packet) -> (&'static str, Vec<Packet>) {
     let (length, identification) = (packet.payload.len(), random.u16(..));
-    let pieces = |pieces: &[std::ops::Range<usize>]| fragments(&packet, identification, pieces);
+    let pieces = |pieces: &[[usize; 2]]| fragments(&packet, identification, pieces);
     if packet.fragment & 0x4000 != 0 || length < 48 {
         return ("whole", vec![packet]);
     }
     match random.u8(..20) {
-        0 => ("in two", pieces(&[0..24, 24..length])),
-        1 => ("in two, backwards", pieces(&[24..length, 0..24])),
-        2 => ("the first piece", pieces(&[0..40])),
-        3 => ("the last piece", pieces(&[24..length])),
-        4 => ("in pieces of 8", pieces(&[0..8, 8..16, 16..24, 24..length])),
-        5 => ("overlapping", pieces(&[0..32, 8..length])),
-        6 => ("in one piece", pieces(&[0..length])),
+        0 => ("in two", pieces(&[[0, 24], [24, length]])),
+        1 => ("in two, backwards", pieces(&[[24, length], [0, 24]])),
+        2 => ("the first piece", pieces(&[[0, 40]])),
+        3 => ("the last piece", pieces(&[[24, length]])),
+        4 => ("in pieces of 8", pieces(&[[0, 8], [8, 16], [16, 24], [24, length]])),
+        5 => ("overlapping", pieces(&[[0, 32], [8, length]])),
+        6 => ("in one piece", pieces(&[[0, length]])),
         _ => ("whole", vec![packet]),
     }
 }
