@@ -53,13 +53,12 @@ const ENCAPSULATED: [Disguise; 4] = [
     ("SNAP behind 802.1Q 0", |frame| frame.in_snap().tagged(&[[Q, 0]])),
 ];
 /// Of protocols that no stack here knows.
-const FOREIGN: [Disguise; 6] = [
+const FOREIGN: [Disguise; 5] = [
     ("a bridge's", |frame| {
         let payload = [vec![0x42, 0x42, 3], frame.payload].concat();
         Frame { destination: BRIDGES, kind: u16::try_from(payload.len()).unwrap(), payload, ..frame }
     }),
     ("reverse ARP", |frame| Frame { kind: 0x8035, ..frame }),
-    ("the other IP", |frame| Frame { kind: if frame.kind == 0x0800 { 0x86dd } else { 0x0800 }, ..frame }),
     ("experimental", |frame| Frame { kind: 0x88b5, ..frame }),
     ("MPLS", |frame| Frame { kind: 0x8847, payload: [vec![0, 0, 0x11, 64], frame.payload].concat(), ..frame }),
     ("TRILL", |frame| Frame { kind: 0x22f3, ..frame }),

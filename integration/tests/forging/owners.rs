@@ -2,20 +2,28 @@
 
 use std::thread::sleep;
 
-use palisade_integration::netns::{Place, Topology};
+use palisade_integration::forge::Frame;
+use palisade_integration::forge::transport::sctp;
+use palisade_integration::netns::{Node, Place, Topology};
 
 use crate::policies::{Policy, no_egress, no_ingress};
 use crate::scene::Scene;
 use crate::talk::{Mouth, Pair, SILENCE};
+use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, ROUTED, TUNNELLED, family};
 
 const NUMBER: u8 = 9;
 
 /// `old`, whose address `new` gets at `place`, talked to `friend`. Gives the sockets of `new` and `friend` in either
-/// family, with the ports that `old` and `friend` had, once the agents know of it all.
+/// family, with the ports that `old` and `friend` had, once the agents know of it all. `old` does more `meanwhile`.
 ///
 /// Meanwhile two others are in a conversation that goes on, although only who began it may begin one.
-fn inherit(topology: Topology, place: Place, policies: &[Policy]) -> (Scene, [[Mouth; 2]; 2]) {
+fn inherit(
+    topology: Topology,
+    place: Place,
+    policies: &[Policy],
+    meanwhile: impl Fn(&Scene),
+) -> (Scene, [[Mouth; 2]; 2]) {
     let hosts = [("friend", 0), ("deaf", 0), ("other", 0)].map(|(name, node)| (name, Place::Behind(node)));
     let mut scene = Scene::new(topology, &hosts);
     scene.attach("old", place, NUMBER);
@@ -25,10 +33,12 @@ fn inherit(topology: Topology, place: Place, policies: &[Policy]) -> (Scene, [[M
     for v6 in FAMILIES {
         Pair::open(&scene, [("old", 5000), ("friend", 6000)], v6).talk();
     }
+    meanwhile(&scene);
     scene.detach("old");
     scene.tell();
     scene.catch_up();
     scene.attach("new", place, NUMBER);
+    learn_neighbours(&scene);
     let policies: Vec<_> = policies.iter().cloned().chain([no_ingress("deaf")]).collect();
     scene.enforce(&policies);
     for pair in &others {
@@ -42,9 +52,17 @@ fn inherit(topology: Topology, place: Place, policies: &[Policy]) -> (Scene, [[M
     (scene, mouths)
 }
 
+/// Who knew the hardware address of `old` asks again, as after the announcement that network plugins make.
+fn learn_neighbours(scene: &Scene) {
+    let nodes = scene.network.nodes().iter().map(Node::namespace);
+    for namespace in nodes.chain([scene.host("friend").namespace()]) {
+        namespace.ip("neigh flush all\n").unwrap();
+    }
+}
+
 /// What `old` began is not for `new`, who lets nobody in.
 fn no_word_reaches(topology: Topology, place: Place, policies: &[Policy]) {
-    let (_scene, mouths) = inherit(topology, place, policies);
+    let (_scene, mouths) = inherit(topology, place, policies, |_| ());
     let mut through = Vec::new();
     for (v6, [new, friend]) in FAMILIES.into_iter().zip(&mouths) {
         friend.say(new);
@@ -58,7 +76,7 @@ fn no_word_reaches(topology: Topology, place: Place, policies: &[Policy]) {
 
 /// What `old` began does not bar the way to `new`, who may begin nothing.
 fn every_word_reaches(topology: Topology, place: Place, policies: &[Policy]) {
-    let (_scene, mouths) = inherit(topology, place, policies);
+    let (_scene, mouths) = inherit(topology, place, policies, |_| ());
     for (v6, [new, friend]) in FAMILIES.into_iter().zip(&mouths) {
         friend.say(new);
         assert!(new.hears(), "{}: what is allowed is taken for the old owner's", family(v6));
@@ -101,4 +119,33 @@ fn a_new_owner_that_is_welcome_bridged() {
 #[test]
 fn a_new_owner_on_another_node_that_is_welcome() {
     every_word_reaches(ROUTED, FAR, &[no_egress("new")]);
+}
+
+/// An INIT that is repeated keeps what `old` began alive.
+fn every_association_reaches(topology: Topology, place: Place) {
+    let begin = |scene: &Scene, [from, to]: [(&'static str, u16); 2], v6| {
+        let [from_at, to_at] = [from, to].map(|(name, port)| scene.at(name, v6, port));
+        let (own, gateway) = (scene.link(from.0).mac(), scene.link(from.0).gateway());
+        Aim::new(format!("{} INIT", family(v6)), [from.0, to.0], move |mark| {
+            let body = [&[1, 1, 1, 1, 0, 1, 0, 0, 0, 1, 0, 1, 1, 1, 1, 1][..], &mark[..]].concat();
+            vec![Frame::of(gateway, own, &sctp(from_at, to_at, 1, &body))]
+        })
+    };
+    let all =
+        |scene: &Scene, ends| Volley { honest: FAMILIES.map(|v6| begin(scene, ends, v6)).into(), forged: Vec::new() };
+    let (scene, _mouths) = inherit(topology, place, &[no_egress("new")], |scene| {
+        scene.sysctl("net.netfilter.nf_conntrack_sctp_timeout_cookie_wait", "60");
+        all(scene, [("old", 5000), ("friend", 6000)]).works(scene);
+    });
+    all(&scene, [("friend", 6000), ("new", 5000)]).works(&scene);
+}
+
+#[test]
+fn a_new_owner_that_is_welcome_to_associate_routed() {
+    every_association_reaches(ROUTED, NEAR);
+}
+
+#[test]
+fn a_new_owner_that_is_welcome_to_associate_bridged() {
+    every_association_reaches(BRIDGED, NEAR);
 }
