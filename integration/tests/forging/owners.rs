@@ -6,7 +6,7 @@ use palisade_integration::forge::Frame;
 use palisade_integration::forge::transport::sctp;
 use palisade_integration::netns::{Node, Place, Topology};
 
-use crate::policies::{Policy, no_egress, no_ingress};
+use crate::policies::{Policy, admits, no_egress, no_ingress};
 use crate::scene::Scene;
 use crate::talk::{Mouth, Pair, SILENCE};
 use crate::volley::{Aim, Volley};
@@ -133,7 +133,8 @@ fn every_association_reaches(topology: Topology, place: Place) {
     };
     let all =
         |scene: &Scene, ends| Volley { honest: FAMILIES.map(|v6| begin(scene, ends, v6)).into(), forged: Vec::new() };
-    let (scene, _mouths) = inherit(topology, place, &[no_egress("new")], |scene| {
+    let policies = [no_egress("new"), admits("new", &["friend"])];
+    let (scene, _mouths) = inherit(topology, place, &policies, |scene| {
         scene.sysctl("net.netfilter.nf_conntrack_sctp_timeout_cookie_wait", "60");
         all(scene, [("old", 5000), ("friend", 6000)]).works(scene);
     });
