@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The long versions of the tests that random moments and random events make better: never open, through ROUNDS rounds of
-# everything that happens there (300), odd packets in as many rounds, and EVENTS events (a million) in which addresses are reused, late and told twice,
-# and as many with a failing netlink. Half an hour on two idle cores.
+# everything that happens there (300), as many rounds of odd packets, and EVENTS events (a million) in which addresses are
+# reused, late and told twice, and as many with a failing netlink. Half an hour on two idle cores.
 #
 #     integration/soak.sh [ROUNDS [EVENTS]]
 set -euo pipefail

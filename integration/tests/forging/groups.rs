@@ -53,6 +53,16 @@ fn local(scene: &Scene, pairs: &[[&'static str; 2]]) -> Vec<Aim> {
     aims
 }
 
+/// From the link's address to the other's of the pod, by the node: which routes it where it came from the same bridge.
+fn local_routed(scene: &Scene, pairs: &[[&'static str; 2]]) -> Vec<Aim> {
+    let aim = |ends: &[&'static str; 2]| {
+        let (own, gateway) = (scene.link(ends[0]).mac(), scene.link(ends[0]).gateway());
+        let (from, to) = (SocketAddr::new(link_local(own).into(), 4100), scene.at(ends[1], true, 4100));
+        Aim::new("link-local, UDP, by the node", *ends, move |mark| vec![Frame::of(gateway, own, &udp(from, to, mark))])
+    };
+    pairs.iter().map(aim).collect()
+}
+
 /// Datagrams to groups and to everybody.
 fn grouped(scene: &Scene, pairs: &[[&'static str; 2]]) -> Vec<Aim> {
     let groups = ["ff02::1", "ff02::fb", "ff05::7", "224.0.0.1", "224.0.0.251", "239.1.2.3", "255.255.255.255"];
@@ -91,6 +101,11 @@ fn fail(forged: impl Fn(&Scene, &[[&'static str; 2]]) -> Vec<Aim>) {
 #[test]
 fn link_local_addresses() {
     fail(local);
+}
+
+#[test]
+fn link_local_addresses_by_the_node() {
+    fail(local_routed);
 }
 
 #[test]
@@ -136,6 +151,7 @@ fn an_address_is_given_by_who_is_no_pod() {
         server.path().display()
     ))
     .unwrap();
+    node.ip(&format!("route add 10.1.0.250 dev {BRIDGE}\n")).unwrap();
     server.ip("addr add 10.1.0.250/24 dev eth0\nlink set eth0 up\n").unwrap();
     scene.watch("server", &server, "eth0");
     scene.watch("node", &node, BRIDGE);

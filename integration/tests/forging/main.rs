@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test relies on holds, or the test fails")]
 
+mod always;
 mod claims;
 mod conntrack;
 mod errors;

@@ -88,6 +88,35 @@ fn who_is_no_neighbour_through_a_tunnel() {
     fail(TUNNELLED);
 }
 
+/// In the name of nobody, of a stranger and of another pod.
+fn fail_in_others_names(topology: Topology) {
+    let mut scene = Scene::new(topology, &HOSTS);
+    let names = ["fd01:0::abcd".parse().unwrap(), "2001:db8:7::7".parse().unwrap(), scene.address("free-away", true)];
+    let target = Ipv6Addr::from_bits(0xfd00 << 112 | 1);
+    let mut forged = Vec::new();
+    for ends in [["one", "free"], ["free", "other"], ["one", "free-away"]] {
+        let (own, gateway) = (scene.link(ends[0]).mac(), scene.link(ends[0]).gateway());
+        let to = scene.address(ends[1], true);
+        for (from, kind) in names.into_iter().flat_map(|name| TYPES.map(|kind| (name, kind))) {
+            forged.push(Aim::new(format!("type {kind} as {from}"), ends, move |mark| {
+                vec![Frame::of(gateway, own, &discovery(from, to, kind, target, mark))]
+            }));
+        }
+    }
+    let volley = Volley { forged, honest: honest(&scene) };
+    volley.fails_under(&mut scene, &["one", "other", "away"].map(isolated));
+}
+
+#[test]
+fn who_is_no_neighbour_in_others_names_routed() {
+    fail_in_others_names(ROUTED);
+}
+
+#[test]
+fn who_is_no_neighbour_in_others_names_bridged() {
+    fail_in_others_names(BRIDGED);
+}
+
 /// Real neighbour discovery has hop limit 255.
 #[test]
 fn who_is_a_neighbour_and_speaks_from_afar() {

@@ -96,6 +96,11 @@ impl Scene {
         list(pods.chain([namespace]))
     }
 
+    /// Stops all agents.
+    pub(crate) fn stop_agents(&mut self) {
+        self.agents.clear();
+    }
+
     /// Waits until the agents enforce what the manifests say.
     pub(crate) fn catch_up(&mut self) {
         for (agent, node) in self.agents.iter_mut().zip(self.network.nodes()) {
@@ -105,6 +110,10 @@ impl Scene {
 
     pub(crate) fn host(&self, name: &str) -> &Host {
         &self.hosts[name].0
+    }
+
+    pub(crate) fn place(&self, name: &str) -> Place {
+        self.hosts[name].1
     }
 
     pub(crate) fn link(&self, name: &str) -> &Link {

@@ -11,7 +11,7 @@ use crate::scene::Scene;
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, ROUTED, RP_FILTERS, TUNNELLED, family};
 
-const HOSTS: [(&str, Place); 8] = [
+pub(crate) const HOSTS: [(&str, Place); 8] = [
     ("mute", Place::Behind(0)),
     ("web", Place::Behind(0)),
     ("shop", Place::Behind(0)),
@@ -23,15 +23,15 @@ const HOSTS: [(&str, Place); 8] = [
 ];
 
 /// `mute` may speak to nobody, `shop` hears `web` and `far-web` alone, `closed` neither speaks nor hears.
-fn policies() -> [Policy; 3] {
+pub(crate) fn policies() -> [Policy; 3] {
     [no_egress("mute"), admits("shop", &["web", "far-web"]), isolated("closed")]
 }
 
 /// Who sends, to whom, in whose name.
-type Lie = ([&'static str; 2], Name);
+pub(crate) type Lie = ([&'static str; 2], Name);
 
 #[derive(Clone, Copy)]
-enum Name {
+pub(crate) enum Name {
     /// Of that host.
     Of(&'static str),
     /// An address that the first pods' node would give its pods, and has not.
@@ -40,7 +40,7 @@ enum Name {
     Stranger,
 }
 
-const BY_THE_MUTE: [Lie; 6] = [
+pub(crate) const BY_THE_MUTE: [Lie; 6] = [
     (["mute", "free"], Name::Nobody),
     (["mute", "free"], Name::Stranger),
     (["mute", "free"], Name::Of("web")),
@@ -48,7 +48,7 @@ const BY_THE_MUTE: [Lie; 6] = [
     (["mute", "far"], Name::Of("web")),
     (["mute", "far"], Name::Stranger),
 ];
-const AS_WHO_IS_ADMITTED: [Lie; 5] = [
+pub(crate) const AS_WHO_IS_ADMITTED: [Lie; 5] = [
     (["free", "shop"], Name::Of("web")),
     (["free", "shop"], Name::Of("far-web")),
     (["far", "shop"], Name::Of("web")),
@@ -81,10 +81,9 @@ fn describe(name: Name) -> String {
 
 /// The ways in which a sender can hand a packet on: to its node, or to a neighbour on its bridge.
 fn ways(scene: &Scene, topology: Topology, [from, to]: [&'static str; 2]) -> Vec<(&'static str, Wrap)> {
-    let on_bridge = |name| HOSTS.iter().any(|(host, place)| *host == name && *place == Place::Behind(0));
     let (own, gateway, other) = (scene.link(from).mac(), scene.link(from).gateway(), scene.link(to).mac());
     let mut ways: Vec<(&str, Wrap)> = vec![("routed", Box::new(move |packet| Frame::of(gateway, own, packet)))];
-    if topology.pods == PodLinks::Bridge && on_bridge(from) && on_bridge(to) {
+    if topology.pods == PodLinks::Bridge && [from, to].map(|name| scene.place(name)) == [Place::Behind(0); 2] {
         ways.push(("bridged", Box::new(move |packet| Frame::of(other, own, packet))));
     }
     ways
@@ -100,17 +99,22 @@ fn beginning(from: SocketAddr, to: SocketAddr, mark: &[u8]) -> Packet {
     tcp(from, to, Segment { sequence: 7, flags: flags::SYN, ..Segment::default() }, mark)
 }
 
-type Make = fn(SocketAddr, SocketAddr, &[u8]) -> Packet;
+pub(crate) type Make = fn(SocketAddr, SocketAddr, &[u8]) -> Packet;
 const KINDS: [(&str, Make); 2] = [("UDP", datagram), ("TCP", beginning)];
 
-fn lies(scene: &Scene, topology: Topology, lies: &[Lie]) -> Vec<Aim> {
+pub(crate) fn lies(scene: &Scene, topology: Topology, lies: &[Lie]) -> Vec<Aim> {
+    lies_between(scene, topology, lies, [4001, 4002])
+}
+
+/// From and to these ports.
+pub(crate) fn lies_between(scene: &Scene, topology: Topology, lies: &[Lie], [own, other]: [u16; 2]) -> Vec<Aim> {
     let mut aims = Vec::new();
     for (ends, name) in lies {
         for v6 in FAMILIES {
-            let (from, to) = (SocketAddr::new(source(scene, *name, v6), 4001), scene.at(ends[1], v6, 4002));
+            let (from, to) = (SocketAddr::new(source(scene, *name, v6), own), scene.at(ends[1], v6, other));
             for (kind, make) in KINDS {
                 for (way, wrap) in ways(scene, topology, *ends) {
-                    let name = format!("{} {kind} {}, {way}", family(v6), describe(*name));
+                    let name = format!("{} {kind} {other} {}, {way}", family(v6), describe(*name));
                     aims.push(Aim::new(name, *ends, move |mark| vec![wrap(&make(from, to, mark))]));
                 }
             }
@@ -120,7 +124,7 @@ fn lies(scene: &Scene, topology: Topology, lies: &[Lie]) -> Vec<Aim> {
 }
 
 /// Each says who it is.
-fn honest(scene: &Scene) -> Vec<Aim> {
+pub(crate) fn honest(scene: &Scene) -> Vec<Aim> {
     let pairs = [["web", "shop"], ["far-web", "shop"], ["free", "far"], ["outside", "free"], ["free", "mute"]];
     let truths: Vec<_> = pairs.iter().map(|ends| (*ends, Name::Of(ends[0]))).collect();
     lies(scene, ROUTED, &truths)
