@@ -33,6 +33,9 @@ fn control(scene: &Scene) -> Volley {
     Volley { forged: forged.into(), honest: Vec::new() }
 }
 
+/// Whether `alice` hears something, in a family and by a port that nobody used.
+type Trick = fn(&Scene, bool, u16) -> bool;
+
 /// Asserts that `alice` hears nothing by any trick, and that what she begins goes on.
 fn holds(topology: Topology, alice: Place, policy: Policy) {
     let mut scene = scene(topology, alice);
@@ -41,7 +44,7 @@ fn holds(topology: Topology, alice: Place, policy: Policy) {
     for rp_filter in RP_FILTERS {
         scene.rp_filter(rp_filter);
         let port = 20_000 + u16::from(rp_filter) * 10;
-        let tricks: [(&str, fn(&Scene, bool, u16) -> bool); 2] = [("UDP", datagrams), ("TCP", connects)];
+        let tricks: [(&str, Trick); 2] = [("UDP", datagrams), ("TCP", connects)];
         let tricks = (port..).zip(tricks.into_iter().flat_map(|trick| FAMILIES.map(|v6| (trick, v6))));
         thread::scope(|scope| {
             let scene = &scene;
