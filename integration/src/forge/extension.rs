@@ -41,3 +41,29 @@ pub fn fragments(packet: &Packet, identification: u16, pieces: &[[usize; 2]]) ->
     };
     pieces.iter().map(cut).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(ends: [&str; 2]) -> Packet {
+        let [from, to] = ends.map(|address| address.parse().unwrap());
+        Packet::new(from, to, 17, (0..24).collect())
+    }
+
+    #[test]
+    fn pieces_say_where_they_belong() {
+        let pieces = fragments(&packet(["10.1.0.1", "10.1.0.2"]), 7, &[[0, 16], [8, 24]]);
+        assert_eq!(pieces.iter().map(|piece| piece.fragment).collect::<Vec<_>>(), [0x2000, 1]);
+        let pieces = fragments(&packet(["fd01::1", "fd01::2"]), 7, &[[0, 16], [8, 24]]);
+        assert_eq!(pieces[0].payload[..8], [17, 0, 0, 1, 0, 0, 0, 7]);
+        assert_eq!(pieces[1].payload[..10], [17, 0, 0, 8, 0, 0, 0, 7, 8, 9]);
+    }
+
+    #[test]
+    fn extensions_are_chained() {
+        let packet = extended(extended(packet(["fd01::1", "fd01::2"]), 60), 43);
+        assert_eq!(packet.protocol, 43);
+        assert_eq!((packet.payload[0], packet.payload[8], packet.payload[16]), (60, 17, 0));
+    }
+}

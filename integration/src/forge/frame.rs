@@ -59,3 +59,23 @@ impl Frame {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disguises_stand_before_the_packet() {
+        let ends = ["10.1.0.1", "10.1.0.2"].map(|address| address.parse().unwrap());
+        let packet = Packet::new(ends[0], ends[1], 17, vec![7; 8]);
+        let plain = Frame::of(BROADCAST, [2; 6], &packet);
+        let from_12th = |frame: Frame| frame.bytes()[12..].to_vec();
+        assert_eq!(from_12th(plain.clone())[..3], [8, 0, 0x45]);
+        assert_eq!(
+            from_12th(plain.clone().tagged(&[[0x88a8, 3], [0x8100, 0]]))[..10],
+            [0x88, 0xa8, 0, 3, 0x81, 0, 0, 0, 8, 0]
+        );
+        assert_eq!(from_12th(plain.clone().in_pppoe())[..11], [0x88, 0x64, 0x11, 0, 0, 1, 0, 30, 0, 0x21, 0x45]);
+        assert_eq!(from_12th(plain.in_snap())[..11], [0, 36, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0, 0x45]);
+    }
+}

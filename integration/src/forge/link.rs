@@ -81,7 +81,7 @@ impl Link {
         self.frames(|kind| kind != libc::PACKET_OUTGOING && kind != libc::PACKET_OTHERHOST)
     }
 
-    /// What came or was sent since it was last asked, be it for somebody else.
+    /// What came since it was last asked, or was sent but by this link itself, be it for somebody else.
     ///
     /// # Errors
     /// Those of the kernel.
@@ -148,4 +148,27 @@ fn neighbour(address: Ipv4Addr) -> io::Result<Option<Mac>> {
     let Some(words) = found else { return Ok(None) };
     let octets = words[3].split(':').map(|octet| u8::from_str_radix(octet, 16)).collect::<Result<Vec<_>, _>>();
     Ok(octets.map_err(io::Error::other)?.try_into().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forge::transport::echo;
+    use crate::netns::{Network, Place};
+
+    #[test]
+    fn what_one_sends_the_other_sees_and_answers() {
+        let mut network = Network::new(1).unwrap();
+        let addresses = ["10.1.0.1", "10.1.0.2"].map(|address| address.parse().unwrap());
+        let [one, other] = addresses.map(|address| network.attach_one(Place::Behind(0), &[address]).unwrap());
+        let [one, other] = [one, other].map(|host| Link::open(host.namespace(), "eth0").unwrap());
+        assert_eq!(one.gateway(), mac_of(network.nodes()[0].namespace(), "pod0").unwrap());
+        one.route(&echo(addresses[0], addresses[1], 1, b"marked")).unwrap();
+        let is_marked = |frame: &Vec<u8>| frame.ends_with(b"marked");
+        let found = || other.received().unwrap().into_iter().find(is_marked);
+        let frame = crate::patience::eventually(Duration::from_millis(2), found, || "it does not arrive".to_owned());
+        assert_eq!(frame[..6], other.mac());
+        let answered = || one.received().unwrap().into_iter().find(is_marked);
+        crate::patience::eventually(Duration::from_millis(2), answered, || "it is not answered".to_owned());
+    }
 }

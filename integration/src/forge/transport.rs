@@ -138,3 +138,20 @@ fn with_addresses(from: IpAddr, to: IpAddr, protocol: u8, bytes: &[u8]) -> u16 {
     let length = u32::try_from(bytes.len()).expect("a packet has at most 65,535 bytes").to_be_bytes();
     checksum(&[&octets(from), &octets(to), &length, &[0, 0, 0, protocol], bytes])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_cover_the_addresses() {
+        for addresses in [["10.1.0.1", "10.1.0.2"], ["fd01::1", "fd01::2"]] {
+            let [from, to] = addresses.map(|address| SocketAddr::new(address.parse().unwrap(), 7));
+            for packet in
+                [udp(from, to, b"odd"), tcp(from, to, Segment { options: SIGNED, ..Segment::default() }, b"odd")]
+            {
+                assert_eq!(with_addresses(from.ip(), to.ip(), packet.protocol, &packet.payload), 0);
+            }
+        }
+    }
+}
