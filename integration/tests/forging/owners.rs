@@ -91,6 +91,26 @@ fn a_new_owner_that_lets_nobody_in_routed() {
     no_word_reaches(ROUTED, NEAR, &[no_ingress("new")]);
 }
 
+/// The manifests never say that the address is nobody's.
+#[test]
+fn a_new_owner_that_lets_nobody_in_and_is_known_as_soon_as_the_old_one_is_gone() {
+    let mut scene = Scene::new(ROUTED, &[("friend", NEAR)]);
+    scene.attach("old", NEAR, NUMBER);
+    scene.enforce(&[]);
+    for v6 in FAMILIES {
+        Pair::open(&scene, [("old", 5000), ("friend", 6000)], v6).talk();
+    }
+    scene.detach("old");
+    scene.attach("new", NEAR, NUMBER);
+    scene.enforce(&[no_ingress("new")]);
+    for v6 in FAMILIES {
+        let [new, friend] = [("new", 5000), ("friend", 6000)].map(|(name, port)| Mouth::open(&scene, name, v6, port));
+        friend.say(&new);
+        sleep(SILENCE);
+        assert_eq!(new.heard(), 0, "{}: the old owner's connections are the new one's", family(v6));
+    }
+}
+
 #[test]
 fn a_new_owner_that_lets_nobody_in_bridged() {
     no_word_reaches(BRIDGED, NEAR, &[no_ingress("new")]);

@@ -69,7 +69,7 @@ impl Volley {
         let all: Vec<_> = self.forged.iter().chain(&self.honest).collect();
         let arrived = fire(scene, &all, &all);
         let lost: Vec<_> = all.iter().map(|aim| &aim.name).filter(|name| !arrived.contains(*name)).collect();
-        assert!(lost.is_empty(), "these do not arrive where nobody forbids them: {lost:#?}");
+        assert!(lost.is_empty(), "nobody forbids these, and they do not arrive: {lost:#?}");
     }
 
     /// Asserts that what is honest arrives, and nothing else.
