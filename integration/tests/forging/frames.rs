@@ -6,7 +6,7 @@ use palisade_integration::netns::Place;
 
 use crate::policies::{Policy, isolated, no_egress, no_ingress};
 use crate::scene::Scene;
-use crate::talk::{Mouth, SILENCE};
+use crate::talk::{Mouth, Pair, SILENCE};
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, family};
 
@@ -115,6 +115,23 @@ fn of_no_known_protocol() {
 #[test]
 fn plain_and_to_everybody() {
     fail(&[("to everybody", |frame| Frame { destination: BROADCAST, ..frame })]);
+}
+
+/// Conntrack confirms what goes to everybody on a bridge before it is judged: a connection that was never allowed. What
+/// the other says between the same ports is no part of it.
+#[test]
+fn plain_and_to_everybody_bar_no_way() {
+    let mut scene = Scene::new(BRIDGED, &HOSTS);
+    scene.enforce(&policies());
+    for v6 in FAMILIES {
+        let pair = Pair::open(&scene, [("deaf", 5000), ("free", 6000)], v6);
+        let [deaf, free] = pair.ends();
+        let frame = Frame::of(BROADCAST, scene.link("free").mac(), &udp(free.at(), deaf.at(), b"word"));
+        scene.link("free").send(&frame).unwrap();
+        std::thread::sleep(SILENCE);
+        deaf.say(free);
+        assert!(free.hears(), "{}: who may speak is not heard", family(v6));
+    }
 }
 
 /// A tag of no VLAN is no hindrance to an ordinary socket.

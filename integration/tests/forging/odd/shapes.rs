@@ -70,11 +70,11 @@ pub(super) fn frames(
     };
     let source = if is_near && random.u8(..20) == 0 { [2, 0, 0, random.u8(..), 0, 1] } else { from.mac };
     let (disguise, wrap): (_, fn(Frame) -> Frame) = match random.u8(..30) {
-        0 if is_near => ("802.1Q", |frame| frame.tagged(&[[0x8100, 0]])),
-        1 if is_near => ("802.1ad", |frame| frame.tagged(&[[0x88a8, 0]])),
-        2 if is_near => ("tagged twice", |frame| frame.tagged(&[[0x88a8, 3], [0x8100, 0]])),
-        3 if is_near => ("PPPoE", Frame::in_pppoe),
-        4 if is_near => ("SNAP", Frame::in_snap),
+        0 if cast.bridged => ("802.1Q", |frame| frame.tagged(&[[0x8100, 0]])),
+        1 if cast.bridged => ("802.1ad", |frame| frame.tagged(&[[0x88a8, 0]])),
+        2 if cast.bridged => ("tagged twice", |frame| frame.tagged(&[[0x88a8, 3], [0x8100, 0]])),
+        3 if cast.bridged => ("PPPoE", Frame::in_pppoe),
+        4 if cast.bridged => ("SNAP", Frame::in_snap),
         _ => ("plain", |frame| frame),
     };
     let frames = packets.iter().map(|packet| wrap(Frame::of(destination, source, packet)));
