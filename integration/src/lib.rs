@@ -7,6 +7,7 @@
 //! - [`patience`] waits for what comes when it comes.
 //! - [`agent`] runs `palisade` in a node's namespace.
 //! - [`apiserver`] is a real Kubernetes API for agents that watch one.
+//! - [`forge`] makes packets and frames that no honest stack sends.
 //! - [`cases`] plays the conformance cases with the three of them.
 //!
 //! Everything lives in anonymous namespaces that only file descriptors hold: nothing touches the machine's own network,
@@ -16,6 +17,7 @@
 pub mod agent;
 pub mod apiserver;
 pub mod cases;
+pub mod forge;
 pub mod netns;
 pub mod patience;
 pub mod probe;

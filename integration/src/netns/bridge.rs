@@ -10,6 +10,10 @@ use super::{Namespace, NetnsError};
 /// The bridge's name on each node.
 pub const BRIDGE: &str = "cni0";
 
+/// As the bridge plugin makes it: without one of its own, a bridge takes the lowest of its ports, and so another one when
+/// a pod comes, which the others learn late.
+const HARDWARE_ADDRESS: &str = "0a:58:a9:fe:01:01";
+
 /// The pods on one bridge. Each has a route to each of the others that leads straight onto the bridge, as the common
 /// prefix of a node's pods gives it elsewhere: here addresses are free.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +29,7 @@ impl Bridge {
     /// Makes the bridge, which carries the gateway's addresses, and hands what it forwards to netfilter.
     pub(super) fn set_up(node: &Arc<Namespace>, batches: &mut Batches) -> Result<Self, NetnsError> {
         pass_to_netfilter(node, true)?;
-        batches.add(node, &format!("link add {BRIDGE} type bridge"));
+        batches.add(node, &format!("link add {BRIDGE} address {HARDWARE_ADDRESS} type bridge"));
         batches.gateway(node, BRIDGE, NODE_GATEWAY);
         Ok(Self::default())
     }
