@@ -227,6 +227,7 @@ impl<'a> Walker<'a> {
             // It is forwarded, so it came from where it may; and it is no frame.
             Match::FibMissing
             | Match::NeighborAdvert(_)
+            | Match::ToGroup(_)
             | Match::EtherTypeIsNot(_)
             | Match::EtherSaddrIsNot(_)
             | Match::ArpSaddr(_) => false,

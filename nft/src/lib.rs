@@ -35,7 +35,7 @@ pub use interpreter::{Outcome, Packet, PacketState, Step, Transport, Walk, WalkE
 pub use name::{Comment, LinkName, LinkNameError, Name, NameError};
 pub use netlink::{Counter, Event, Kernel, KernelConntrack, Monitor, OpenError, Ownership};
 pub use ruleset::{
-    Action, AddressField, BaseChain, Chain, CtState, Edit, End, Family, Hook, Key, LinkField, Mark, Match, Rule,
+    Action, AddressField, BaseChain, Chain, CtState, Edit, End, Family, Group, Hook, Key, LinkField, Mark, Match, Rule,
     Ruleset, Set, SetEdit, Statement, Table, TableFamily, Verdict,
 };
 pub use transaction::{Operation, Transaction};

@@ -37,6 +37,7 @@ impl Statement {
             | Match::UdpDport(_)
             | Match::NotSyn
             | Match::NotInit
+            | Match::ToGroup(_)
             | Match::EtherTypeIsNot(_)
             | Match::EtherSaddrIsNot(_)
             | Match::ArpSaddr(_) => None,

@@ -140,12 +140,23 @@ pub enum Match {
     NotSyn,
     /// `meta l4proto sctp @th,96,8 != 0x1`: the first chunk of an SCTP packet is no INIT: it begins no association.
     NotInit,
+    /// `meta pkttype broadcast`, or `multicast`: whom a frame was sent to.
+    ToGroup(Group),
     /// `ether type != ip`, by number. A frame with a VLAN tag has the type of its outermost tag.
     EtherTypeIsNot(u16),
     /// `ether saddr != 02:00:00:00:00:01`.
     EtherSaddrIsNot([u8; 6]),
     /// `arp saddr ip 10.0.0.1`: the sender that an ARP packet claims, whatever it asks or says.
     ArpSaddr(Ipv4Addr),
+}
+
+/// Whom a frame is sent to that is for more than one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// `broadcast`: everybody.
+    Broadcast,
+    /// `multicast`: some.
+    Multicast,
 }
 
 /// What a packet is to its connection. Each packet has one state.

@@ -22,8 +22,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use palisade_model::{Direction, NamespacedName};
 use palisade_nft::{
-    Action, AddressField, BaseChain, Chain, Comment, Diff, Edit, Elements, Family, Hook, Key, LinkField, LinkName,
-    Match, Name, Range, Ruleset, Set, SetEdit, Statement, Table, TableFamily, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, Diff, Edit, Elements, Family, Group, Hook, Key, LinkField,
+    LinkName, Match, Name, Range, Ruleset, Set, SetEdit, Statement, Table, TableFamily, Verdict,
 };
 
 use super::objects::{HIGHEST_HOP_LIMIT, ICMPV6, accept, statement};
@@ -50,6 +50,8 @@ const DHCPV6_SERVER: u16 = 547;
 /// The chain of what no policy judges on its way to an isolated pod.
 const TO_ISOLATED: &str = "to-isolated";
 const LINK_LOCAL: &str = "link-local";
+/// The set of what may be sent to from a link-local address.
+const ON_LINK: &str = "on-link-6";
 
 /// A port of a pod, and what is known of the pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,14 +166,18 @@ fn sets(ports: &BTreeMap<LinkName, PodPort>) -> BTreeMap<Name, Set> {
     let to_isolated = isolated(Direction::Ingress);
     let to_isolated = to_isolated.map(|(link, _)| (link.clone(), Verdict::Goto(names::to_port_chain(link)))).collect();
     let from_isolated = isolated(Direction::Egress).map(|(link, _)| link.clone()).collect();
-    let fe80 = |last| Ipv6Addr::from_bits(0xfe80 << 112 | if last { u128::MAX >> 10 } else { 0 });
-    let link_local = [Range { first: fe80(false), last: fe80(true) }].into();
+    let range = |first: u128, length: u32| {
+        let first = first << 112;
+        Range { first: Ipv6Addr::from_bits(first), last: Ipv6Addr::from_bits(first | u128::MAX >> length) }
+    };
+    let (link_local, multicast) = (range(0xfe80, 10), range(0xff00, 8));
     [
         (name("ports"), set(Elements::LinkVerdicts(by_link), "ports of pods")),
         (name("pod-ports"), set(Elements::Links(ports.keys().cloned().collect()), "ports of pods")),
         (name("isolated-ingress"), set(Elements::LinkVerdicts(to_isolated), "ports of pods isolated for ingress")),
         (name("isolated-egress"), set(Elements::Links(from_isolated), "ports of pods isolated for egress")),
-        (name("link-local-6"), set(Elements::Ipv6Ranges(link_local), "addresses that no policy knows")),
+        (name("link-local-6"), set(Elements::Ipv6Ranges([link_local].into()), "addresses that no policy knows")),
+        (name(ON_LINK), set(Elements::Ipv6Ranges([link_local, multicast].into()), "destinations on the same link")),
         (bridged(Family::Ipv4), set(addresses(Family::Ipv4, &global), "addresses of pods on bridges")),
         (bridged(Family::Ipv6), set(addresses(Family::Ipv6, &global), "addresses of pods on bridges")),
     ]
@@ -189,6 +195,13 @@ fn port_chain(link: &LinkName, port: &PodPort) -> Chain {
         vec![drop([ETHER_IP, ETHER_IPV6, ETHER_ARP].map(Match::EtherTypeIsNot).into(), "tags and wrappings")];
     if let Some(mac) = mac.filter(|_| !forwards) {
         rules.push(drop(vec![Match::EtherSaddrIsNot(mac)], "not from the link address"));
+    }
+    // A bridge has netfilter take these in for the node, too, and conntrack note them, whatever becomes of them.
+    for (family, group) in
+        FAMILIES.into_iter().flat_map(|f| [Group::Broadcast, Group::Multicast].map(|group| (f, group)))
+    {
+        let pods = Match::In(Key::Address(family, AddressField::Daddr), bridged(family));
+        rules.push(drop(vec![Match::ToGroup(group), pods], "to everybody, for one"));
     }
     for kind in [ROUTER_ADVERT, REDIRECT] {
         rules.push(drop(vec![icmpv6(kind)], "a router's words, out of the mouth"));
@@ -224,10 +237,17 @@ fn sources(addresses: &BTreeSet<IpAddr>) -> Vec<Statement> {
     rules.extend(v4().chain([Ipv4Addr::UNSPECIFIED]).map(|address| accept([Match::ArpSaddr(address)])));
     rules.extend(v6().map(|address| accept([Match::NeighborAdvert(address)])));
     rules.push(counted_drop([icmpv6(NEIGHBOR_ADVERT)], "advertises what it does not have"));
-    rules.extend(v6().map(|address| accept([saddr(address.into())])));
+    // Routers do not forward what comes from a link-local address; a node does where it goes back to the same bridge.
+    let on_link = || Match::In(Key::Address(Family::Ipv6, AddressField::Daddr), name(ON_LINK));
+    let scope = |address: Ipv6Addr| is_link_local(address.into()).then(on_link);
+    rules.extend(v6().map(|address| {
+        let matches = [saddr(address.into())].into_iter().chain(scope(address)).collect();
+        Statement { matches, ..accept([]) }
+    }));
     // Who has no address yet looks whether it is free, and asks for one.
     rules.push(accept([saddr(Ipv6Addr::UNSPECIFIED.into()), Match::L4Proto(ICMPV6)]));
-    rules.push(accept([saddr(Ipv4Addr::UNSPECIFIED.into()), Match::UdpDport(DHCP_SERVER)]));
+    let to_all = Match::Address(AddressField::Daddr, Ipv4Addr::BROADCAST.into());
+    rules.push(accept([saddr(Ipv4Addr::UNSPECIFIED.into()), to_all, Match::UdpDport(DHCP_SERVER)]));
     rules
 }
 

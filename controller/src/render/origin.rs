@@ -62,8 +62,10 @@ pub(super) fn sets() -> Vec<(Name, Set)> {
 /// Those of connections that were judged before pass, as do all before the first epoch. Others are judged as their
 /// connections are, but for ports.
 pub(super) fn errors_of_judged(epoch: Option<Epoch>) -> Chain {
-    let judged = epoch.map(|epoch| Match::CtMark(epoch.mark()));
-    let passes = Statement { matches: judged.into_iter().collect(), ..accept([]) };
+    let passes = match epoch {
+        Some(epoch) => accept([Match::CtMark(epoch.mark())]),
+        None => Statement { comment: Some(Comment::new("before the first epoch")), ..accept([]) },
+    };
     chain("ICMP errors of connections that were judged", [passes])
 }
 

@@ -77,16 +77,16 @@ fn a_bridge_that_calls_netfilter_itself_is_enforced() {
     assert_eq!(status(&scene)["sysctls"], json!([]));
 }
 
-/// The limit that README states: no policy speaks of link-local addresses, which pods of one bridge have for each other.
+/// No policy speaks of link-local addresses, which pods of one bridge have for each other: isolated pods have no use of them.
 #[test]
-fn link_local_addresses_on_one_bridge_are_not_judged() {
+fn link_local_addresses_on_one_bridge_obey_isolation() {
     let scene = scene();
     let web = link_local(&scene, "web");
     let to = SocketAddrV6::new(web, PORT + 1, 0, index_of_eth0(&scene, "near"));
     let listen = || TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT + 1));
     let _listener = scene.host("web").namespace().enter(listen).unwrap().unwrap();
     let connect = |to: SocketAddr| TcpStream::connect_timeout(&to, LIMIT).is_ok();
-    assert!(scene.host("near").namespace().enter(|| connect(to.into())).unwrap());
+    assert!(!scene.host("near").namespace().enter(|| connect(to.into())).unwrap());
 }
 
 /// The lines of `/proc/net/if_inet6` about `eth0`: address, index, and more, in hexadecimal.

@@ -137,6 +137,9 @@ pub(super) const NFT_META_PROTOCOL: u32 = 1;
 pub(super) const NFT_META_IIFNAME: u32 = 6;
 pub(super) const NFT_META_OIFNAME: u32 = 7;
 pub(super) const NFT_META_NFPROTO: u32 = 15;
+pub(super) const NFT_META_PKTTYPE: u32 = 19;
+pub(super) const PACKET_BROADCAST: u8 = 1;
+pub(super) const PACKET_MULTICAST: u8 = 2;
 pub(super) const NFT_META_L4PROTO: u32 = 16;
 
 pub(super) const NFTA_CT_DREG: u16 = 1;

@@ -14,7 +14,7 @@ use super::constants::*;
 use super::expression::{Counter, Expression, Lookup};
 use super::userdata;
 use crate::{
-    Action, AddressField, CtState, End, Family, Key, LinkField, Mark, Match, Name, Rule, Statement, TableFamily,
+    Action, AddressField, CtState, End, Family, Group, Key, LinkField, Mark, Match, Name, Rule, Statement, TableFamily,
 };
 
 /// Writes the attributes that make up `rule`, in a table of family `table`: expressions and comment.
@@ -138,6 +138,10 @@ impl Compiler {
             Match::NotInit => {
                 self.protocol(IPPROTO_SCTP);
                 self.field(SCTP_CHUNK, NFT_CMP_NEQ, &[SCTP_INIT]);
+            }
+            Match::ToGroup(group) => {
+                let load = Expression::Meta { key: NFT_META_PKTTYPE, register: NFT_REG_1 };
+                self.field(load, NFT_CMP_EQ, &[packet_type(*group)]);
             }
             Match::EtherTypeIsNot(number) => self.field(ETHER_TYPE, NFT_CMP_NEQ, &number.to_be_bytes()),
             Match::EtherSaddrIsNot(octets) => self.field(ETHER_SADDR, NFT_CMP_NEQ, octets),
@@ -289,6 +293,13 @@ fn address(family: Family, field: AddressField) -> Expression {
         (Family::Ipv6, AddressField::Daddr) => header(24, 16),
         (_, AddressField::OriginalSaddr) => connection(IP_CT_DIR_ORIGINAL),
         (_, AddressField::ReplySaddr) => connection(IP_CT_DIR_REPLY),
+    }
+}
+
+fn packet_type(group: Group) -> u8 {
+    match group {
+        Group::Broadcast => PACKET_BROADCAST,
+        Group::Multicast => PACKET_MULTICAST,
     }
 }
 

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 use super::quoted;
-use crate::{Action, AddressField, CtState, End, Family, Key, LinkField, Mark, Match, Statement, Verdict};
+use crate::{Action, AddressField, CtState, End, Family, Group, Key, LinkField, Mark, Match, Statement, Verdict};
 
 /// As nft writes a rule: `ip saddr @pods counter accept comment "..."`.
 impl Display for Statement {
@@ -44,6 +44,8 @@ impl Display for Match {
             Self::UdpDport(port) => write!(f, "udp dport {port}"),
             Self::NotSyn => f.write_str("tcp flags != syn / fin,syn,rst,ack"),
             Self::NotInit => f.write_str("meta l4proto sctp @th,96,8 != 0x1"),
+            Self::ToGroup(Group::Broadcast) => f.write_str("meta pkttype broadcast"),
+            Self::ToGroup(Group::Multicast) => f.write_str("meta pkttype multicast"),
             Self::EtherTypeIsNot(number) => write!(f, "ether type != {}", ether_type(*number)),
             Self::EtherSaddrIsNot([a, b, c, d, e, g]) => {
                 write!(f, "ether saddr != {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")

@@ -2,11 +2,11 @@ use std::net::IpAddr;
 
 use super::{
     ARP_SADDR, DPORT, ETHER_SADDR, ETHER_TYPE, FIB, HOP_LIMIT, ICMPV6_TYPE, Known, ND_TARGET, SCTP_CHUNK, TCP_FLAGS,
-    family_of, key_loads, state_bit,
+    family_of, key_loads, packet_type, state_bit,
 };
-use crate::netlink::constants::{NFT_CMP_NEQ, NFT_CT_MARK, NFT_CT_STATE, NFT_META_L4PROTO};
+use crate::netlink::constants::{NFT_CMP_NEQ, NFT_CT_MARK, NFT_CT_STATE, NFT_META_L4PROTO, NFT_META_PKTTYPE};
 use crate::netlink::expression::{Expression, Lookup};
-use crate::{Action, AddressField, CtState, End, Family, Key, LinkField, Mark, Match, Statement, TableFamily};
+use crate::{Action, AddressField, CtState, End, Family, Group, Key, LinkField, Mark, Match, Statement, TableFamily};
 
 const FIELDS: [AddressField; 4] =
     [AddressField::Saddr, AddressField::Daddr, AddressField::OriginalSaddr, AddressField::ReplySaddr];
@@ -127,6 +127,11 @@ impl Reader {
                 if !implied {
                     self.matches.push(Match::L4Proto(value));
                 }
+            }
+            NFT_META_PKTTYPE => {
+                let groups = [Group::Broadcast, Group::Multicast];
+                let group = groups.into_iter().find(|group| value == [packet_type(*group)])?;
+                self.matches.push(Match::ToGroup(group));
             }
             _ => {
                 let asked = |family: &Family| family_of(self.table, *family) == (key, value.to_vec());

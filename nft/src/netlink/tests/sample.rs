@@ -4,8 +4,8 @@ use std::net::Ipv6Addr;
 use super::namespace::TABLE;
 use crate::tests::build::{name, v4};
 use crate::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, End, Endpoint, Family, Hook, Key, LinkField,
-    LinkName, Mark, Match, Name, Pair, Range, Rule, Ruleset, Set, Statement, Table, TableFamily, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, End, Endpoint, Family, Group, Hook, Key,
+    LinkField, LinkName, Mark, Match, Name, Pair, Range, Rule, Ruleset, Set, Statement, Table, TableFamily, Verdict,
 };
 
 /// A ruleset with something of everything that there is.
@@ -119,6 +119,8 @@ pub(in crate::netlink) fn frames() -> Ruleset {
     let rules = vec![
         statement(vec![], false, Action::Vmap(Key::Link(LinkField::Iifname), name("links")), None),
         drop(vec![Match::EtherTypeIsNot(0x0800), Match::EtherTypeIsNot(0x86dd), Match::EtherTypeIsNot(0x0806)]),
+        drop(vec![Match::ToGroup(Group::Broadcast), address("10.0.0.1")]),
+        drop(vec![Match::ToGroup(Group::Multicast)]),
         drop(vec![Match::EtherSaddrIsNot([2, 0, 0, 0xab, 0, 1])]),
         drop(vec![address("10.0.0.1")]),
         drop(vec![address("fd00::1")]),
