@@ -1,13 +1,11 @@
 //! `palisade run`: the agent. This thread follows the API, applies and commits what it sees; whoever asks how it is, is
 //! answered on another.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
 use palisade_nft::{Kernel, KernelConntrack, Ownership};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -61,7 +59,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     drift::watch(monitor, inputs.clone())?;
     stop_on_signal(&servers, &inputs)?;
     watch_sysctls(&servers, args, &state);
-    serve_metrics(&servers, args.metrics_address, &state);
+    serve_probes_and_metrics(&servers, args, &state);
     serve_status(&servers, status_socket(args), &state, log_filter);
     drop(inputs);
     runtime.block_on(agent::run(&mut enforcer, &mut receiver, &state));
@@ -114,15 +112,23 @@ fn watch_sysctls(servers: &Runtime, args: &RunArgs, state: &Arc<State>) {
 }
 
 /// Whatever hinders it is logged: enforcing matters more.
-fn serve_metrics(servers: &Runtime, address: Option<SocketAddr>, state: &Arc<State>) {
-    let Some(address) = address else { return };
-    let state = state.clone();
-    servers.spawn(async move {
-        let served = async { serve::serve(TcpListener::bind(address).await?, state).await };
-        if let Err(error) = served.await {
-            tracing::error!(%address, %error, "probes and metrics are not served");
-        }
-    });
+fn serve_probes_and_metrics(servers: &Runtime, args: &RunArgs, state: &Arc<State>) {
+    if let Some(address) = args.probe_address {
+        let state = state.clone();
+        servers.spawn(async move {
+            if let Err(error) = serve::serve_probes(address, state).await {
+                tracing::error!(%address, %error, "probes are not served");
+            }
+        });
+    }
+    if let Some(address) = args.metrics_address {
+        let state = state.clone();
+        servers.spawn(async move {
+            if let Err(error) = serve::serve_metrics(address, state).await {
+                tracing::error!(%address, %error, "metrics are not served");
+            }
+        });
+    }
 }
 
 fn status_socket(args: &RunArgs) -> Option<PathBuf> {
