@@ -34,6 +34,7 @@ const GATHERING: Duration = Duration::from_millis(2);
 ///
 /// Commits are made between two polls: what shares the thread waits for them.
 pub async fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &mut UnboundedReceiver<Input>, state: &State) {
+    state.begins();
     let mut agent = Agent::new(enforcer, state);
     // One timer that is rarely set anew: to set one for each wait would wake the thread that sets it.
     let mut alarm = pin!(sleep(Duration::ZERO));
@@ -49,6 +50,7 @@ pub async fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &mut UnboundedR
             () = agent.enforcer.settling() => {}
             () = alarm.as_mut() => {}
         }
+        state.acts();
         agent.act();
         let due = state.rest(agent.due()).into();
         if alarm.deadline() != due {

@@ -41,15 +41,21 @@ fn all(state: Arc<State>) -> Router {
 }
 
 async fn healthz(Extract(state): Extract<Arc<State>>) -> Response {
-    probe(state.is_alive(), "the thread that enforces does not report\n")
+    let alive = state.is_alive();
+    probe(if alive { vec![] } else { vec!["the thread that enforces neither reports nor works".to_owned()] })
 }
 
 async fn readyz(Extract(state): Extract<Arc<State>>) -> Response {
-    probe(state.is_ready(), "not every watch has synced, or the last commit failed: see `palisade status`\n")
+    probe(state.behind())
 }
 
-fn probe(holds: bool, otherwise: &'static str) -> Response {
-    if holds { "ok\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, otherwise).into_response() }
+/// Well, or what is not.
+fn probe(mut wrong: Vec<String>) -> Response {
+    if wrong.is_empty() {
+        return "ok\n".into_response();
+    }
+    wrong.push("`palisade status` says more\n".to_owned());
+    (StatusCode::SERVICE_UNAVAILABLE, wrong.join("\n")).into_response()
 }
 
 async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
@@ -77,14 +83,20 @@ mod tests {
     #[tokio::test]
     async fn ready_is_synced_and_committed() {
         let state = Arc::new(state());
-        let readyz = || async { get(&state, "/readyz").await.0 };
-        assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE);
+        let readyz = || async { get(&state, "/readyz").await };
+        let (status, body) = readyz().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body, "namespaces have not been listed\n`palisade status` says more\n");
         state.synced();
-        assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE, "nothing was committed");
+        let (status, body) = readyz().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.starts_with("nothing has been committed\n"), "{body}");
         Attempt::nothing_to_do().report(&state);
-        assert_eq!(readyz().await, StatusCode::OK);
+        assert_eq!(readyz().await, (StatusCode::OK, "ok\n".to_owned()));
         Attempt::failed(nix::libc::ENOBUFS).report(&state);
-        assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE, "the last commit failed");
+        let (status, body) = readyz().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.starts_with("the last commit failed\n"), "{body}");
     }
 
     #[tokio::test]
@@ -94,7 +106,7 @@ mod tests {
         state.fall_silent();
         let (status, body) = get(&state, "/healthz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(body.contains("does not report"), "{body}");
+        assert!(body.contains("neither reports nor works"), "{body}");
     }
 
     #[tokio::test]

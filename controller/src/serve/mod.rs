@@ -11,6 +11,7 @@
 mod client;
 mod http;
 mod metrics;
+mod pulse;
 mod server;
 mod socket;
 mod state;
