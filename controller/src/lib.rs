@@ -17,3 +17,4 @@ pub mod render;
 pub mod serve;
 pub mod source;
 pub mod sysctl;
+mod text;

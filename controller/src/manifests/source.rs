@@ -6,6 +6,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Manifests, ReadErrors, Watch, changes, read};
 use crate::input::Input;
+use crate::text::some_of;
+
+/// How many errors of a state of the directory are logged.
+const ERRORS_LOGGED: usize = 20;
+/// How much of each, in bytes.
+const LONGEST_ERROR: usize = 300;
 
 /// Sends what `first` holds, and from then on every change of the directory, for as long as the result is held.
 ///
@@ -44,7 +50,8 @@ impl Follower {
             }
             Err(errors) if self.refused.as_ref() == Some(&errors) => {}
             Err(errors) => {
-                tracing::error!(%errors, "manifests refused: the last good state stays in force");
+                let told = some_of(&errors.0, ERRORS_LOGGED, LONGEST_ERROR, "\n");
+                tracing::error!(errors = told, "manifests refused: the last good state stays in force");
                 self.refused = Some(errors);
             }
         }

@@ -9,10 +9,12 @@
 //! - Objects are not kept here: of a pod only its name.
 
 mod client;
+mod complaint;
 mod failure;
 mod health;
 mod kind;
 mod known;
+mod node;
 mod tracker;
 mod watch;
 mod wire;
@@ -26,6 +28,7 @@ use palisade_model::Change;
 
 pub use client::{ConnectError, client};
 pub use health::{Health, WatchState};
+pub use node::exists as node_exists;
 use watch::Watcher;
 
 use crate::events::recorder;
@@ -35,18 +38,26 @@ use crate::objects::{Namespace, NetworkPolicy, Pod};
 /// Feeds `inputs` from the API server until nobody receives them any more. What fails is logged, shown in `health`, and
 /// tried again for ever.
 ///
-/// `node` names this agent in the Events that it writes. Everything runs within the returned future, none of it blocks.
+/// `node` names this agent in the Events that it writes, and is looked for among the Nodes unless it is empty. Everything
+/// runs within the returned future, none of it blocks.
 pub async fn run(client: Client, node: String, inputs: UnboundedSender<Input>, health: Health) {
-    let (recorder, recording) = recorder(client.clone(), node);
+    let (recorder, recording) = recorder(client.clone(), node.clone());
     let feed = Feed { inputs, unsynced: Arc::new(AtomicUsize::new(WATCHES)) };
     let pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
     let namespaces = Watcher::<Namespace>::new(client.clone(), feed.clone(), health.namespaces(), recorder.clone());
-    let policies = Watcher::<NetworkPolicy>::new(client, feed, health.policies(), recorder);
+    let policies = Watcher::<NetworkPolicy>::new(client.clone(), feed, health.policies(), recorder);
+    let looking = async {
+        if !node.is_empty() {
+            node::look(client, &node, &health).await;
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         Closed = pods.run() => {}
         Closed = namespaces.run() => {}
         Closed = policies.run() => {}
         () = recording => {}
+        () = looking => {}
     }
 }
 
@@ -73,6 +84,11 @@ impl Feed {
     fn synced(&self) -> Result<(), Closed> {
         let last = self.unsynced.fetch_sub(1, Ordering::AcqRel) == 1;
         if last { self.send(Input::Synced) } else { Ok(()) }
+    }
+
+    /// Whether every watch has sent all that it listed.
+    fn is_synced(&self) -> bool {
+        self.unsynced.load(Ordering::Acquire) == 0
     }
 
     fn send(&self, input: Input) -> Result<(), Closed> {
