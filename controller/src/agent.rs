@@ -23,9 +23,13 @@ use crate::enforcer::{Commit, Enforcer, Settled};
 use crate::epochs::Sweep;
 use crate::input::Input;
 use crate::serve::{Figures, State};
+use crate::text::shorten;
 
 /// How often the table is read and compared although nothing is known to have changed it.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How much of an error is logged, in bytes: the kernel's names an operation, with all its elements.
+pub(crate) const LONGEST_ERROR: usize = 1000;
 
 /// How long what keeps coming in is gathered before it is committed.
 const GATHERING: Duration = Duration::from_millis(2);
@@ -144,7 +148,11 @@ impl<'a, B: Backend> Agent<'a, B> {
         let result = self.enforcer.commit();
         match &result {
             Ok(commit) => commit.iter().for_each(log),
-            Err(error) => tracing::error!(%error, "not committed, will try again; what was enforced stays"),
+            Err(error) => {
+                let error = error.to_string();
+                let error = shorten(&error, LONGEST_ERROR);
+                tracing::error!(%error, "not committed, will try again; what was enforced stays");
+            }
         }
         if result.is_ok() && !self.enforcing {
             self.enforcing = true;

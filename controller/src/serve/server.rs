@@ -146,6 +146,21 @@ mod tests {
         assert!(answer_to(newest, REQUEST).await.ends_with("here"));
     }
 
+    /// As a flood from pods, and a kubelet that is slow.
+    #[tokio::test]
+    async fn nobody_from_elsewhere_pushes_out_who_is_near() {
+        let address = serving(get(|| async { "here" })).await;
+        let near = TcpStream::connect(address).await.unwrap();
+        let mut far = Vec::new();
+        for _ in 0..=CROWD {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
+            far.push(socket.connect(address).await.unwrap());
+        }
+        assert_eq!(far[0].read(&mut [0]).await.unwrap(), 0, "the first from elsewhere had to go");
+        assert!(answer_to(near, REQUEST).await.ends_with("here"));
+    }
+
     #[tokio::test]
     async fn a_head_has_a_size_and_a_number_of_fields() {
         let address = serving(get(|| async { "here" })).await;

@@ -10,8 +10,10 @@ use palisade_nft::Ruleset;
 use super::metrics::Metrics;
 use super::pulse::{Limits, Pulse, Thread};
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
+use crate::agent::LONGEST_ERROR;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::sysctl::Unmet;
+use crate::text::shorten;
 
 /// Asks the source how it is. Called at each scrape and status request: it must be quick.
 pub type SourceProbe = Box<dyn Fn() -> SourceStatus + Send + Sync>;
@@ -144,7 +146,8 @@ impl State {
                 }
             }
             Err(error) => {
-                progress.last_error = Some(LastError { at: now, message: error.to_string(), resolved: false });
+                let message = shorten(&error.to_string(), LONGEST_ERROR).into_owned();
+                progress.last_error = Some(LastError { at: now, message, resolved: false });
                 self.metrics.failed(error);
             }
         }
@@ -181,7 +184,7 @@ impl State {
         let progress = self.progress();
         let mut behind = Vec::new();
         if source.no_such_node {
-            behind.push(format!("the API has no Node {}: nothing is enforced here; see --node-name", self.node));
+            behind.push(format!("the API has no Node {}, and no pod is on it: see --node-name", self.node));
         }
         if !progress.synced {
             let waiting = source.watches.iter().filter(|watch| !watch.synced);

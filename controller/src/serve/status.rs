@@ -99,12 +99,12 @@ pub struct LastError {
 pub struct SourceStatus {
     /// Its watches; a directory of manifests has none.
     pub watches: Vec<WatchStatus>,
-    /// Whether the API has said that it has no Node of this node's name.
+    /// Whether the API has no Node of this node's name, and no pod on it.
     #[serde(default)]
     pub no_such_node: bool,
-    /// Namespaces that have pods or policies, and no object: no namespaceSelector matches their pods. A few of them.
+    /// What is hardly meant in what holds, each a sentence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub namespaces_without_object: Vec<String>,
+    pub hints: Vec<String>,
     /// How many policies hold something that cannot be understood.
     pub policies_with_problems: u64,
 }
@@ -147,12 +147,7 @@ impl From<&Health> for SourceStatus {
             relists: state.lists.saturating_sub(1),
             last_error: state.last_error,
         });
-        Self {
-            watches: watches.into(),
-            no_such_node: health.no_such_node(),
-            namespaces_without_object: vec![],
-            policies_with_problems,
-        }
+        Self { watches: watches.into(), no_such_node: health.no_such_node(), hints: vec![], policies_with_problems }
     }
 }
 
@@ -199,10 +194,7 @@ impl fmt::Display for Status {
             let resolved = if *resolved { ", resolved since" } else { "" };
             writeln!(f, "last error  {at:.0}{resolved}: {message}")?;
         }
-        if !self.source.namespaces_without_object.is_empty() {
-            let names = self.source.namespaces_without_object.join(", ");
-            writeln!(f, "hint        no Namespace object: {names}; no namespaceSelector matches their pods")?;
-        }
+        self.source.hints.iter().try_for_each(|hint| writeln!(f, "hint        {hint}"))?;
         self.source.watches.iter().try_for_each(|watch| writeln!(f, "{watch}"))
     }
 }

@@ -58,7 +58,7 @@ impl Health {
         [&self.pods, &self.namespaces, &self.policies].iter().all(|watch| watch.lock().synced)
     }
 
-    /// Whether the API has said that there is no Node of this agent's name.
+    /// Whether the API has no Node of this agent's name, and no pod on it.
     pub fn no_such_node(&self) -> bool {
         self.no_such_node.load(Ordering::Relaxed)
     }

@@ -20,7 +20,7 @@ mod watch;
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc::UnboundedSender;
 
 use kube::Client;
@@ -42,13 +42,13 @@ use crate::objects::{Namespace, NetworkPolicy, Pod};
 /// runs within the returned future, none of it blocks.
 pub async fn run(client: Client, node: String, inputs: UnboundedSender<Input>, health: Health) {
     let (recorder, recording) = recorder(client.clone(), node.clone());
-    let feed = Feed { inputs, unsynced: Arc::new(AtomicUsize::new(WATCHES)) };
+    let feed = Feed::new(inputs, &node);
     let pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
     let namespaces = Watcher::<Namespace>::new(client.clone(), feed.clone(), health.namespaces(), recorder.clone());
-    let policies = Watcher::<NetworkPolicy>::new(client.clone(), feed, health.policies(), recorder);
+    let policies = Watcher::<NetworkPolicy>::new(client.clone(), feed.clone(), health.policies(), recorder);
     let looking = async {
         if !node.is_empty() {
-            node::look(client, &node, &health).await;
+            node::look(client, &feed, &health).await;
         }
         std::future::pending::<()>().await;
     };
@@ -69,6 +69,9 @@ struct Feed {
     inputs: UnboundedSender<Input>,
     /// How many watches have not listed everything yet.
     unsynced: Arc<AtomicUsize>,
+    node: Arc<str>,
+    /// Whether a pod of that node has been seen.
+    has_pods: Arc<AtomicBool>,
 }
 
 /// Nobody receives any more.
@@ -76,7 +79,16 @@ struct Feed {
 struct Closed;
 
 impl Feed {
+    fn new(inputs: UnboundedSender<Input>, node: &str) -> Self {
+        let unsynced = Arc::new(AtomicUsize::new(WATCHES));
+        Self { inputs, unsynced, node: node.into(), has_pods: Arc::default() }
+    }
+
     fn changes(&self, changes: Vec<Change>) -> Result<(), Closed> {
+        let is_here = |change: &Change| matches!(change, Change::Pod(pod) if pod.node.as_ref() == Some(&self.node));
+        if !self.has_pods.load(Ordering::Relaxed) && changes.iter().any(is_here) {
+            self.has_pods.store(true, Ordering::Relaxed);
+        }
         if changes.is_empty() { Ok(()) } else { self.send(Input::Changes(changes)) }
     }
 

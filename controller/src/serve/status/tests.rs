@@ -27,7 +27,7 @@ fn status() -> Status {
                 last_error: None,
             }],
             no_such_node: false,
-            namespaces_without_object: vec![],
+            hints: vec![],
             policies_with_problems: 1,
         },
     }

@@ -227,6 +227,21 @@ async fn a_node_that_is_not_there_is_noticed_and_so_is_that_it_came() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_pods_are_on_is_none_that_is_not_there() {
+    let api = Api::default();
+    api.otherwise("n1", Answer::Status(404));
+    let mut here = pod("a", 3);
+    here["spec"] = json!({"nodeName": "n1"});
+    let later = [event("ADDED", &pod("b", 3)), Step::Line(complete("7")), Step::Pause(2 * RETRY)];
+    api.script("pods", [Answer::Stream(later.into_iter().chain([event("ADDED", &here), Step::Hold]).collect())]);
+    let mut source = Source::start(&api);
+    assert_eq!(source.within(RETRY).await, "+shop/b synced");
+    assert!(source.health.no_such_node());
+    assert_eq!(source.within(6 * RETRY).await, "+shop/a");
+    assert!(!source.health.no_such_node());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_may_not_ask_for_nodes_takes_his_to_be_there() {
     let api = Api::default();
     api.otherwise("n1", Answer::Status(403));
