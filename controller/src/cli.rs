@@ -81,6 +81,9 @@ pub enum Command {
     ///
     /// Stop the agent first: while it runs it owns the table, or would put it back.
     Cleanup,
+    /// Wait until stopped, and do nothing: for a container that shows that the work of another one is done.
+    #[command(hide = true)]
+    Wait,
     /// Print the completion script for a shell.
     #[command(after_help = "Example: palisade completions bash > /etc/bash_completion.d/palisade")]
     Completions {

@@ -15,7 +15,8 @@ use crate::cli::RunArgs;
 use crate::enforcer::Enforcer;
 use crate::input::Input;
 use crate::logging::LogFilter;
-use crate::serve::{self, SourceStatus, State};
+use crate::manifests::Hints;
+use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
 use crate::{agent, drift, manifests};
@@ -39,13 +40,12 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let runtime = sources::runtime()?;
     let servers = servers()?;
     let (inputs, mut receiver) = mpsc::unbounded_channel();
-    let health = Health::default();
-    let probe = health.clone();
-    let state = Arc::new(State::new(node, Box::new(move || SourceStatus::from(&probe))));
+    let (health, hints) = (Health::default(), Hints::default());
+    let state = Arc::new(State::new(node, probe(args, &health, &hints)));
     let _watch = match &args.node.source.manifests {
         Some(directory) => {
             let first = manifests::read(directory, node)?;
-            Some(manifests::follow(directory, node.clone(), first, inputs.clone())?)
+            Some(manifests::follow(directory, node.clone(), first, inputs.clone(), hints)?)
         }
         None => {
             let client = runtime.block_on(sources::client(&args.node.source))?;
@@ -68,6 +68,16 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     runtime.shutdown_background();
     servers.shutdown_background();
     Ok(())
+}
+
+/// How the source of the objects is: the watches, or the directory.
+fn probe(args: &RunArgs, health: &Health, hints: &Hints) -> SourceProbe {
+    let (health, hints) = (health.clone(), hints.clone());
+    if args.node.source.manifests.is_some() {
+        Box::new(move || SourceStatus { hints: hints.get(), ..SourceStatus::default() })
+    } else {
+        Box::new(move || SourceStatus::from(&health))
+    }
 }
 
 /// Where it is answered how the agent is, also while it has much to commit.
