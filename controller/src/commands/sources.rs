@@ -47,15 +47,18 @@ pub(super) async fn client(args: &SourceArgs) -> anyhow::Result<Client> {
 fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
     let runtime = runtime()?;
     let client = runtime.block_on(client(args))?;
-    runtime.block_on(expect_node(client.clone(), node))?;
     let (inputs, mut receiver) = mpsc::unbounded_channel();
     let health = Health::default();
-    runtime.spawn(source::run(client, String::new(), inputs, health.clone()));
+    // It does not look for the Node: what it would say is not waited for.
+    runtime.spawn(source::run(client.clone(), String::new(), inputs, health.clone()));
     let mut objects = Vec::new();
     loop {
         match runtime.block_on(async { timeout(PATIENCE, receiver.recv()).await }) {
             Ok(Some(Input::Changes(changes))) => objects.extend(changes),
-            Ok(Some(Input::Synced)) => return Ok(objects),
+            Ok(Some(Input::Synced)) => {
+                runtime.block_on(expect_node(client, node, &objects))?;
+                return Ok(objects);
+            }
             Ok(Some(Input::Disturbed(_) | Input::Stop)) => {}
             Ok(None) | Err(_) => {
                 bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health))
@@ -64,13 +67,15 @@ fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
     }
 }
 
-/// An error where the API says that there is no such Node. One that does not say so may have its reasons.
-async fn expect_node(client: Client, node: &str) -> anyhow::Result<()> {
-    if node.is_empty() {
+/// An error where no pod is on `node` and the API says that there is no such Node. One that does not say so may have its
+/// reasons.
+async fn expect_node(client: Client, node: &str, objects: &[Change]) -> anyhow::Result<()> {
+    let is_here = |change: &Change| matches!(change, Change::Pod(pod) if pod.node.as_deref() == Some(node));
+    if node.is_empty() || objects.iter().any(is_here) {
         return Ok(());
     }
     match timeout(PATIENCE, source::node_exists(client, node)).await {
-        Ok(Ok(false)) => bail!("the API has no Node {node}: no pod would be judged; see --node-name"),
+        Ok(Ok(false)) => bail!("the API has no Node {node}, and no pod is on it: see --node-name"),
         Ok(Err(error)) => tracing::debug!(node, %error, "not known whether there is such a Node"),
         Ok(Ok(true)) | Err(_) => {}
     }

@@ -3,6 +3,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use palisade_integration::netns::NetnsError;
 use serde_json::Value;
 
 use super::scene::Scene;
@@ -23,7 +24,10 @@ fn not_there(context: &Context) -> Outcome {
     let status = wait_for(context, &scene, missing)?;
     assert!(status["behind"].to_string().contains("the API has no Node node-0"), "{status}");
     assert_eq!(scene.site.agents[0].log().matches("has no such Node").count(), 1);
+    let refused = render(context, &scene).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(refused.contains("the API has no Node node-0"), "{refused}");
     scene.site.api.cluster().create_node("node-0")?;
+    render(context, &scene)?;
     wait_for(context, &scene, |agent| agent["noSuchNode"] == false && agent["ready"] == true).map(drop)
 }
 
@@ -32,6 +36,13 @@ fn with_pods(context: &Context) -> Outcome {
     scene.run_pods(&["web", "friend", "stranger"])?;
     scene.expect(&[("friend", "web", true), ("stranger", "web", false)])?;
     wait_for(context, &scene, |agent| agent["noSuchNode"] == false && agent["ready"] == true).map(drop)
+}
+
+/// `palisade render` for the first node; the error says what it says.
+fn render(context: &Context, scene: &Scene<'_>) -> Result<(), NetnsError> {
+    let mut render = Command::new(&context.program);
+    render.args(["render", "--node-name", "node-0", "--kubeconfig"]).arg(scene.site.kubeconfig.path());
+    scene.site.network.nodes()[0].namespace().run(&mut render, "").map(drop)
 }
 
 /// What the agent of the first node says of itself, once it is so.
