@@ -1,11 +1,11 @@
 //! Connections from whoever comes: few at a time, each for one short request.
 //!
 //! Invariants:
-//! - What a client can cost is bounded, be it silent, slow or a flood: [`CROWD`] connections of each [`Origin`], each with
-//!   [`LONGEST_HEAD`] bytes of a request and a small buffer of the kernel's, for [`PATIENCE`].
-//! - Whoever asks at once is answered: where there are too many connections, the oldest goes, not the newest. A flood of
-//!   silent ones pushes out itself.
-//! - Nobody from elsewhere can push out who comes from the node itself, as its kubelet does.
+//! - What a client can cost is bounded, be it silent, slow or a flood: [`NEAR`] connections from the node itself and [`FAR`]
+//!   from elsewhere, each with [`LONGEST_HEAD`] bytes of a request and a small buffer of the kernel's, for [`PATIENCE`].
+//! - Where there are too many connections, the oldest goes, not the newest. A flood of silent ones pushes out itself.
+//! - Nobody from elsewhere can push out who comes from the node itself, as its kubelet does. Who waits to be taken waits
+//!   shortly: connections are taken many at a time, and those that have to go are not even looked at.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,22 +18,25 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, unix};
-use tokio::task::{JoinHandle, yield_now};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How many connections of one origin there may be.
-const CROWD: usize = 64;
+/// How many connections from the node itself there may be.
+const NEAR: usize = 64;
+/// How many from elsewhere.
+const FAR: usize = 32;
 /// How long a connection may last, from its begin to the last byte of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the head of a request may take.
 const HEAD_PATIENCE: Duration = Duration::from_secs(2);
 /// How large it may be, in bytes.
-const LONGEST_HEAD: usize = 16 << 10;
+const LONGEST_HEAD: usize = 8 << 10;
 /// How many header fields it may have.
 const MOST_FIELDS: usize = 32;
 /// What the kernel may hold for a connection before it is read, in bytes. It doubles that.
-const RECEIVE_BUFFER: u32 = 16 << 10;
-/// How many connections may wait to be taken.
+const RECEIVE_BUFFER: u32 = 8 << 10;
+/// How many connections may wait to be taken. With more, who comes last waits longer; with fewer, a flood leaves no place, and
+/// who comes has to come again after a second.
 const BACKLOG: u32 = 1024;
 
 /// Listens at `address`.
@@ -49,15 +52,14 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves for ever.
+/// Serves for ever. Connections that have come are taken until the runtime has this task pause, which is after a hundred or
+/// so; then they are answered.
 pub(super) async fn serve<L: Origin>(mut listener: L, router: Router) {
-    let [mut near, mut far] = [Crowd::default(), Crowd::default()];
+    let [mut near, mut far] = [NEAR, FAR].map(Crowd::new);
     loop {
         let (stream, peer) = listener.accept().await;
         let crowd = if L::is_near(&stream, &peer) { &mut near } else { &mut far };
         crowd.admit(tokio::spawn(answer(stream, router.clone())));
-        // It may have asked already: that is looked at before the next one comes.
-        yield_now().await;
     }
 }
 
@@ -74,16 +76,22 @@ async fn answer<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(stream:
 }
 
 /// The connections of one origin, the oldest first.
-#[derive(Default)]
-struct Crowd(VecDeque<JoinHandle<()>>);
+struct Crowd {
+    connections: VecDeque<JoinHandle<()>>,
+    most: usize,
+}
 
 impl Crowd {
+    fn new(most: usize) -> Self {
+        Self { connections: VecDeque::new(), most }
+    }
+
     fn admit(&mut self, connection: JoinHandle<()>) {
-        self.0.retain(|connection| !connection.is_finished());
-        if self.0.len() >= CROWD {
-            self.0.pop_front().iter().for_each(JoinHandle::abort);
+        self.connections.retain(|connection| !connection.is_finished());
+        if self.connections.len() >= self.most {
+            self.connections.pop_front().iter().for_each(JoinHandle::abort);
         }
-        self.0.push_back(connection);
+        self.connections.push_back(connection);
     }
 }
 
@@ -138,7 +146,7 @@ mod tests {
     async fn the_oldest_goes_where_there_are_too_many() {
         let address = serving(get(|| async { "here" })).await;
         let mut silent = Vec::new();
-        for _ in 0..=CROWD {
+        for _ in 0..=NEAR {
             silent.push(TcpStream::connect(address).await.unwrap());
         }
         assert_eq!(silent[0].read(&mut [0]).await.unwrap(), 0, "the first had to go");
@@ -152,7 +160,7 @@ mod tests {
         let address = serving(get(|| async { "here" })).await;
         let near = TcpStream::connect(address).await.unwrap();
         let mut far = Vec::new();
-        for _ in 0..=CROWD {
+        for _ in 0..=FAR {
             let socket = TcpSocket::new_v4().unwrap();
             socket.bind(([127, 0, 0, 2], 0).into()).unwrap();
             far.push(socket.connect(address).await.unwrap());

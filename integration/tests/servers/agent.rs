@@ -49,7 +49,9 @@ impl Served {
             command.stdout(log.try_clone().unwrap()).stderr(log);
         });
         let served = Self { agent: agent.unwrap(), pod, network, directory };
-        let ready = || matches!(served.kubelet(METRICS, "/readyz"), Ok(answer) if answer.status == 200).then_some(());
+        let ready = || {
+            matches!(served.kubelet(on_loopback(METRICS), "/readyz"), Ok(answer) if answer.status == 200).then_some(())
+        };
         eventually(POLL_INTERVAL, ready, || format!("it does not become ready:\n{}", served.log()));
         served
     }
@@ -61,13 +63,8 @@ impl Served {
     }
 
     /// Asks as the node's kubelet does: a new connection for each probe.
-    pub(crate) fn kubelet(&self, port: u16, path: &str) -> std::io::Result<Answer> {
-        self.network.nodes()[0].namespace().enter(|| get(self.at(port), path)).unwrap()
-    }
-
-    /// Asks at the node's loopback address.
-    pub(crate) fn on_the_node(&self, port: u16, path: &str) -> std::io::Result<Answer> {
-        self.network.nodes()[0].namespace().enter(|| get(([127, 0, 0, 1], port).into(), path)).unwrap()
+    pub(crate) fn kubelet(&self, address: SocketAddr, path: &str) -> std::io::Result<Answer> {
+        self.network.nodes()[0].namespace().enter(|| get(address, path)).unwrap()
     }
 
     /// Asks from the pod.
@@ -113,6 +110,11 @@ impl Served {
     fn proc(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.agent.id()))
     }
+}
+
+/// A port of the node that no pod reaches.
+pub(crate) fn on_loopback(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
 }
 
 /// What came back, and when.

@@ -28,7 +28,7 @@ pub(crate) struct Flood {
 impl Flood {
     /// Comes from a pod to a port of its node, from a few threads.
     pub(crate) fn start(pod: &Host, target: SocketAddr) -> Self {
-        const THREADS: usize = 4;
+        const THREADS: usize = 2;
         let (stop, attempts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let threads = (0..THREADS).map(|_| {
             let (stop, attempts) = (Arc::clone(&stop), Arc::clone(&attempts));
