@@ -24,9 +24,13 @@ use crate::enforcer::{Commit, Enforcer, Settled};
 use crate::epochs::Sweep;
 use crate::input::Input;
 use crate::serve::{Figures, State};
+use crate::text::shorten;
 
 /// How often the table is read and compared although nothing is known to have changed it.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How much of an error is logged, in bytes: the kernel's names an operation, with all its elements.
+pub(crate) const LONGEST_ERROR: usize = 1000;
 
 /// How long what keeps coming in is gathered before it is committed.
 const GATHERING: Duration = Duration::from_millis(2);
@@ -35,6 +39,7 @@ const GATHERING: Duration = Duration::from_millis(2);
 ///
 /// Commits are made between two polls: what shares the thread waits for them.
 pub async fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &mut UnboundedReceiver<Input>, state: &State) {
+    state.begins();
     let mut agent = Agent::new(enforcer, state);
     // One timer that is rarely set anew: to set one for each wait would wake the thread that sets it.
     let mut alarm = pin!(sleep(Duration::ZERO));
@@ -50,6 +55,7 @@ pub async fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &mut UnboundedR
             () = agent.enforcer.settling() => {}
             () = alarm.as_mut() => {}
         }
+        state.acts();
         agent.act();
         let due = state.rest(agent.due()).into();
         if alarm.deadline() != due {
@@ -147,7 +153,11 @@ impl<'a, B: Backend> Agent<'a, B> {
         let result = self.enforcer.commit();
         match &result {
             Ok(commit) => commit.iter().for_each(log),
-            Err(error) => tracing::error!(%error, "not committed, will try again; what was enforced stays"),
+            Err(error) => {
+                let error = error.to_string();
+                let error = shorten(&error, LONGEST_ERROR);
+                tracing::error!(%error, "not committed, will try again; what was enforced stays");
+            }
         }
         let guarded = result.is_ok() && self.guard();
         if guarded && !self.enforcing {

@@ -81,6 +81,9 @@ pub enum Command {
     ///
     /// Stop the agent first: while it runs it owns the table, or would put it back.
     Cleanup,
+    /// Wait until stopped, and do nothing: for a container that shows that the work of another one is done.
+    #[command(hide = true)]
+    Wait,
     /// Print the completion script for a shell.
     #[command(after_help = "Example: palisade completions bash > /etc/bash_completion.d/palisade")]
     Completions {
@@ -124,7 +127,11 @@ pub struct RunArgs {
     /// Commit once and exit, instead of watching.
     #[arg(long)]
     pub once: bool,
-    /// Serve /healthz, /readyz and /metrics (Prometheus) here, such as 0.0.0.0:9468. Otherwise they are not served.
+    /// Serve /healthz and /readyz here, such as 127.0.0.1:9467. Otherwise only where metrics are.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub probe_address: Option<SocketAddr>,
+    /// Serve /metrics (Prometheus) here, such as 127.0.0.1:9468, and /healthz and /readyz too. Otherwise they are not
+    /// served. Pods always reach their own node: at another address than 127.0.0.1 they can read them.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_address: Option<SocketAddr>,
     /// Where `palisade status` finds this agent. Otherwise /run/palisade/status.sock, or with --manifests nowhere.

@@ -346,7 +346,7 @@ impl<B: Backend> Enforcer<B> {
 
     fn difference(&mut self) -> Result<Diff, EnforceError> {
         let delta = self.index.take_delta();
-        self.owners.note(&delta.locals);
+        self.owners.note(&delta);
         let mut edit = self.renderer.edit(&delta, &self.owners.held());
         if may_forbid(&edit) {
             self.end_epoch(&mut edit);

@@ -1,4 +1,4 @@
-//! Warning Events on NetworkPolicies that are enforced only in part.
+//! Warning Events on NetworkPolicies that are not enforced as they are written.
 //!
 //! Every node's agent sees the same policy, but an Event's name follows from the policy, its version and what is wrong
 //! with it: the first node creates it, the others are told that it exists. Needs only the right to create Events of
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::convert::Problem;
+use crate::text::cut;
 
 /// What an Event shall say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,12 @@ pub struct Warning {
     pub uid: String,
     /// Its `metadata.generation`.
     pub generation: i64,
-    /// What is left out of it, and why.
-    pub problems: Vec<Problem>,
+    /// Why, in one word: `NotUnderstood`.
+    pub reason: &'static str,
+    /// What is done, in one word: `LeaveOut`.
+    pub action: &'static str,
+    /// What that means, and what to do. What is too long for an Event is cut.
+    pub note: String,
 }
 
 /// Takes warnings; never waits. Cheap to clone.
@@ -94,9 +98,9 @@ fn event(warning: &Warning, node: &str, now: Timestamp) -> Event {
         },
         event_time: Some(MicroTime(now)),
         type_: Some("Warning".to_owned()),
-        reason: Some("NotUnderstood".to_owned()),
-        action: Some("LeaveOut".to_owned()),
-        note: Some(cut(&note(warning), LONGEST_NOTE).to_owned()),
+        reason: Some(warning.reason.to_owned()),
+        action: Some(warning.action.to_owned()),
+        note: Some(cut(&warning.note, LONGEST_NOTE).to_owned()),
         regarding: Some(ObjectReference {
             api_version: Some("networking.k8s.io/v1".to_owned()),
             kind: Some("NetworkPolicy".to_owned()),
@@ -116,26 +120,15 @@ const LONGEST_NOTE: usize = 1024;
 const LONGEST_INSTANCE: usize = 128;
 const LONGEST_NAME: usize = 253;
 
-fn note(warning: &Warning) -> String {
-    let problems: Vec<String> = warning.problems.iter().map(ToString::to_string).collect();
-    format!("What is not understood allows nothing, the rest is enforced: {}", problems.join("; "))
-}
-
 /// The same on every node, another for another version of the policy or other problems.
 fn event_name(warning: &Warning) -> String {
     let mut hash = Sha256::new();
     hash.update(&warning.uid);
     hash.update(warning.generation.to_be_bytes());
-    hash.update(note(warning));
+    hash.update(&warning.note);
     let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let policy = cut(&warning.policy.name, LONGEST_NAME - 1 - hash.len()).trim_end_matches(['.', '-']);
     format!("{policy}.{hash}")
-}
-
-/// At most `bytes` of it, whole characters.
-fn cut(text: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or_default()]
 }
 
 #[cfg(test)]
@@ -143,9 +136,9 @@ mod tests {
     use super::*;
 
     fn warning(name: &str, generation: i64, message: &str) -> Warning {
-        let problem = Problem { field: "spec.ingress[0].ports[0].port".to_owned(), message: message.to_owned() };
         let policy = NamespacedName::new("shop", name);
-        Warning { policy, uid: "u".to_owned(), generation, problems: vec![problem] }
+        let (reason, action) = ("NotUnderstood", "LeaveOut");
+        Warning { policy, uid: "u".to_owned(), generation, reason, action, note: message.to_owned() }
     }
 
     #[test]
@@ -176,6 +169,6 @@ mod tests {
         let regarding = event.regarding.unwrap();
         assert_eq!(regarding.namespace, event.metadata.namespace);
         assert_eq!((regarding.name.as_deref(), regarding.uid.as_deref()), (Some("web"), Some("u")));
-        assert!(event.note.unwrap().ends_with(": spec.ingress[0].ports[0].port: 0 is not a port"));
+        assert!(event.note.as_deref() == Some("0 is not a port"));
     }
 }

@@ -20,4 +20,5 @@ pub mod render;
 pub mod serve;
 pub mod source;
 pub mod sysctl;
+mod text;
 pub mod worker;

@@ -1,10 +1,10 @@
-//! Whose the addresses of this node's pods are, and what conntrack still knows of those who had them before.
+//! Whose the addresses of pods are, and what conntrack still knows of those who had them before.
 //!
 //! The connections of an address outlive its pod: to conntrack the next owner's packets are part of them, and so are those of
 //! the old one's peers, which pass as replies. So they are forgotten when an address gets another owner, or none.
 //!
 //! Invariants:
-//! - Nothing is let to or from an address ([`Owners::held`]) from the commit that brings its new owner until the
+//! - Nothing is let to or from an address of a pod of this node ([`Owners::held`]) from the commit that brings its new owner until the
 //!   connections of the old one are forgotten; they are forgotten only when that commit is in force, and no packet is under
 //!   way any more that came in before.
 //! - The connections of an owner that stays are never forgotten, nor those of who was first seen at start.
@@ -14,13 +14,14 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use palisade_model::{LocalPod, NamespacedName};
+use palisade_model::{Delta, LocalPod, NamespacedName};
 use palisade_nft::{BackendError, Conntrack};
 
 use crate::worker::Worker;
 
-/// How long what has no owner any more is gathered: nobody waits for it.
-const GATHERING: Duration = Duration::from_millis(100);
+/// How long addresses are gathered that no pod of this node waits for: each look takes milliseconds, and some 2 µs for each
+/// connection that there is.
+const GATHERING: Duration = Duration::from_secs(1);
 /// How long to wait after an error, twice as long after each further one, and how long at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -30,7 +31,8 @@ type Addresses = BTreeSet<IpAddr>;
 /// Knows the owners, and has the connections of those that were forgotten.
 pub struct Owners {
     pods: BTreeMap<NamespacedName, LocalPod>,
-    owners: BTreeMap<IpAddr, NamespacedName>,
+    /// The addresses that pods of this node own.
+    local: Addresses,
     /// Addresses whose connections are to be forgotten.
     stale: Addresses,
     /// Those whose connections are being forgotten.
@@ -58,7 +60,7 @@ impl Owners {
     fn with(worker: Worker<Addresses, Result<usize, BackendError>>) -> Self {
         Self {
             pods: BTreeMap::new(),
-            owners: BTreeMap::new(),
+            local: Addresses::new(),
             stale: Addresses::new(),
             under_way: Addresses::new(),
             worker,
@@ -67,47 +69,34 @@ impl Owners {
         }
     }
 
-    /// Takes in which pods are here now.
-    pub fn note(&mut self, changes: &BTreeMap<NamespacedName, Option<LocalPod>>) {
-        let mut lost = BTreeMap::new();
-        for (id, after) in changes {
-            let before = match after {
-                Some(after) => self.pods.insert(id.clone(), after.clone()),
+    /// Takes in which pods are here now, and which addresses of pods of any node were an earlier pod's.
+    pub fn note(&mut self, delta: &Delta) {
+        for (id, pod) in &delta.locals {
+            let before = match pod {
+                Some(pod) => self.pods.insert(id.clone(), pod.clone()),
                 None => self.pods.remove(id),
             };
-            let is_same = |after: &LocalPod| before.as_ref().is_none_or(|before| before.created == after.created);
             for address in before.iter().flat_map(|pod| &pod.addresses) {
-                if self.owners.get(address) == Some(id) {
-                    self.owners.remove(address);
-                    let survivor = after.as_ref().filter(|after| is_same(after)).map(|_| id.clone());
-                    lost.insert(*address, survivor);
-                }
+                self.local.remove(address);
             }
         }
-        for (id, pod) in changes.iter().filter_map(|(id, pod)| Some((id, pod.as_ref()?))) {
-            for address in &pod.addresses {
-                let before = self.owners.insert(*address, id.clone()).map(Some).or_else(|| lost.remove(address));
-                if before.is_some_and(|before| before.as_ref() != Some(id)) {
-                    self.stale.insert(*address);
-                }
-            }
-        }
-        self.forget(lost.into_keys());
+        self.local.extend(delta.locals.values().flatten().flat_map(|pod| &pod.addresses));
+        self.forget(delta.disowned.iter().copied());
     }
 
-    /// The connections of these addresses, which have no owner any more, are to be forgotten.
+    /// The connections of these addresses are to be forgotten.
     pub fn forget(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
-        let orphans: Addresses = addresses.into_iter().filter(|address| !self.owners.contains_key(address)).collect();
-        if !orphans.is_empty() && self.stale.is_empty() {
+        let was_idle = self.stale.is_empty();
+        self.stale.extend(addresses);
+        if was_idle && !self.stale.is_empty() {
             self.resting_until = self.resting_until.max(Instant::now() + GATHERING);
         }
-        self.stale.extend(orphans);
     }
 
     /// The owned addresses that nothing may be let to or from yet.
     pub fn held(&self) -> Addresses {
         let held = self.stale.union(&self.under_way);
-        held.copied().filter(|address| self.owners.contains_key(address)).collect()
+        held.copied().filter(|address| self.local.contains(address)).collect()
     }
 
     /// When there is something to do; `None` where there is not, or it is [under way](Owners::done).
@@ -134,7 +123,7 @@ impl Owners {
             Ok(connections) => {
                 tracing::debug!(addresses = done.len(), connections, "forgot the connections of earlier owners");
                 self.pause = FIRST_PAUSE;
-                done.iter().any(|address| self.owners.contains_key(address))
+                !done.is_disjoint(&self.local)
             }
             Err(error) => {
                 tracing::error!(%error, "connections of earlier owners of addresses are not forgotten, will try again; nothing is let to their new owners");
@@ -148,7 +137,7 @@ impl Owners {
 
     /// Whether somebody waits to be let to, and no error has to be rested from.
     fn is_awaited(&self) -> bool {
-        self.pause == FIRST_PAUSE && self.stale.iter().any(|address| self.owners.contains_key(address))
+        self.pause == FIRST_PAUSE && !self.stale.is_disjoint(&self.local)
     }
 }
 
@@ -160,7 +149,7 @@ fn forget(addresses: &Addresses, conntrack: &mut dyn Conntrack) -> Result<usize,
 impl std::fmt::Debug for Owners {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Owners");
-        shown.field("owners", &self.owners).field("stale", &self.stale).field("under_way", &self.under_way);
+        shown.field("local", &self.local).field("stale", &self.stale).field("under_way", &self.under_way);
         shown.finish_non_exhaustive()
     }
 }

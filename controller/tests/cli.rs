@@ -154,6 +154,24 @@ mod usage {
         assert_eq!(run(&["completions", "tcsh"]).status.code(), Some(2));
     }
 
+    /// It is the first process of a container.
+    #[test]
+    fn who_waits_ends_when_told() {
+        const TERMINATE: u64 = 1 << 14;
+        let mut waiting = palisade().arg("wait").spawn().unwrap();
+        let catches = || {
+            let status = fs::read_to_string(format!("/proc/{}/status", waiting.id())).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+            u64::from_str_radix(caught, 16).unwrap() & TERMINATE > 0
+        };
+        while !catches() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(waiting.try_wait().unwrap().is_none());
+        assert!(Command::new("kill").arg(waiting.id().to_string()).status().unwrap().success());
+        assert!(waiting.wait().unwrap().success());
+    }
+
     /// As by `palisade render … | head`.
     #[test]
     fn a_reader_that_leaves_is_no_panic() {
@@ -203,6 +221,21 @@ mod render {
         for to in ["::ffff:10.0.1.1", "010.000.001.001"] {
             assert_eq!(succeeds(&explain(to)), told);
         }
+    }
+
+    #[test]
+    fn what_is_hardly_meant_is_said() {
+        // A pod without a node would be on any.
+        let elsewhere = SHOP.replace("namespace: shop, labels: {app: open}}", "namespace: shop}, spec: {nodeName: a}");
+        let elsewhere =
+            elsewhere.replace("name: done, namespace: shop}", "name: done, namespace: shop}, spec: {nodeName: a}");
+        let elsewhere =
+            elsewhere.replace("name: new, namespace: shop}", "name: new, namespace: shop}, spec: {nodeName: a}");
+        let output = render(&elsewhere, "c");
+        assert!(output.status.success());
+        says(&String::from_utf8(output.stderr).unwrap(), &["WARN", "no pod runs on node c", "but on a, b"]);
+        let output = render(&SHOP.replace("kind: Namespace,", "kind: Service,"), "a");
+        says(&String::from_utf8(output.stderr).unwrap(), &["WARN", "no Namespace object", "shop"]);
     }
 
     #[test]
@@ -294,6 +327,27 @@ mod explain {
         assert_eq!(allowed("shop/web", "192.0.2.9", "443"), false);
         assert_eq!(allowed("192.0.2.9", "192.0.2.10", "443"), true);
         says(&text(&["--from", "192.0.2.9", "--to", "shop/open", "--port", "1"]), &["192.0.2.9 is no pod"]);
+    }
+
+    #[test]
+    fn of_a_services_address() {
+        let to = |address| json(&["--from", "shop/web", "--to", address, "--port", "443"])["hints"].clone();
+        assert!(
+            to("10.96.0.10")[0].as_str().unwrap().contains("Where it is a Service's, policies see the pod behind it")
+        );
+        assert_eq!(to("10.0.1.1"), Value::Null);
+        says(
+            &text(&["--from", "shop/web", "--to", "10.96.0.10", "--port", "443"]),
+            &["DENIED", "  hint: 10.96.0.10 is no pod's address. Where it is a Service's"],
+        );
+    }
+
+    #[test]
+    fn of_pods_whose_namespace_is_missing() {
+        let directory =
+            Directory::of(&SHOP.replace("kind: Namespace, apiVersion: v1", "kind: Service, apiVersion: v1"));
+        let said = succeeds(&directory.explain(&["--from", "shop/web", "--to", "shop/db", "--port", "5432"]));
+        says(&said, &["allowed", "  hint: there is no object for Namespace shop: no namespaceSelector matches"]);
     }
 
     #[test]

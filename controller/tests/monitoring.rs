@@ -21,7 +21,7 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         relists: 0,
         last_error: None,
     };
-    let source = move || SourceStatus { watches: vec![watch.clone()], policies_with_problems: 0 };
+    let source = move || SourceStatus { watches: vec![watch.clone()], ..SourceStatus::default() };
     let text = State::new("node", Box::new(source)).metrics();
     let series = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let (series, _) = line.rsplit_once(' ').unwrap();

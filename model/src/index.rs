@@ -26,6 +26,7 @@ mod slots;
 mod strings;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::cluster::Cluster;
@@ -41,6 +42,8 @@ pub struct Index {
     groups: Groups,
     sets: Sets,
     tables: HashMap<Arc<TableKey>, LiveTable>,
+    /// Addresses that lost an owner since the last delta.
+    disowned: BTreeSet<IpAddr>,
     /// Local pods that own addresses.
     locals: BTreeMap<NamespacedName, LocalPod>,
     pods: BTreeMap<NamespacedName, PodEnforcement>,
@@ -92,6 +95,7 @@ impl Index {
             groups: Groups::default(),
             sets: Sets::default(),
             tables: HashMap::new(),
+            disowned: BTreeSet::new(),
             locals: BTreeMap::new(),
             pods: BTreeMap::new(),
             dirty_pods: BTreeSet::new(),
@@ -121,6 +125,7 @@ impl Index {
     pub fn take_full(&mut self) -> Delta {
         self.settle();
         Delta {
+            disowned: BTreeSet::new(),
             locals: self.locals.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             pods: self.pods.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table.clone())).collect(),

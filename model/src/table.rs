@@ -1,6 +1,6 @@
 //! What the index puts out: decision tables, the sets they look up, and the pods they judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -150,6 +150,8 @@ pub struct LocalPod {
 pub struct Delta {
     /// Pods of this node that own other addresses than before, or were created anew; `None`: no longer any.
     pub locals: BTreeMap<NamespacedName, Option<LocalPod>>,
+    /// Addresses, of pods of any node, that were an earlier pod's: they have another owner now, or none.
+    pub disowned: BTreeSet<IpAddr>,
     /// Local pods that are judged differently; `None`: no longer judged.
     pub pods: BTreeMap<NamespacedName, Option<PodEnforcement>>,
     /// Tables that are new or were edited; `None`: no longer used by any pod.
@@ -177,8 +179,8 @@ pub enum SetDelta {
 impl Delta {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        let Self { locals, pods, tables, sets } = self;
-        locals.is_empty() && pods.is_empty() && tables.is_empty() && sets.is_empty()
+        let Self { locals, disowned, pods, tables, sets } = self;
+        locals.is_empty() && disowned.is_empty() && pods.is_empty() && tables.is_empty() && sets.is_empty()
     }
 }
 

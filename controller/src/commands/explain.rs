@@ -1,5 +1,6 @@
 //! `palisade explain`: the reference verdict, and what is behind it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -40,6 +41,9 @@ struct Explanation {
     pass: Option<&'static str>,
     egress: Judgement,
     ingress: Judgement,
+    /// What one may want to know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,6 +93,7 @@ impl Explanation {
             }),
             egress: Judgement::new(Direction::Egress, egress),
             ingress: Judgement::new(Direction::Ingress, ingress),
+            hints: hints(cluster, source, destination),
         })
     }
 
@@ -107,14 +112,18 @@ impl Explanation {
                 "a pod and its own node always reach each other"
             };
             text += &format!("  {why}\n");
-            return text;
+            return text + &self.hints_text();
         }
         for (direction, end, judgement) in [("egress", &self.from, &self.egress), ("ingress", &self.to, &self.ingress)]
         {
             text += &format!("  {direction:8}{}\n", judgement.text(end));
             text.extend(judgement.policies.iter().map(|policy| format!("          isolated by {policy}\n")));
         }
-        text
+        text + &self.hints_text()
+    }
+
+    fn hints_text(&self) -> String {
+        self.hints.iter().map(|hint| format!("  hint: {hint}\n")).collect()
     }
 }
 
@@ -139,6 +148,23 @@ impl Judgement {
             (Some(_), None) => "DENIED: none of the policies' rules allows it".to_owned(),
         }
     }
+}
+
+/// What one may want to know of the two ends of a connection.
+fn hints(cluster: &Cluster, source: IpAddr, destination: IpAddr) -> Vec<String> {
+    let ends = [source, destination].map(|address| cluster.owner(address));
+    let namespaces: BTreeSet<_> = ends.iter().flatten().map(|pod| &pod.id.namespace).collect();
+    let missing = namespaces.into_iter().filter(|name| !cluster.namespaces.contains_key(*name));
+    let no_namespace =
+        |name| format!("there is no object for Namespace {name}: no namespaceSelector matches its pods, not even {{}}");
+    let is_a_nodes = cluster.pods.values().any(|pod| pod.host_ips.contains(&destination));
+    let a_service = (ends[1].is_none() && !is_a_nodes).then(|| {
+        format!(
+            "{destination} is no pod's address. Where it is a Service's, policies see the pod behind it instead: \
+             ask about that pod, and its port"
+        )
+    });
+    missing.map(no_namespace).chain(a_service).collect()
 }
 
 fn addresses(cluster: &Cluster, endpoint: &Endpoint) -> anyhow::Result<Vec<IpAddr>> {

@@ -8,6 +8,7 @@ mod render;
 mod run;
 mod sources;
 mod status;
+mod wait;
 
 use std::io::Write;
 
@@ -30,6 +31,7 @@ pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
         Command::Status(args) => status::status(&args),
         Command::LogLevel(args) => Ok(serve::set_log_filter(&args.agent.status_socket, &args.filter)?),
         Command::Cleanup => cleanup::cleanup(),
+        Command::Wait => wait::wait(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "palisade", &mut script);

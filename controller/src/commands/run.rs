@@ -1,13 +1,11 @@
 //! `palisade run`: the agent. This thread follows the API, applies and commits what it sees; whoever asks how it is, is
 //! answered on another.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
 use palisade_nft::{Kernel, KernelConntrack, Ownership};
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -17,8 +15,9 @@ use crate::cli::RunArgs;
 use crate::enforcer::Enforcer;
 use crate::input::Input;
 use crate::logging::LogFilter;
+use crate::manifests::Hints;
 use crate::render::{self, Origins};
-use crate::serve::{self, SourceStatus, State};
+use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
 use crate::{agent, drift, links, manifests};
@@ -45,13 +44,12 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let runtime = sources::runtime()?;
     let servers = servers()?;
     let (inputs, mut receiver) = mpsc::unbounded_channel();
-    let health = Health::default();
-    let probe = health.clone();
-    let state = Arc::new(State::new(node, Box::new(move || SourceStatus::from(&probe))));
+    let (health, hints) = (Health::default(), Hints::default());
+    let state = Arc::new(State::new(node, probe(args, &health, &hints)));
     let _watch = match &args.node.source.manifests {
         Some(directory) => {
             let first = manifests::read(directory, node)?;
-            Some(manifests::follow(directory, node.clone(), first, inputs.clone())?)
+            Some(manifests::follow(directory, node.clone(), first, inputs.clone(), hints)?)
         }
         None => {
             let client = runtime.block_on(sources::client(&args.node.source))?;
@@ -70,7 +68,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     drift::watch(monitor, inputs.clone())?;
     stop_on_signal(&servers, &inputs)?;
     watch_sysctls(&servers, args, &state);
-    serve_metrics(&servers, args.metrics_address, &state);
+    serve_probes_and_metrics(&servers, args, &state);
     serve_status(&servers, status_socket(args), &state, log_filter);
     drop(inputs);
     runtime.block_on(agent::run(&mut enforcer, &mut receiver, &state));
@@ -79,6 +77,16 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     runtime.shutdown_background();
     servers.shutdown_background();
     Ok(())
+}
+
+/// How the source of the objects is: the watches, or the directory.
+fn probe(args: &RunArgs, health: &Health, hints: &Hints) -> SourceProbe {
+    let (health, hints) = (health.clone(), hints.clone());
+    if args.node.source.manifests.is_some() {
+        Box::new(move || SourceStatus { hints: hints.get(), ..SourceStatus::default() })
+    } else {
+        Box::new(move || SourceStatus::from(&health))
+    }
 }
 
 /// Where it is answered how the agent is, also while it has much to commit.
@@ -134,15 +142,23 @@ fn watch_sysctls(servers: &Runtime, args: &RunArgs, state: &Arc<State>) {
 }
 
 /// Whatever hinders it is logged: enforcing matters more.
-fn serve_metrics(servers: &Runtime, address: Option<SocketAddr>, state: &Arc<State>) {
-    let Some(address) = address else { return };
-    let state = state.clone();
-    servers.spawn(async move {
-        let served = async { serve::serve(TcpListener::bind(address).await?, state).await };
-        if let Err(error) = served.await {
-            tracing::error!(%address, %error, "probes and metrics are not served");
-        }
-    });
+fn serve_probes_and_metrics(servers: &Runtime, args: &RunArgs, state: &Arc<State>) {
+    if let Some(address) = args.probe_address {
+        let state = state.clone();
+        servers.spawn(async move {
+            if let Err(error) = serve::serve_probes(address, state).await {
+                tracing::error!(%address, %error, "probes are not served");
+            }
+        });
+    }
+    if let Some(address) = args.metrics_address {
+        let state = state.clone();
+        servers.spawn(async move {
+            if let Err(error) = serve::serve_metrics(address, state).await {
+                tracing::error!(%address, %error, "metrics are not served");
+            }
+        });
+    }
 }
 
 fn status_socket(args: &RunArgs) -> Option<PathBuf> {

@@ -18,10 +18,19 @@ use crate::source::{self, Health};
 /// How long a command that wants all objects once waits for the API.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// All objects as they are now, in an order in which they can be applied.
+/// All objects as they are now, in an order in which they can be applied. `node` is empty where it does not matter.
+///
+/// # Errors
+/// Where they are not to be had; where the API has no such Node. In manifests, that no pod is there is only a warning.
 pub(super) fn snapshot(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
     match &args.manifests {
-        Some(directory) => Ok(manifests::read(directory, node)?.into_changes().collect()),
+        Some(directory) => {
+            let manifests = manifests::read(directory, node)?;
+            if !node.is_empty() {
+                manifests.hints(node).iter().for_each(|hint| manifests::log_hint(hint));
+            }
+            Ok(manifests.into_changes().collect())
+        }
         None => of_cluster(args, node),
     }
 }
@@ -40,18 +49,37 @@ fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
     let client = runtime.block_on(client(args))?;
     let (inputs, mut receiver) = mpsc::unbounded_channel();
     let health = Health::default();
-    runtime.spawn(source::run(client, node.to_owned(), inputs, health.clone()));
+    // It does not look for the Node: what it would say is not waited for.
+    runtime.spawn(source::run(client.clone(), String::new(), inputs, health.clone()));
     let mut objects = Vec::new();
     loop {
         match runtime.block_on(async { timeout(PATIENCE, receiver.recv()).await }) {
             Ok(Some(Input::Changes(changes))) => objects.extend(changes),
-            Ok(Some(Input::Synced)) => return Ok(objects),
+            Ok(Some(Input::Synced)) => {
+                runtime.block_on(expect_node(client, node, &objects))?;
+                return Ok(objects);
+            }
             Ok(Some(Input::Links(_) | Input::Disturbed(_) | Input::Stop)) => {}
             Ok(None) | Err(_) => {
                 bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health))
             }
         }
     }
+}
+
+/// An error where no pod is on `node` and the API says that there is no such Node. One that does not say so may have its
+/// reasons.
+async fn expect_node(client: Client, node: &str, objects: &[Change]) -> anyhow::Result<()> {
+    let is_here = |change: &Change| matches!(change, Change::Pod(pod) if pod.node.as_deref() == Some(node));
+    if node.is_empty() || objects.iter().any(is_here) {
+        return Ok(());
+    }
+    match timeout(PATIENCE, source::node_exists(client, node)).await {
+        Ok(Ok(false)) => bail!("the API has no Node {node}, and no pod is on it: see --node-name"),
+        Ok(Err(error)) => tracing::debug!(node, %error, "not known whether there is such a Node"),
+        Ok(Ok(true)) | Err(_) => {}
+    }
+    Ok(())
 }
 
 fn failures(health: &Health) -> String {

@@ -71,7 +71,11 @@ impl Item<'_> {
         }
         json["kind"] = kind.name().into();
         json["apiVersion"] = kind.api_version().into();
-        serde_json::from_value(json).map_err(|error| vec![problem("", &format!("is no {kind}: {error}"))])
+        serde_path_to_error::deserialize(json).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { "" } else { &path };
+            vec![problem(field, &format!("is not of the form that a {kind} has: {}", error.inner()))]
+        })
     }
 
     pub(super) fn error(&self, problem: Problem) -> ReadError {

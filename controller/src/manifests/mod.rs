@@ -11,6 +11,7 @@
 mod document;
 mod error;
 mod files;
+mod hints;
 mod item;
 mod kind;
 mod node;
@@ -26,6 +27,8 @@ use std::sync::Arc;
 use palisade_model::{Change, Namespace, NamespacedName, Pod, Policy};
 
 pub use error::{Place, ReadError, ReadErrors};
+pub use hints::Hints;
+pub(crate) use hints::log as log_hint;
 pub use source::follow;
 pub use watch::Watch;
 

@@ -4,20 +4,34 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Manifests, ReadErrors, Watch, changes, read};
+use super::{Hints, Manifests, ReadErrors, Watch, changes, read};
 use crate::input::Input;
+use crate::text::some_of;
+
+/// How many errors of a state of the directory are logged.
+const ERRORS_LOGGED: usize = 20;
+/// How much of each, in bytes.
+const LONGEST_ERROR: usize = 300;
 
 /// Sends what `first` holds, and from then on every change of the directory, for as long as the result is held.
 ///
-/// A state of the directory that cannot be read as a whole changes nothing: it is logged, and the last good state stays.
+/// A state of the directory that cannot be read as a whole changes nothing: it is logged, and the last good state stays. What
+/// is hardly meant in it is logged, and stands in `hints`.
 ///
 /// # Errors
 /// Where the watching thread cannot be started.
-pub fn follow(directory: &Path, node: String, first: Manifests, inputs: UnboundedSender<Input>) -> io::Result<Watch> {
+pub fn follow(
+    directory: &Path,
+    node: String,
+    first: Manifests,
+    inputs: UnboundedSender<Input>,
+    hints: Hints,
+) -> io::Result<Watch> {
+    hints.set(first.hints(&node));
     // An agent that no longer listens is stopping.
     let _ = inputs.send(Input::Changes(first.clone().into_changes().collect()));
     let _ = inputs.send(Input::Synced);
-    let mut follower = Follower { directory: directory.to_owned(), node, last: first, refused: None, inputs };
+    let mut follower = Follower { directory: directory.to_owned(), node, last: first, refused: None, inputs, hints };
     Watch::start(directory, move || follower.look())
 }
 
@@ -27,6 +41,7 @@ struct Follower {
     last: Manifests,
     refused: Option<ReadErrors>,
     inputs: UnboundedSender<Input>,
+    hints: Hints,
 }
 
 impl Follower {
@@ -36,6 +51,7 @@ impl Follower {
                 if self.refused.take().is_some() {
                     tracing::info!(directory = %self.directory.display(), "the manifests can be read again");
                 }
+                self.hints.set(manifests.hints(&self.node));
                 let changes = changes(&self.last, &manifests);
                 self.last = manifests;
                 if !changes.is_empty() {
@@ -44,7 +60,8 @@ impl Follower {
             }
             Err(errors) if self.refused.as_ref() == Some(&errors) => {}
             Err(errors) => {
-                tracing::error!(%errors, "manifests refused: the last good state stays in force");
+                let told = some_of(&errors.0, ERRORS_LOGGED, LONGEST_ERROR, "\n");
+                tracing::error!(errors = told, "manifests refused: the last good state stays in force");
                 self.refused = Some(errors);
             }
         }
@@ -91,7 +108,7 @@ mod tests {
         let first = read(directory.path(), "node").unwrap();
         fs::write(directory.path().join("office.yaml"), OFFICE).unwrap();
         let (send, mut inputs) = unbounded_channel();
-        let _watch = follow(directory.path(), "node".into(), first, send).unwrap();
+        let _watch = follow(directory.path(), "node".into(), first, send, Hints::default()).unwrap();
         assert_eq!(names(&mut inputs).await, ["shop"]);
         assert_eq!(names(&mut inputs).await, ["synced"]);
         assert_eq!(names(&mut inputs).await, ["office"]);

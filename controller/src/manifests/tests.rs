@@ -141,7 +141,7 @@ fn what_a_policy_does_not_know_is_refused_and_named() {
         ("name: web, ", "name: w/b, ", "metadata.name", "\"w/b\" is not a valid name"),
         ("namespace: shop", "namespace: 7", "metadata.namespace", "must be text"),
         ("namespace: shop", "namespace: ''", "metadata.namespace", "\"\" is not a valid name"),
-        ("namespace: shop", "creationTimestamp: soon", "", "is no NetworkPolicy"),
+        ("namespace: shop", "creationTimestamp: soon", "metadata.creationTimestamp", "NetworkPolicy has"),
     ] {
         let text = POLICY.replacen(from, to, 1);
         assert_ne!(text, POLICY, "{from}");

@@ -4,6 +4,7 @@ use std::num::NonZeroU8;
 
 use palisade_nft::{Action, Edit, Mark, Ruleset};
 
+use super::origin::Errors;
 use super::{names, objects, origin};
 
 /// A time in which nothing was forbidden that had been allowed: connections that were judged in it pass.
@@ -46,14 +47,15 @@ impl Epoch {
     pub fn begin(self) -> Edit {
         let known = (names::known(), Some(objects::known(Some(self))));
         let judged = (names::judged(), Some(objects::judged(Some(self))));
-        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Some(self))));
+        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::OfEpoch(self))));
         Edit { chains: [known, judged, errors].into(), ..Edit::default() }
     }
 
-    /// The edit that ends whichever it is. Its mark is still given, but no longer asked for: so only a rule goes, and the
+    /// The edit that ends whichever it is. Its mark is still given, but no longer asked for: so only rules go, and the
     /// kernel need not validate the table.
     pub fn end() -> Edit {
-        Edit { chains: [(names::known(), Some(objects::known(None)))].into(), ..Edit::default() }
+        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::OfNobody)));
+        Edit { chains: [(names::known(), Some(objects::known(None))), errors].into(), ..Edit::default() }
     }
 
     /// The one with whose mark connections are marked in `ruleset`, where that is done as it should be.
@@ -64,7 +66,11 @@ impl Epoch {
             _ => None,
         })?;
         let errors = ruleset.chains.get(&names::errors_of_judged())?;
-        (*judged == objects::judged(Some(epoch)) && *errors == origin::errors_of_judged(Some(epoch))).then_some(epoch)
+        (*judged == objects::judged(Some(epoch))
+            && [Errors::OfEpoch(epoch), Errors::OfNobody]
+                .iter()
+                .any(|judged| *errors == origin::errors_of_judged(*judged)))
+        .then_some(epoch)
     }
 
     /// The epoch that it is in `ruleset`, if all that it takes is there as it should be.

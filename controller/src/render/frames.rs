@@ -5,7 +5,8 @@
 //! |---|---|---|
 //! | mark | `layout-1` | nothing: the version of this layout |
 //! | base chain | `guard` | where frames come in: `ports`, and from elsewhere none with a pod's address |
-//! | map, set | `ports`, `pod-ports` | port of a pod : goto its chain |
+//! | map | `ports` | port of a pod : goto its chain |
+//! | set | `pod-ports` | those of pods that are known: who is none may answer who asks for an address |
 //! | port chain | `port-LINK-HASH` | the pod's addresses as sources, and what asks for an address; then count and drop |
 //! | set | `bridged-4`, `bridged-6` | the addresses of all those |
 //! | base chain | `forward` | what goes from port to port and no policy judges: link-local, broadcast, multicast |
@@ -165,6 +166,7 @@ fn sets(ports: &BTreeMap<LinkName, PodPort>) -> BTreeMap<Name, Set> {
     let by_link = ports.keys().map(|link| (link.clone(), Verdict::Goto(names::port_chain(link)))).collect();
     let to_isolated = isolated(Direction::Ingress);
     let to_isolated = to_isolated.map(|(link, _)| (link.clone(), Verdict::Goto(names::to_port_chain(link)))).collect();
+    let known = ports.iter().filter(|(_, port)| port.pod.is_some()).map(|(link, _)| link.clone()).collect();
     let from_isolated = isolated(Direction::Egress).map(|(link, _)| link.clone()).collect();
     let range = |first: u128, length: u32| {
         let first = first << 112;
@@ -173,7 +175,7 @@ fn sets(ports: &BTreeMap<LinkName, PodPort>) -> BTreeMap<Name, Set> {
     let (link_local, multicast) = (range(0xfe80, 10), range(0xff00, 8));
     [
         (name("ports"), set(Elements::LinkVerdicts(by_link), "ports of pods")),
-        (name("pod-ports"), set(Elements::Links(ports.keys().cloned().collect()), "ports of pods")),
+        (name("pod-ports"), set(Elements::Links(known), "ports of pods that are known")),
         (name("isolated-ingress"), set(Elements::LinkVerdicts(to_isolated), "ports of pods isolated for ingress")),
         (name("isolated-egress"), set(Elements::Links(from_isolated), "ports of pods isolated for egress")),
         (name("link-local-6"), set(Elements::Ipv6Ranges([link_local].into()), "addresses that no policy knows")),

@@ -11,6 +11,7 @@ use palisade_nft::{
     Range, Rule, Ruleset, Set, Statement, Verdict,
 };
 
+use super::origin::Errors;
 use super::{Epoch, guard, names, origin, ranges};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
@@ -34,7 +35,7 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset.chains.insert(names::layout(), layout);
     ruleset.chains.insert(names::known(), known(None));
     ruleset.chains.insert(names::judged(), judged(None));
-    ruleset.chains.insert(names::errors_of_judged(), origin::errors_of_judged(None));
+    ruleset.chains.insert(names::errors_of_judged(), origin::errors_of_judged(Errors::OfAll));
     ruleset.chains.insert(names::tunnels(), guard::tunnels([]));
     ruleset.chains.extend(origin::chains());
     ruleset.sets.extend(origin::sets());
@@ -74,7 +75,10 @@ fn base_chain(direction: Direction) -> Chain {
         accept([Match::Icmpv6Types { first: 133, last: 137 }, Match::HopLimit(HIGHEST_HOP_LIMIT)]),
     ];
     let unseen = match direction {
-        Direction::Egress => vec![begins(Match::NotSyn), begins(Match::NotInit)],
+        Direction::Egress => {
+            let invalid = Match::CtState([CtState::Invalid].into());
+            vec![begins(Match::NotSyn), begins(Match::NotInit), goto(vec![Match::NotSyn, invalid], names::unseen())]
+        }
         Direction::Ingress => vec![],
     };
     let others = match direction {

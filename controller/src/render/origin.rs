@@ -59,14 +59,26 @@ pub(super) fn sets() -> Vec<(Name, Set)> {
     FAMILIES.into_iter().flat_map(sets).collect()
 }
 
-/// Those of connections that were judged before pass, as do all before the first epoch. Others are judged as their
-/// connections are, but for ports.
-pub(super) fn errors_of_judged(epoch: Option<Epoch>) -> Chain {
-    let passes = match epoch {
-        Some(epoch) => accept([Match::CtMark(epoch.mark())]),
-        None => Statement { comment: Some(Comment::new("before the first epoch")), ..accept([]) },
+/// Which ICMP errors pass because of the connections that they are about. Others are judged as those connections are, but for
+/// ports: where a policy names ports, they do not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errors {
+    /// All, before the first epoch.
+    OfAll,
+    /// Those of connections that were judged in this epoch.
+    OfEpoch(Epoch),
+    /// None, between two epochs: what was allowed may be forbidden by now.
+    OfNobody,
+}
+
+/// The chain of errors of connections that were judged.
+pub(super) fn errors_of_judged(errors: Errors) -> Chain {
+    let passes = match errors {
+        Errors::OfAll => Some(Statement { comment: Some(Comment::new("before the first epoch")), ..accept([]) }),
+        Errors::OfEpoch(epoch) => Some(accept([Match::CtMark(epoch.mark())])),
+        Errors::OfNobody => None,
     };
-    chain("ICMP errors of connections that were judged", [passes])
+    chain("ICMP errors of connections that were judged", passes)
 }
 
 /// ICMP of no connection (errors and answers that nobody asked for) goes nowhere from a local pod: whether an error has

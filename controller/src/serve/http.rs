@@ -1,5 +1,7 @@
 //! Probes and metrics over HTTP.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -7,37 +9,53 @@ use axum::extract::State as Extract;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
 
 use super::State;
+use super::server;
 
-/// Serves until the program ends: `/healthz` (200 while the agent's thread reports, else 503), `/readyz` (200 while the
-/// kernel holds what the policies say, else 503) and `/metrics`.
+/// Serves until the program ends: `/healthz` (200 while the agent's thread is alive, else 503) and `/readyz` (200 while the
+/// kernel holds what the policies say, else 503 with what is behind).
 ///
 /// # Errors
-/// Where the listener fails for good.
-pub async fn serve(listener: TcpListener, state: Arc<State>) -> std::io::Result<()> {
-    axum::serve(listener, router(state)).await
+/// Where the address cannot be listened at.
+pub async fn serve_probes(address: SocketAddr, state: Arc<State>) -> io::Result<()> {
+    server::serve(server::listen(address)?, probes(state)).await;
+    Ok(())
 }
 
-fn router(state: Arc<State>) -> Router {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(state)
+/// Serves until the program ends: `/metrics`, and the probes too.
+///
+/// # Errors
+/// Where the address cannot be listened at.
+pub async fn serve_metrics(address: SocketAddr, state: Arc<State>) -> io::Result<()> {
+    server::serve(server::listen(address)?, all(state)).await;
+    Ok(())
+}
+
+fn probes(state: Arc<State>) -> Router {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(state)
+}
+
+fn all(state: Arc<State>) -> Router {
+    probes(Arc::clone(&state)).merge(Router::new().route("/metrics", get(metrics)).with_state(state))
 }
 
 async fn healthz(Extract(state): Extract<Arc<State>>) -> Response {
-    probe(state.is_alive(), "the thread that enforces does not report\n")
+    let alive = state.is_alive();
+    probe(if alive { vec![] } else { vec!["the thread that enforces neither reports nor works".to_owned()] })
 }
 
 async fn readyz(Extract(state): Extract<Arc<State>>) -> Response {
-    probe(state.is_ready(), "not every watch has synced, or the last commit failed: see `palisade status`\n")
+    probe(state.behind())
 }
 
-fn probe(holds: bool, otherwise: &'static str) -> Response {
-    if holds { "ok\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, otherwise).into_response() }
+/// Well, or what is not.
+fn probe(mut wrong: Vec<String>) -> Response {
+    if wrong.is_empty() {
+        return "ok\n".into_response();
+    }
+    wrong.push("`palisade status` says more\n".to_owned());
+    (StatusCode::SERVICE_UNAVAILABLE, wrong.join("\n")).into_response()
 }
 
 async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
@@ -49,8 +67,6 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
     use tower::ServiceExt;
 
     use super::super::state::tests::{Attempt, state};
@@ -58,7 +74,7 @@ mod tests {
 
     async fn get(state: &Arc<State>, path: &str) -> (StatusCode, String) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        let response = router(Arc::clone(state)).oneshot(request).await.unwrap();
+        let response = all(Arc::clone(state)).oneshot(request).await.unwrap();
         let status = response.status();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -67,14 +83,20 @@ mod tests {
     #[tokio::test]
     async fn ready_is_synced_and_committed() {
         let state = Arc::new(state());
-        let readyz = || async { get(&state, "/readyz").await.0 };
-        assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE);
+        let readyz = || async { get(&state, "/readyz").await };
+        let (status, body) = readyz().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body, "namespaces have not been listed\n`palisade status` says more\n");
         state.synced();
-        assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE, "nothing was committed");
+        let (status, body) = readyz().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.starts_with("nothing has been committed\n"), "{body}");
         Attempt::nothing_to_do().report(&state);
-        assert_eq!(readyz().await, StatusCode::OK);
+        assert_eq!(readyz().await, (StatusCode::OK, "ok\n".to_owned()));
         Attempt::failed(nix::libc::ENOBUFS).report(&state);
-        assert_eq!(readyz().await, StatusCode::SERVICE_UNAVAILABLE, "the last commit failed");
+        let (status, body) = readyz().await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.starts_with("the last commit failed\n"), "{body}");
     }
 
     #[tokio::test]
@@ -84,22 +106,25 @@ mod tests {
         state.fall_silent();
         let (status, body) = get(&state, "/healthz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(body.contains("does not report"), "{body}");
+        assert!(body.contains("neither reports nor works"), "{body}");
     }
 
     #[tokio::test]
-    async fn serves_metrics_over_tcp() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Arc::new(state())));
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert!(answer.contains("application/openmetrics-text; version=1.0.0"), "{answer}");
-        assert!(answer.contains("palisade_build_info{version="), "{answer}");
-        assert!(answer.ends_with("# EOF\n"), "{answer}");
+    async fn metrics_are_in_the_openmetrics_format() {
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let response = all(Arc::new(state())).oneshot(request).await.unwrap();
+        let format = response.headers()[header::CONTENT_TYPE].to_str().unwrap();
+        assert!(format.starts_with("application/openmetrics-text; version=1.0.0"), "{format}");
+        let (status, text) = get(&Arc::new(state()), "/metrics").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(text.contains("palisade_build_info{version=") && text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn who_probes_sees_no_metrics() {
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let response = probes(Arc::new(state())).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
     }
 
     #[tokio::test]

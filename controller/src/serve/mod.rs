@@ -3,6 +3,7 @@
 //! The agent's thread and the sources write into [`State`]; the servers only read it, save for the log level.
 //!
 //! Invariants:
+//! - What clients can cost is bounded (`server`).
 //! - Nothing served here can change or delay what is enforced: [`State`]'s lock is held for copies only.
 //! - The number of time series is bounded: no label holds the name of an object (`bounded_cardinality`).
 //! - What changes the agent (its log filter) is asked over the socket alone, which only its own user may open.
@@ -10,12 +11,14 @@
 mod client;
 mod http;
 mod metrics;
+mod pulse;
+mod server;
 mod socket;
 mod state;
 mod status;
 
 pub use client::{ClientError, set_log_filter, status};
-pub use http::serve;
+pub use http::{serve_metrics, serve_probes};
 pub use socket::{SetLogFilter, SocketError, serve_socket};
 pub use state::{Figures, SourceProbe, State};
 pub use status::{LastCommit, LastError, SourceStatus, Status, Totals, WatchStatus};

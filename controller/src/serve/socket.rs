@@ -6,13 +6,14 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::State as Extract;
+use axum::extract::{DefaultBodyLimit, State as Extract};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixStream};
 
+use super::server;
 use super::{State, Status};
 
 /// Sets what is logged, a level or a tracing filter; the error says what is wrong with it.
@@ -47,8 +48,8 @@ pub enum SocketError {
 /// # Errors
 /// [`SocketError`].
 pub async fn serve_socket(path: &Path, state: Arc<State>, set_log_filter: SetLogFilter) -> Result<(), SocketError> {
-    let listener = bind(path).await?;
-    axum::serve(listener, router(state, set_log_filter)).await.map_err(|error| failed("serve", path, error))
+    server::serve(bind(path).await?, router(state, set_log_filter)).await;
+    Ok(())
 }
 
 async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
@@ -76,6 +77,9 @@ fn failed(what: &'static str, path: &Path, source: io::Error) -> SocketError {
     SocketError::System { what, path: path.to_owned(), source }
 }
 
+/// In bytes.
+const LONGEST_FILTER: usize = 4096;
+
 #[derive(Clone)]
 struct Shared {
     state: Arc<State>,
@@ -86,6 +90,7 @@ fn router(state: Arc<State>, set_log_filter: SetLogFilter) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/log-filter", put(log_filter))
+        .layer(DefaultBodyLimit::max(LONGEST_FILTER))
         .with_state(Shared { state, set_log_filter: Arc::new(set_log_filter) })
 }
 
@@ -116,7 +121,7 @@ mod tests {
             }
         });
         let listener = bind(path).await.unwrap();
-        tokio::spawn(async move { axum::serve(listener, router(Arc::new(state()), set)).await });
+        tokio::spawn(server::serve(listener, router(Arc::new(state()), set)));
     }
 
     /// Runs a blocking client beside the server.
@@ -139,6 +144,8 @@ mod tests {
         assert_eq!(*filters.lock().unwrap(), ["info,palisade=debug"]);
         let refused = ask(&path, |path| set_log_filter(path, "bad")).await.unwrap_err();
         assert_eq!(refused.to_string(), "the agent refused: no level");
+        let refused = ask(&path, |path| set_log_filter(path, &"x".repeat(LONGEST_FILTER + 1))).await.unwrap_err();
+        assert!(matches!(refused, ClientError::Refused(_)), "{refused}");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 

@@ -1,6 +1,6 @@
 //! What the agent publishes and the servers read.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -8,15 +8,15 @@ use palisade_model::{Change, IndexSize};
 use palisade_nft::Ruleset;
 
 use super::metrics::Metrics;
+use super::pulse::{Limits, Pulse, Thread};
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
+use crate::agent::LONGEST_ERROR;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::sysctl::Unmet;
+use crate::text::shorten;
 
 /// Asks the source how it is. Called at each scrape and status request: it must be quick.
 pub type SourceProbe = Box<dyn Fn() -> SourceStatus + Send + Sync>;
-
-/// How much later than promised the agent may report before it counts as dead: more than the largest commit takes.
-const GRACE: Duration = Duration::from_secs(60);
 
 /// How old figures may get. They are not taken at every commit: that costs time in proportion to the ruleset.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub struct State {
     start: Instant,
     figures_interval: Duration,
     metrics: Metrics,
+    /// The agent's, once it has begun.
+    thread: OnceLock<Thread>,
     progress: Mutex<Progress>,
 }
 
@@ -43,10 +45,9 @@ pub struct Figures<'a> {
     pub index: IndexSize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Progress {
-    /// Until when the agent's thread need not report.
-    alive_until: Option<Instant>,
+    pulse: Pulse,
     synced: bool,
     /// Whether the kernel holds what was last asked of it.
     in_force: bool,
@@ -66,27 +67,39 @@ struct Progress {
 impl State {
     /// The state of an agent that starts now.
     pub fn new(node: impl Into<String>, source: SourceProbe) -> Self {
-        Self::with_figures_interval(node, source, FIGURES_INTERVAL)
+        Self::with(node, source, FIGURES_INTERVAL, Limits::default())
     }
 
-    fn with_figures_interval(node: impl Into<String>, source: SourceProbe, figures_interval: Duration) -> Self {
-        let progress = Progress { alive_until: Some(Instant::now() + GRACE), ..Progress::default() };
+    fn with(node: impl Into<String>, source: SourceProbe, figures_interval: Duration, limits: Limits) -> Self {
+        let start = Instant::now();
         Self {
             node: node.into(),
             started: Timestamp::now(),
-            start: Instant::now(),
+            start,
             figures_interval,
             metrics: Metrics::new(source),
-            progress: Mutex::new(progress),
+            thread: OnceLock::new(),
+            progress: Mutex::new(Progress::new(Pulse::new(limits, start))),
         }
     }
 
-    /// The agent's thread is alive, and has nothing to do before `due` unless something comes in: until when to rest.
-    /// That is earlier where there are figures to publish.
+    /// This thread is the agent's, from now on.
+    pub fn begins(&self) {
+        self.thread.get_or_init(Thread::current);
+        self.acts();
+    }
+
+    /// The agent's thread has something to do.
+    pub fn acts(&self) {
+        self.progress().pulse.acts(Instant::now());
+    }
+
+    /// The agent's thread has nothing to do before `due` unless something comes in: until when to rest. That is earlier
+    /// where there are figures to publish.
     pub fn rest(&self, due: Instant) -> Instant {
         let mut progress = self.progress();
         let due = progress.figures_due(self.figures_interval).map_or(due, |figures| figures.min(due));
-        progress.alive_until = Some(due + GRACE);
+        progress.pulse.rests(due);
         due
     }
 
@@ -133,7 +146,8 @@ impl State {
                 }
             }
             Err(error) => {
-                progress.last_error = Some(LastError { at: now, message: error.to_string(), resolved: false });
+                let message = shorten(&error.to_string(), LONGEST_ERROR).into_owned();
+                progress.last_error = Some(LastError { at: now, message, resolved: false });
                 self.metrics.failed(error);
             }
         }
@@ -147,14 +161,45 @@ impl State {
         }
     }
 
-    /// Whether the agent's thread reports as it promised.
+    /// Whether the agent's thread reports as it promised, or works.
     pub fn is_alive(&self) -> bool {
-        self.progress().is_alive()
+        let now = Instant::now();
+        let is_late = self.progress().pulse.late(now).is_some();
+        let activity = if is_late { self.thread.get().and_then(|thread| thread.activity()) } else { None };
+        self.progress().pulse.is_alive(now, activity)
     }
 
-    /// Whether the kernel holds what the policies say: all watches have synced, and the last attempt succeeded.
+    /// Whether the kernel holds what the policies say: nothing is [`behind`](Self::behind).
     pub fn is_ready(&self) -> bool {
-        self.progress().is_ready()
+        self.behind().is_empty()
+    }
+
+    /// What hinders that the kernel holds what the policies say: what has not been listed, a commit that failed or that
+    /// takes long, a node that does not exist. Names no objects.
+    pub fn behind(&self) -> Vec<String> {
+        self.behind_of(&self.metrics.source())
+    }
+
+    fn behind_of(&self, source: &SourceStatus) -> Vec<String> {
+        let progress = self.progress();
+        let mut behind = Vec::new();
+        if source.no_such_node {
+            behind.push(format!("the API has no Node {}, and no pod is on it: see --node-name", self.node));
+        }
+        if !progress.synced {
+            let waiting = source.watches.iter().filter(|watch| !watch.synced);
+            behind.extend(waiting.map(|watch| format!("{} have not been listed", watch.resource)));
+            if behind.is_empty() {
+                behind.push("not everything has come in".to_owned());
+            }
+        } else if !progress.in_force {
+            let failed = progress.last_error.is_some();
+            behind.push(if failed { "the last commit failed" } else { "nothing has been committed" }.to_owned());
+        }
+        if let Some(late) = progress.pulse.late(Instant::now()) {
+            behind.push(format!("busy for {} s: what has changed since waits", late.as_secs()));
+        }
+        behind
     }
 
     /// All metrics, as text in the OpenMetrics format.
@@ -165,15 +210,17 @@ impl State {
     /// The whole state.
     pub fn status(&self) -> Status {
         let source = self.metrics.source();
+        let (alive, behind) = (self.is_alive(), self.behind_of(&source));
         let progress = self.progress();
         Status {
             node: self.node.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
             uptime_seconds: self.start.elapsed().as_secs(),
-            alive: progress.is_alive(),
+            alive,
             synced: progress.synced,
-            ready: progress.is_ready(),
+            ready: behind.is_empty(),
+            behind,
             generation: progress.generation,
             totals: progress.totals,
             last_commit: progress.last_commit.clone(),
@@ -189,12 +236,20 @@ impl State {
 }
 
 impl Progress {
-    fn is_alive(&self) -> bool {
-        self.alive_until.is_none_or(|until| Instant::now() <= until)
-    }
-
-    fn is_ready(&self) -> bool {
-        self.synced && self.in_force
+    fn new(pulse: Pulse) -> Self {
+        Self {
+            pulse,
+            synced: false,
+            in_force: false,
+            pending: false,
+            published: None,
+            outdated: false,
+            generation: None,
+            totals: Totals::default(),
+            last_commit: None,
+            last_check: None,
+            last_error: None,
+        }
     }
 
     /// Takes note of an attempt. Whether nothing of ours called for it: the kernel held what was asked, and no changes
@@ -234,5 +289,7 @@ impl Progress {
     }
 }
 
+#[cfg(test)]
+mod slow;
 #[cfg(test)]
 pub(super) mod tests;

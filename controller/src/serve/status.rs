@@ -21,12 +21,15 @@ pub struct Status {
     pub started: Timestamp,
     /// How many seconds ago that was.
     pub uptime_seconds: u64,
-    /// Whether the thread that enforces reports as it should.
+    /// Whether the thread that enforces reports as it should, or works.
     pub alive: bool,
     /// Whether every watch has delivered all that there was.
     pub synced: bool,
-    /// Whether the kernel holds what the policies say: synced, and the last attempt succeeded.
+    /// Whether the kernel holds what the policies say: nothing is behind.
     pub ready: bool,
+    /// What hinders it.
+    #[serde(default)]
+    pub behind: Vec<String>,
     /// The generation of the node's ruleset, when the figures were taken.
     pub generation: Option<u32>,
     /// How much there is.
@@ -94,8 +97,14 @@ pub struct LastError {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceStatus {
-    /// Its watches.
+    /// Its watches; a directory of manifests has none.
     pub watches: Vec<WatchStatus>,
+    /// Whether the API has no Node of this node's name, and no pod on it.
+    #[serde(default)]
+    pub no_such_node: bool,
+    /// What is hardly meant in what holds, each a sentence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
     /// How many policies hold something that cannot be understood.
     pub policies_with_problems: u64,
 }
@@ -138,7 +147,7 @@ impl From<&Health> for SourceStatus {
             relists: state.lists.saturating_sub(1),
             last_error: state.last_error,
         });
-        Self { watches: watches.into(), policies_with_problems }
+        Self { watches: watches.into(), no_such_node: health.no_such_node(), hints: vec![], policies_with_problems }
     }
 }
 
@@ -171,6 +180,7 @@ impl fmt::Display for Status {
         writeln!(f, "node        {}", self.node)?;
         writeln!(f, "agent       {}, up {} (since {:.0})", self.version, Uptime(self.uptime_seconds), self.started)?;
         writeln!(f, "state       {}", self.summary())?;
+        self.behind.iter().try_for_each(|what| writeln!(f, "behind      {what}"))?;
         writeln!(f, "generation  {}", self.generation.map_or_else(|| "none yet".to_owned(), |g| g.to_string()))?;
         writeln!(f, "pods        {pods} known, {local_pods} on this node, {isolated_pods} of them isolated")?;
         writeln!(f, "policies    {policies} in {namespaces} namespaces{}", self.source.problems())?;
@@ -184,6 +194,7 @@ impl fmt::Display for Status {
             let resolved = if *resolved { ", resolved since" } else { "" };
             writeln!(f, "last error  {at:.0}{resolved}: {message}")?;
         }
+        self.source.hints.iter().try_for_each(|hint| writeln!(f, "hint        {hint}"))?;
         self.source.watches.iter().try_for_each(|watch| writeln!(f, "{watch}"))
     }
 }
@@ -191,9 +202,9 @@ impl fmt::Display for Status {
 impl Status {
     fn summary(&self) -> &'static str {
         match (self.alive, self.synced, self.ready) {
-            (false, _, _) => "not alive: the thread that enforces does not report",
+            (false, _, _) => "not alive: the thread that enforces neither reports nor works",
             (true, false, _) => "waiting for the watches to sync; what was enforced before still is",
-            (true, true, false) => "failing to commit; what was enforced before still is",
+            (true, true, false) => "behind; what was enforced before still is",
             (true, true, true) => "enforcing",
         }
     }

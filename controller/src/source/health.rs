@@ -1,5 +1,6 @@
 //! How the watches are doing, for readiness, metrics and status.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ pub struct Health {
     pods: WatchHealth,
     namespaces: WatchHealth,
     policies: WatchHealth,
+    no_such_node: Arc<AtomicBool>,
 }
 
 /// The state of one watch. Counters start with the agent and only grow.
@@ -54,6 +56,15 @@ impl Health {
     /// Whether every watch has listed everything once.
     pub fn synced(&self) -> bool {
         [&self.pods, &self.namespaces, &self.policies].iter().all(|watch| watch.lock().synced)
+    }
+
+    /// Whether the API has no Node of this agent's name, and no pod on it.
+    pub fn no_such_node(&self) -> bool {
+        self.no_such_node.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn node_is_missing(&self, missing: bool) {
+        self.no_such_node.store(missing, Ordering::Relaxed);
     }
 
     pub(super) fn pods(&self) -> WatchHealth {

@@ -3,6 +3,7 @@
 use palisade_model::{Change, NamespacedName, Policy, Selector};
 use serde::de::DeserializeOwned;
 
+use super::complaint::Effect;
 use crate::convert::{self, Problem};
 use crate::objects::{Metadata, Namespace, NetworkPolicy, Pod};
 
@@ -20,6 +21,11 @@ pub(super) trait Kind: Clone + DeserializeOwned + Send + 'static {
     fn change(&self) -> (Change, Vec<Problem>);
 
     fn gone(id: NamespacedName) -> Change;
+
+    /// What holds for an object that has these problems.
+    fn effect(_problems: &[Problem]) -> Effect {
+        Effect::LeftOut
+    }
 
     /// What holds for an object that cannot be decoded and of which no earlier version is known.
     fn unreadable(_id: NamespacedName) -> Option<Change> {
@@ -78,6 +84,11 @@ impl Kind for NetworkPolicy {
 
     fn gone(id: NamespacedName) -> Change {
         Change::PolicyGone(id)
+    }
+
+    fn effect(problems: &[Problem]) -> Effect {
+        let of_selector = |problem: &Problem| problem.field.starts_with("spec.podSelector");
+        if problems.iter().any(of_selector) { Effect::ClosesNamespace } else { Effect::LeftOut }
     }
 
     /// As for a podSelector that cannot be understood: it isolates all pods of its namespace and allows nothing.

@@ -9,16 +9,18 @@
 //! - Objects are not kept here: of a pod only its name.
 
 mod client;
+mod complaint;
 mod failure;
 mod health;
 mod kind;
 mod known;
+mod node;
 mod tracker;
 mod watch;
 mod wire;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc::UnboundedSender;
 
 use kube::Client;
@@ -26,6 +28,7 @@ use palisade_model::Change;
 
 pub use client::{ConnectError, client};
 pub use health::{Health, WatchState};
+pub use node::exists as node_exists;
 use watch::Watcher;
 
 use crate::events::recorder;
@@ -35,18 +38,26 @@ use crate::objects::{Namespace, NetworkPolicy, Pod};
 /// Feeds `inputs` from the API server until nobody receives them any more. What fails is logged, shown in `health`, and
 /// tried again for ever.
 ///
-/// `node` names this agent in the Events that it writes. Everything runs within the returned future, none of it blocks.
+/// `node` names this agent in the Events that it writes, and is looked for among the Nodes unless it is empty. Everything
+/// runs within the returned future, none of it blocks.
 pub async fn run(client: Client, node: String, inputs: UnboundedSender<Input>, health: Health) {
-    let (recorder, recording) = recorder(client.clone(), node);
-    let feed = Feed { inputs, unsynced: Arc::new(AtomicUsize::new(WATCHES)) };
+    let (recorder, recording) = recorder(client.clone(), node.clone());
+    let feed = Feed::new(inputs, &node);
     let pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
     let namespaces = Watcher::<Namespace>::new(client.clone(), feed.clone(), health.namespaces(), recorder.clone());
-    let policies = Watcher::<NetworkPolicy>::new(client, feed, health.policies(), recorder);
+    let policies = Watcher::<NetworkPolicy>::new(client.clone(), feed.clone(), health.policies(), recorder);
+    let looking = async {
+        if !node.is_empty() {
+            node::look(client, &feed, &health).await;
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         Closed = pods.run() => {}
         Closed = namespaces.run() => {}
         Closed = policies.run() => {}
         () = recording => {}
+        () = looking => {}
     }
 }
 
@@ -58,6 +69,9 @@ struct Feed {
     inputs: UnboundedSender<Input>,
     /// How many watches have not listed everything yet.
     unsynced: Arc<AtomicUsize>,
+    node: Arc<str>,
+    /// Whether a pod of that node has been seen.
+    has_pods: Arc<AtomicBool>,
 }
 
 /// Nobody receives any more.
@@ -65,7 +79,16 @@ struct Feed {
 struct Closed;
 
 impl Feed {
+    fn new(inputs: UnboundedSender<Input>, node: &str) -> Self {
+        let unsynced = Arc::new(AtomicUsize::new(WATCHES));
+        Self { inputs, unsynced, node: node.into(), has_pods: Arc::default() }
+    }
+
     fn changes(&self, changes: Vec<Change>) -> Result<(), Closed> {
+        let is_here = |change: &Change| matches!(change, Change::Pod(pod) if pod.node.as_ref() == Some(&self.node));
+        if !self.has_pods.load(Ordering::Relaxed) && changes.iter().any(is_here) {
+            self.has_pods.store(true, Ordering::Relaxed);
+        }
         if changes.is_empty() { Ok(()) } else { self.send(Input::Changes(changes)) }
     }
 
@@ -73,6 +96,11 @@ impl Feed {
     fn synced(&self) -> Result<(), Closed> {
         let last = self.unsynced.fetch_sub(1, Ordering::AcqRel) == 1;
         if last { self.send(Input::Synced) } else { Ok(()) }
+    }
+
+    /// Whether every watch has sent all that it listed.
+    fn is_synced(&self) -> bool {
+        self.unsynced.load(Ordering::Acquire) == 0
     }
 
     fn send(&self, input: Input) -> Result<(), Closed> {

@@ -6,10 +6,12 @@
 //! - Of an object nothing is kept but its name.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::marker::PhantomData;
 
 use palisade_model::{Change, NamespacedName};
 
+use super::complaint::{Complaint, Effect, Version};
 use super::kind::Kind;
 use super::known::Known;
 use super::wire::Arrived;
@@ -22,8 +24,8 @@ pub(super) struct Tracker<K> {
     known: Known,
     /// Counts the lists.
     round: u32,
-    /// The version of each object with problems that was complained about.
-    complaints: HashMap<NamespacedName, Version>,
+    /// Of each object with problems its version, and a hash of what was said of it.
+    complaints: HashMap<NamespacedName, (Version, u64)>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -32,24 +34,10 @@ pub(super) struct Tracker<K> {
 pub(super) struct Seen {
     /// To be applied.
     pub(super) change: Option<Change>,
-    /// To be reported: once for each version of the object.
+    /// To be reported: once for each version of the object, and again where its problems are others.
     pub(super) complaint: Option<Complaint>,
-}
-
-/// An object of which something could not be understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Complaint {
-    pub(super) id: NamespacedName,
-    pub(super) version: Version,
-    pub(super) problems: Vec<Problem>,
-}
-
-/// Tells the versions of an object's spec apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Version {
-    pub(super) uid: String,
-    /// 0 for kinds that have none.
-    pub(super) generation: i64,
+    /// The object, where it had problems and has none any more.
+    pub(super) well: Option<NamespacedName>,
 }
 
 impl<K> Default for Tracker<K> {
@@ -69,18 +57,27 @@ impl<K: Kind> Tracker<K> {
         let Some(id) = id(arrived.metadata()) else { return Seen::default() };
         let version = version(arrived.metadata());
         let known = self.known.insert(&id, self.round);
-        let (change, problems) = match arrived {
+        let (change, effect, problems) = match arrived {
             Arrived::Whole(object) => {
                 let (change, problems) = object.change();
-                (Some(change), problems)
+                (Some(change), K::effect(&problems), problems)
             }
-            Arrived::Unreadable { error, .. } => {
+            Arrived::Unreadable { field, error, .. } => {
                 let previous_stays = known;
                 let change = if previous_stays { None } else { K::unreadable(id.clone()) };
-                (change, vec![Problem { field: "metadata or spec".to_owned(), message: error }])
+                let effect = match &change {
+                    Some(_) => Effect::ClosesNamespace,
+                    None if previous_stays => Effect::Earlier,
+                    None => Effect::LeftOut,
+                };
+                (change, effect, vec![Problem { field, message: error }])
             }
         };
-        Seen { change, complaint: self.complaint(id, version, problems) }
+        if problems.is_empty() {
+            let well = self.complaints.remove(&id).map(|_| id);
+            return Seen { change, complaint: None, well };
+        }
+        Seen { change, complaint: self.complaint(id, version, effect, &problems), well: None }
     }
 
     /// An object was deleted.
@@ -107,14 +104,24 @@ impl<K: Kind> Tracker<K> {
         self.complaints.len()
     }
 
-    fn complaint(&mut self, id: NamespacedName, version: Version, problems: Vec<Problem>) -> Option<Complaint> {
-        if problems.is_empty() {
-            self.complaints.remove(&id);
-            return None;
-        }
-        let before = self.complaints.insert(id.clone(), version.clone());
-        (before.as_ref() != Some(&version)).then_some(Complaint { id, version, problems })
+    fn complaint(
+        &mut self,
+        id: NamespacedName,
+        version: Version,
+        effect: Effect,
+        problems: &[Problem],
+    ) -> Option<Complaint> {
+        let complaint = Complaint::new(id.clone(), version, effect, problems);
+        let said = (complaint.version.clone(), hash(&complaint.text));
+        let before = self.complaints.insert(id, said.clone());
+        (before != Some(said)).then_some(complaint)
     }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// `None` for an object without a name, which no API server sends.
@@ -200,7 +207,7 @@ mod tests {
         let bad = json!({"podSelector": {}, "ingress": [{"ports": [{"port": 99999}]}]});
         let complaint = tracker.seen(policy(1, &bad)).complaint.unwrap();
         assert_eq!(complaint.version, Version { uid: "u".to_owned(), generation: 1 });
-        assert_eq!(complaint.problems[0].field, "spec.ingress[0].ports[0].port");
+        assert!(complaint.text.starts_with("spec.ingress[0].ports[0].port: "), "{}", complaint.text);
         assert_eq!(tracker.seen(policy(1, &bad)).complaint, None);
         assert_eq!(tracker.objects_with_problems(), 1);
         assert!(tracker.seen(policy(2, &bad)).complaint.is_some());
@@ -210,6 +217,35 @@ mod tests {
         tracker.begin();
         tracker.finish();
         assert_eq!(tracker.objects_with_problems(), 0);
+    }
+
+    /// Pods had no generation for long.
+    #[test]
+    fn another_problem_of_the_same_version_is_told_too() {
+        let mut tracker = Tracker::<Pod>::default();
+        let mut said = |ip: &str| {
+            let status = json!({"podIPs": [{"ip": ip}]});
+            let pod = json!({"metadata": {"namespace": "shop", "name": "a", "uid": "u"}, "status": status});
+            tracker.seen(arrived(&pod)).complaint.map(|complaint| complaint.text)
+        };
+        assert!(said("010.0.0.1").unwrap().contains("010.0.0.1"));
+        assert_eq!(said("010.0.0.1"), None);
+        assert!(said("10.0.0.256").unwrap().contains("10.0.0.256"));
+        assert_eq!(said("10.0.0.1"), None);
+    }
+
+    #[test]
+    fn an_effect_is_told() {
+        let effect = |tracker: &mut Tracker<NetworkPolicy>, generation, spec: Value| {
+            tracker.seen(policy(generation, &spec)).complaint.unwrap().effect
+        };
+        let mut tracker = Tracker::default();
+        assert_eq!(effect(&mut tracker, 1, json!({"podSelector": 5})), Effect::ClosesNamespace);
+        assert_eq!(effect(&mut tracker, 2, json!({"podSelector": 6})), Effect::Earlier);
+        let port = json!({"podSelector": {}, "ingress": [{"ports": [{"port": 0}]}]});
+        assert_eq!(effect(&mut tracker, 3, port), Effect::LeftOut);
+        let selector = json!({"podSelector": {"matchLabels": {"a": "-"}}});
+        assert_eq!(effect(&mut tracker, 4, selector), Effect::ClosesNamespace);
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //! - A cut watch goes on from the version seen last; only an expired version, or none, leads to a list.
 //! - What is listed is applied at once, what is gone is withdrawn when the list is complete: an API that goes away
 //!   changes nothing, and a relist holds no second copy of the cluster.
+//! - A watch that has brought nothing for its whole time, not even a bookmark, leads to a list: a server whose data were put
+//!   back to an older state has nothing to say about a version that it has not reached again.
 //! - Every wait has an end, and every repetition a pause that grows, with jitter, to at most 10 seconds, however long
-//!   the API was away.
+//!   the API was away; until everything has been listed once it stays at about 1 second.
 
 use std::io;
 use std::pin::pin;
@@ -22,13 +24,15 @@ use kube::core::Request;
 use palisade_model::Change;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::complaint::{Complaint, Effect, Turns};
 use super::failure::Failure;
 use super::health::WatchHealth;
 use super::kind::Kind;
-use super::tracker::{Complaint, Seen, Tracker};
+use super::tracker::{Seen, Tracker};
 use super::wire::{Arrived, Event, Page};
 use super::{Closed, Feed};
 use crate::events::{Recorder, Warning};
+use crate::text::shorten;
 
 /// Objects a page.
 const PAGE: u32 = 500;
@@ -44,6 +48,10 @@ const LIST_PAUSE_LIMIT: Duration = Duration::from_secs(60);
 const WATCH_SECONDS: std::ops::RangeInclusive<u32> = 180..=290;
 /// How much later than asked for the server may end it: then the connection is dead.
 const WATCH_MARGIN: Duration = Duration::from_secs(5);
+/// For how long watches may bring nothing. From a server that is there, bookmarks come about every minute.
+const LONGEST_SILENCE: Duration = Duration::from_secs(180);
+/// How much is told of a failure, in bytes.
+const LONGEST_FAILURE: usize = 500;
 /// A watch that ends sooner was cut, even if it was ended in order.
 const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
@@ -57,8 +65,11 @@ pub(super) struct Watcher<K> {
     strategy: Strategy,
     /// Where to go on; `None`: with a list.
     version: Option<String>,
+    /// For how long watches have been open and brought nothing.
+    silence: Duration,
     /// What was seen and not sent yet.
     changes: Vec<Change>,
+    turns: Turns,
     synced: bool,
     failing: bool,
     backoff: ExponentialBackoff,
@@ -92,7 +103,9 @@ impl<K: Kind> Watcher<K> {
             tracker: Tracker::default(),
             strategy: Strategy::Stream,
             version: None,
+            silence: Duration::ZERO,
             changes: Vec::new(),
+            turns: Turns::new(Instant::now()),
             synced: false,
             failing: false,
             backoff: backoff(),
@@ -102,14 +115,28 @@ impl<K: Kind> Watcher<K> {
     /// Returns when nobody receives any more.
     pub(super) async fn run(mut self) -> Closed {
         loop {
-            let failure = match self.request().await {
-                Ok(()) => continue,
+            let result = self.request().await;
+            if let Err(failure) = &result {
+                self.failed(failure);
+            }
+            self.doubt_silence();
+            match result {
+                Ok(()) => {}
                 Err(Failure::Closed) => return Closed,
-                Err(failure) => failure,
-            };
-            self.failed(&failure);
-            let pause = self.backoff.next().unwrap_or(LONGEST_PAUSE);
-            sleep(pause.max(failure.retry_after())).await;
+                Err(failure) => sleep(self.pause().max(failure.retry_after())).await,
+            }
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        if self.feed.is_synced() { self.backoff.next().unwrap_or(LONGEST_PAUSE) } else { early_pause() }
+    }
+
+    /// Whoever has heard nothing for long lists anew.
+    fn doubt_silence(&mut self) {
+        if self.silence >= LONGEST_SILENCE && self.version.take().is_some() {
+            tracing::warn!(kind = K::KIND, silence = ?self.silence, "the API server says nothing, not even that there is nothing: listing");
+            self.silence = Duration::ZERO;
         }
     }
 
@@ -156,21 +183,39 @@ impl<K: Kind> Watcher<K> {
         let opened = Instant::now();
         let seconds = fastrand::u32(WATCH_SECONDS);
         let lines = self.open(phase, version, seconds).await?;
-        let mut batches = pin!(lines.ready_chunks(BATCH));
         if phase == Phase::Following {
             self.following();
         }
+        let (before, begin) = (std::mem::take(&mut self.silence), Instant::now());
+        let mut heard = false;
+        let result = self.read(lines, &mut phase, &mut heard, (opened, seconds)).await;
+        if !heard {
+            self.silence = before + begin.elapsed();
+        }
+        result
+    }
+
+    /// Takes in all that a stream brings. `heard`: whether it brought anything.
+    async fn read(
+        &mut self,
+        lines: impl Stream<Item = io::Result<String>>,
+        phase: &mut Phase,
+        heard: &mut bool,
+        (opened, seconds): (Instant, u32),
+    ) -> Result<(), Failure> {
+        let mut batches = pin!(lines.ready_chunks(BATCH));
         loop {
-            let limit = match phase {
+            let limit = match *phase {
                 Phase::Listing => LIST_PAUSE_LIMIT,
                 Phase::Following => Duration::from_secs(seconds.into()) + WATCH_MARGIN,
             };
             let Some(lines) = timeout(limit, batches.next()).await.map_err(|_| Failure::Silent(limit))? else {
-                let in_time = phase == Phase::Following && opened.elapsed() >= SHORTEST_WATCH;
+                let in_time = *phase == Phase::Following && opened.elapsed() >= SHORTEST_WATCH;
                 return if in_time { Ok(()) } else { Err(Failure::Cut) };
             };
             self.health.contact();
-            let taken = lines.into_iter().try_for_each(|line| self.line(line, &mut phase));
+            *heard |= lines.iter().any(Result::is_ok);
+            let taken = lines.into_iter().try_for_each(|line| self.line(line, phase));
             self.flush()?;
             taken?;
         }
@@ -227,8 +272,9 @@ impl<K: Kind> Watcher<K> {
     }
 
     fn seen(&mut self, object: Arrived<K>) {
-        let Seen { change, complaint } = self.tracker.seen(object);
-        if let Some(complaint) = complaint {
+        let Seen { change, complaint, well } = self.tracker.seen(object);
+        well.iter().for_each(|id| self.turns.resolve(id));
+        if let Some(complaint) = complaint.and_then(|complaint| self.turns.raise(complaint, Instant::now())) {
             self.complain(&complaint);
         }
         self.changes.extend(change);
@@ -236,6 +282,7 @@ impl<K: Kind> Watcher<K> {
     }
 
     fn flush(&mut self) -> Result<(), Closed> {
+        self.complain_of_what_waited();
         self.feed.changes(std::mem::take(&mut self.changes))
     }
 
@@ -266,6 +313,9 @@ impl<K: Kind> Watcher<K> {
     }
 
     fn failed(&mut self, failure: &Failure) {
+        if matches!(failure, Failure::Closed) {
+            return;
+        }
         let listing = self.version.is_none();
         if failure.expired() && self.version.take().is_some() {
             self.backoff = backoff();
@@ -275,7 +325,9 @@ impl<K: Kind> Watcher<K> {
             self.strategy = Strategy::Pages { until: Instant::now() + PAGES_TIME };
             return;
         }
-        self.health.failed(failure);
+        let failure = failure.to_string();
+        let failure = shorten(&failure, LONGEST_FAILURE);
+        self.health.failed(&failure);
         if std::mem::replace(&mut self.failing, true) {
             tracing::debug!(kind = K::KIND, %failure, "watch still failing");
         } else {
@@ -283,11 +335,20 @@ impl<K: Kind> Watcher<K> {
         }
     }
 
-    fn complain(&self, complaint: &Complaint) {
-        let Complaint { id, version, problems } = complaint;
-        let fields: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let kind = K::KIND;
-        tracing::warn!(kind, %id, uid = version.uid, generation = version.generation, ?fields, "not understood, left out");
+    fn complain_of_what_waited(&mut self) {
+        let now = Instant::now();
+        self.turns.due(now).iter().for_each(|complaint| self.complain(complaint));
+        if let Some(left_out) = self.turns.left_out(now) {
+            tracing::warn!(kind = K::KIND, left_out, "more objects are not understood than are logged in a minute");
+        }
+    }
+
+    fn complain(&mut self, complaint: &Complaint) {
+        if self.turns.may_log(Instant::now()) {
+            let Complaint { id, version, effect, problems, text } = complaint;
+            let (kind, uid, generation) = (K::KIND, &version.uid, version.generation);
+            tracing::warn!(kind, %id, uid, generation, problems, what = text, "not understood: {}", effect.text());
+        }
         if K::WITH_EVENTS {
             self.recorder.report(warning(complaint));
         }
@@ -304,12 +365,23 @@ impl<K: Kind> Watcher<K> {
 }
 
 fn warning(complaint: &Complaint) -> Warning {
-    let Complaint { id, version, problems } = complaint.clone();
-    Warning { policy: id, uid: version.uid, generation: version.generation, problems }
+    let Complaint { id, version, effect, text, .. } = complaint.clone();
+    let action = match effect {
+        Effect::LeftOut => "LeaveOut",
+        Effect::ClosesNamespace => "Isolate",
+        Effect::Earlier => "KeepEarlier",
+    };
+    let note = format!("Not understood: {}: {text}", effect.text());
+    Warning { policy: id, uid: version.uid, generation: version.generation, reason: "NotUnderstood", action, note }
 }
 
 async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
     Ok(timeout(ANSWER_LIMIT, request).await.map_err(|_| Failure::NoAnswer(ANSWER_LIMIT))??)
+}
+
+/// Between two attempts of a watch before everything has been listed once: until then nothing is enforced.
+fn early_pause() -> Duration {
+    Duration::from_millis(fastrand::u64(500..1500))
 }
 
 /// Before jitter.

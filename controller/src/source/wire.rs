@@ -16,6 +16,8 @@ pub(super) enum Arrived<K> {
     Unreadable {
         /// Empty where even that could not be decoded.
         metadata: Box<Metadata>,
+        /// Where it is not, as `metadata.creationTimestamp`.
+        field: String,
         error: String,
     },
 }
@@ -29,6 +31,22 @@ impl<K: Kind> Arrived<K> {
     }
 }
 
+impl<K: Kind> Arrived<K> {
+    /// What cannot be decoded is decoded once more, to find out where.
+    fn unreadable(text: &RawValue) -> Self {
+        let found = serde_path_to_error::deserialize::<_, K>(&mut serde_json::Deserializer::from_str(text.get()));
+        let (field, error) = match found {
+            Ok(object) => return Self::Whole(object),
+            Err(error) => (error.path().to_string(), error.inner().to_string()),
+        };
+        let metadata = serde_json::from_str(text.get()).map(|Partial { metadata }| metadata).or_else(|_| {
+            // Its name is wanted even where something else of the metadata is bad.
+            serde_json::from_str(text.get()).map(|Named { metadata }| metadata.into())
+        });
+        Self::Unreadable { metadata: Box::new(metadata.unwrap_or_default()), field, error }
+    }
+}
+
 impl<'de, K: Kind> Deserialize<'de> for Arrived<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(<&RawValue>::deserialize(deserializer)?.into())
@@ -39,10 +57,7 @@ impl<K: Kind> From<&RawValue> for Arrived<K> {
     fn from(text: &RawValue) -> Self {
         match serde_json::from_str(text.get()) {
             Ok(object) => Self::Whole(object),
-            Err(error) => {
-                let metadata = serde_json::from_str(text.get()).map(|Partial { metadata }| metadata);
-                Self::Unreadable { metadata: Box::new(metadata.unwrap_or_default()), error: error.to_string() }
-            }
+            Err(_) => Self::unreadable(text),
         }
     }
 }
@@ -50,6 +65,29 @@ impl<K: Kind> From<&RawValue> for Arrived<K> {
 #[derive(Deserialize)]
 struct Partial {
     metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    metadata: Name,
+}
+
+/// As much of the metadata as says which object it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Name {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    generation: Option<i64>,
+    resource_version: Option<String>,
+}
+
+impl From<Name> for Metadata {
+    fn from(name: Name) -> Self {
+        let Name { name, namespace, uid, generation, resource_version } = name;
+        Self { name, namespace, uid, generation, resource_version, ..Self::default() }
+    }
 }
 
 /// A line of a watch.
@@ -148,6 +186,21 @@ mod tests {
         assert!(matches!(bad, Arrived::Unreadable { .. }));
         assert!(matches!(good, Arrived::Whole(_)));
         assert_eq!(nothing.metadata().name, None);
+    }
+
+    #[test]
+    fn so_does_one_with_bad_metadata() {
+        for (metadata, expected) in [
+            (r#""creationTimestamp":"yesterday""#, "metadata.creationTimestamp"),
+            (r#""labels":{"app":5}"#, "metadata.labels.app"),
+        ] {
+            let text = format!(r#"{{"metadata":{{"namespace":"shop","name":"web",{metadata}}}}}"#);
+            let Arrived::<Pod>::Unreadable { metadata, field, .. } = serde_json::from_str(&text).unwrap() else {
+                panic!("{text}")
+            };
+            assert_eq!((metadata.name.as_deref(), metadata.namespace.as_deref()), (Some("web"), Some("shop")));
+            assert_eq!(field, expected);
+        }
     }
 
     #[test]

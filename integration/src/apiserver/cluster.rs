@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
@@ -172,6 +172,12 @@ impl<'a> Cluster<'a> {
         self.wait(format!("unbind {name}"), async { api.delete(name, &DeleteParams::default()).await }).map(drop)
     }
 
+    /// Registers a node, as its kubelet does.
+    pub fn create_node(&self, name: &str) -> Result<(), ApiError> {
+        let (api, node) = (self.nodes(), object::<Node>(json!({"metadata": {"name": name}})));
+        self.wait(format!("create node {name}"), async { api.create(&PostParams::default(), &node).await }).map(drop)
+    }
+
     /// Removes everything but what the API server has made for itself.
     pub fn clear(&self) -> Result<(), ApiError> {
         let api = self.namespaces();
@@ -182,7 +188,9 @@ impl<'a> Cluster<'a> {
         let bindings = Api::<ClusterRoleBinding>::all(self.client.clone());
         self.wait("remove bindings", async { bindings.delete_collection(&now, &ours).await })?;
         let roles = Api::<ClusterRole>::all(self.client.clone());
-        self.wait("remove roles", async { roles.delete_collection(&now, &ours).await }).map(drop)
+        self.wait("remove roles", async { roles.delete_collection(&now, &ours).await })?;
+        let (nodes, all) = (self.nodes(), ListParams::default());
+        self.wait("remove nodes", async { nodes.delete_collection(&now, &all).await }).map(drop)
     }
 
     pub(super) fn service_account_uid(&self, namespace: &str, name: &str) -> Result<String, ApiError> {
@@ -208,6 +216,10 @@ impl<'a> Cluster<'a> {
         let (now, all) = (DeleteParams::default().grace_period(0), ListParams::default());
         let delete = async { self.of::<K>(namespace).delete_collection(&now, &all).await };
         self.wait(format!("empty namespace {namespace}"), delete).map(drop)
+    }
+
+    fn nodes(&self) -> Api<Node> {
+        Api::all(self.client.clone())
     }
 
     fn namespaces(&self) -> Api<Namespace> {

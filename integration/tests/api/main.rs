@@ -3,6 +3,7 @@
 //! - `cases::PLACEMENT::NAME`: conformance cases, written through the API.
 //! - `faults::NAME`: the API breaks while packets flow.
 //! - `lists::NAME`: how the agent lists, by what the API server can do.
+//! - `nodes::NAME`: what the agent makes of its node's name.
 //! - `pods::NAME`: pods as clusters have them.
 //! - `rights::NAME`: what the agent's ServiceAccount may do, and what it does.
 //!
@@ -12,6 +13,7 @@
 mod cases;
 mod faults;
 mod lists;
+mod nodes;
 mod pods;
 mod rights;
 mod scene;
@@ -52,7 +54,13 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>, Box<dyn Error>> {
     let older = Pool::with_arguments(&["--feature-gates=WatchList=false,StrictIPCIDRValidation=false"]);
     let context = Arc::new(Context { pool: Pool::default(), older, program: binary()? });
-    let named = [("faults", faults::TESTS), ("lists", lists::TESTS), ("pods", pods::TESTS), ("rights", rights::TESTS)];
+    let named = [
+        ("faults", faults::TESTS),
+        ("lists", lists::TESTS),
+        ("nodes", nodes::TESTS),
+        ("pods", pods::TESTS),
+        ("rights", rights::TESTS),
+    ];
     let named = named.into_iter().flat_map(|(group, tests)| tests.iter().map(move |test| (group, test)));
     let mut trials: Vec<_> =
         named.map(|(group, (name, test))| trial(&context, format!("{group}::{name}"), test)).collect();

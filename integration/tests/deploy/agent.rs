@@ -11,7 +11,7 @@ use palisade_integration::agent::binary;
 use palisade_integration::netns::{Daemon, Namespace};
 use serde_json::json;
 
-use super::chart::{every_value, render};
+use super::chart::{PROBES, every_value, render};
 use super::{arguments, one_file, output, the};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -74,7 +74,11 @@ fn the_charts_arguments_are_accepted() {
     for objects in [one_file(), render(&everything).unwrap()] {
         let arguments = arguments(the(&objects, "DaemonSet"));
         let help = output(Command::new(binary().unwrap()).args(&arguments).arg("--help"));
-        assert!(help.as_ref().is_ok_and(|help| help.contains("--metrics-address")), "{arguments:?}: {help:?}");
+        assert!(
+            help.as_ref()
+                .is_ok_and(|help| ["--metrics-address", "--probe-address"].iter().all(|flag| help.contains(flag))),
+            "{arguments:?}: {help:?}"
+        );
     }
     let wrong = output(Command::new(binary().unwrap()).args(["run", "--extra=1", "--help"]));
     assert!(wrong.is_err(), "a flag that does not exist is not noticed");
@@ -85,8 +89,11 @@ fn probes_and_metrics_are_where_the_chart_says() {
     let objects = one_file();
     let daemonset = the(&objects, "DaemonSet");
     let container = &daemonset["spec"]["template"]["spec"]["containers"][0];
-    let port = container["ports"][0]["containerPort"].as_u64().unwrap();
-    let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
+    let ports = container["ports"].as_array().unwrap();
+    let address = |name: &str| {
+        let port = ports.iter().find(|port| port["name"] == name).unwrap()["containerPort"].as_u64().unwrap();
+        SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()))
+    };
 
     let directory = tempfile::tempdir().unwrap();
     manifests(directory.path());
@@ -97,11 +104,12 @@ fn probes_and_metrics_are_where_the_chart_says() {
         command.stdout(Stdio::null()).stderr(Stdio::null());
     })
     .unwrap();
-    for probe in ["livenessProbe", "readinessProbe"] {
-        let path = container[probe]["httpGet"]["path"].as_str().unwrap();
-        assert_eq!(get(&namespace, address, path, 200).0, 200, "{path}");
+    for probe in PROBES {
+        let asked = &container[probe]["httpGet"];
+        let (port, path) = (asked["port"].as_str().unwrap(), asked["path"].as_str().unwrap());
+        assert_eq!(get(&namespace, address(port), path, 200).0, 200, "{path}");
     }
-    let (status, metrics) = get(&namespace, address, "/metrics", 200);
+    let (status, metrics) = get(&namespace, address("metrics"), "/metrics", 200);
     assert_eq!(status, 200);
     assert!(metrics.contains("\npalisade_ready 1\n") && metrics.contains("\npalisade_isolated_pods 1\n"), "{metrics}");
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::{arguments, deploy, helm, objects, one_file, output, the};
 
+pub(crate) const PROBES: [&str; 3] = ["startupProbe", "livenessProbe", "readinessProbe"];
+
 /// The chart with these values.
 pub(crate) fn render(values: &Value) -> Result<Vec<Value>, String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -28,8 +30,9 @@ pub(crate) fn every_value() -> Value {
         "serviceAccount": {"create": true, "name": "account", "annotations": {"a": "account"}},
         "rbac": {"create": true},
         "log": {"level": "info,palisade=debug", "format": "text"},
+        "probes": {"address": "[::]", "port": 9998},
         "metrics": {
-            "address": "127.0.0.1",
+            "address": "0.0.0.0",
             "port": 9999,
             "service": {"enabled": true, "annotations": {"a": "service"}},
             "serviceMonitor": {
@@ -93,7 +96,8 @@ fn every_value_has_its_effect() {
         "run",
         "--log-level=info,palisade=debug",
         "--log-format=text",
-        "--metrics-address=127.0.0.1:9999",
+        "--probe-address=[::]:9998",
+        "--metrics-address=0.0.0.0:9999",
         "--set-sysctls",
         "--proc-sys=/host/proc/sys",
         "--extra=1",
@@ -102,8 +106,8 @@ fn every_value_has_its_effect() {
     let (mount, volume) = (&container["volumeMounts"][1], &spec["volumes"][1]);
     assert_eq!((&mount["name"], &mount["mountPath"]), (&volume["name"], &json!("/host/proc/sys/net")));
     assert_eq!(volume["hostPath"], json!({"path": "/proc/sys/net", "type": "Directory"}));
-    for probe in ["livenessProbe", "readinessProbe"] {
-        assert_eq!(container[probe]["httpGet"]["host"], "127.0.0.1", "{probe}");
+    for probe in PROBES {
+        assert_eq!(container[probe]["httpGet"]["host"], Value::Null, "{probe}: the kubelet asks at the node's address");
     }
     assert_eq!(the(&objects, "ServiceAccount")["metadata"]["annotations"]["a"], "account");
     assert_eq!(the(&objects, "Namespace")["metadata"]["name"], "palisade-system");
@@ -119,6 +123,20 @@ fn every_value_has_its_effect() {
     assert_eq!(monitor["spec"]["selector"]["matchLabels"], daemonset["spec"]["selector"]["matchLabels"]);
 }
 
+/// Pods always reach their own node, but not its loopback.
+#[test]
+fn by_default_no_pod_reaches_what_is_served() {
+    let objects = one_file();
+    let daemonset = the(&objects, "DaemonSet");
+    let served: Vec<_> = arguments(daemonset).into_iter().filter(|argument| argument.contains("-address=")).collect();
+    assert_eq!(served, ["--probe-address=127.0.0.1:9467", "--metrics-address=127.0.0.1:9468"]);
+    let container = &daemonset["spec"]["template"]["spec"]["containers"][0];
+    for probe in PROBES {
+        let get = &container[probe]["httpGet"];
+        assert_eq!((&get["host"], &get["port"]), (&json!("127.0.0.1"), &json!("probes")), "{probe}");
+    }
+}
+
 #[test]
 fn what_is_switched_off_is_not_there() {
     let kinds = |values: &Value| -> BTreeSet<String> {
@@ -129,7 +147,7 @@ fn what_is_switched_off_is_not_there() {
     let least = json!({"rbac": {"create": false}, "serviceAccount": {"create": false, "name": "mine"}});
     assert_eq!(kinds(&least), of(&["DaemonSet"]));
     assert_eq!(the(&render(&least).unwrap(), "DaemonSet")["spec"]["template"]["spec"]["serviceAccountName"], "mine");
-    let service = json!({"metrics": {"service": {"enabled": true}}});
+    let service = json!({"metrics": {"address": "0.0.0.0", "service": {"enabled": true}}});
     assert!(kinds(&service).contains("Service") && !kinds(&service).contains("ServiceMonitor"));
 }
 
@@ -152,6 +170,10 @@ fn mistakes_are_refused() {
         json!({"log": {"level": ""}}),
         json!({"metrics": {"port": 0}}),
         json!({"metrics": {"address": "::"}}),
+        json!({"probes": {"address": "localhost"}}),
+        json!({"probes": {"port": 9468}}),
+        json!({"metrics": {"service": {"enabled": true}}}),
+        json!({"metrics": {"serviceMonitor": {"enabled": true}}}),
         json!({"metrics": {"serviceMonitor": {"interval": "often"}}}),
         json!({"sysctls": {"set": "no"}}),
         json!({"extraArgs": "--once"}),
@@ -196,7 +218,10 @@ fn versions_agree() {
     let image = json!(format!("localhost/palisade:{version}"));
     assert_eq!(the(&one_file(), "DaemonSet")["spec"]["template"]["spec"]["containers"][0]["image"], image);
     let cleanup = objects(&std::fs::read_to_string(deploy("cleanup.yaml")).unwrap());
-    assert_eq!(cleanup[0]["spec"]["template"]["spec"]["initContainers"][0]["image"], image);
+    let cleanup = &cleanup[0]["spec"]["template"]["spec"];
+    for containers in ["initContainers", "containers"] {
+        assert_eq!(cleanup[containers][0]["image"], image, "no node needs another image");
+    }
 }
 
 #[test]
@@ -215,6 +240,7 @@ fn it_may_do_what_it_needs_and_no_more() {
     let rules = json!([
         {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["list", "watch"]},
         {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}
     ]);
     assert_eq!(the(&objects, "ClusterRole")["rules"], rules);

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use caps::{CapSet, Capability};
 use nix::libc::SIGSYS;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use palisade::serve::SOCKET_PATH;
 use palisade_integration::agent::binary;
 use palisade_integration::netns::Namespace;
@@ -94,6 +96,28 @@ fn the_agent_serves_and_tells_its_status_there() {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
     });
+}
+
+/// As in `cleanup.yaml`: who has no rights at all, and is nobody.
+#[test]
+fn it_waits_until_it_is_told_to_end() {
+    let container = Container::new();
+    let mut waiting = container.enter(&Namespace::new().unwrap(), || {
+        let mut wait = command("/palisade", &["wait"]);
+        wait.uid(65_535).gid(65_535);
+        Running::start(&mut wait, &Profile::runtime_default())
+    });
+    const TERMINATE: u64 = 1 << 14;
+    let caught = |id: u32| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+        u64::from_str_radix(caught, 16).unwrap()
+    };
+    let id = waiting.0.id();
+    eventually(POLL_INTERVAL, || (caught(id) & TERMINATE > 0).then_some(()), || "it does not listen".to_owned());
+    assert!(waiting.0.try_wait().unwrap().is_none());
+    kill(Pid::from_raw(id.try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert!(waiting.0.wait().unwrap().success());
 }
 
 /// An agent under a profile, whose policies are edited.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, eventually};
 use crate::node::{Node, says};
 use crate::shop::{pod, policy, shop, shop_and};
 
@@ -41,6 +41,22 @@ fn status_of_a_running_agent() {
     agent.stop();
     assert_eq!(node.status()["owner"], json!(null));
     says(&node.plain(&["status"]).succeeds(), &["enforced, no agent owns it"]);
+}
+
+/// There are none: it is not that they have not synced.
+#[test]
+fn status_of_an_agent_with_manifests_tells_of_no_watches() {
+    let lone = pod("lone", "wolf", "node-b", &["10.0.1.77"]);
+    let node = Node::new(&shop_and(&lone));
+    let agent = Agent::start(&node);
+    let status = node.status();
+    assert_eq!((&status["agent"]["watches"], &status["agent"]["ready"]), (&json!([]), &json!(true)), "{status}");
+    let text = node.plain(&["status"]).succeeds();
+    says(&text, &["state       enforcing\n", "hint        no Namespace object", "lone\n"]);
+    assert!(!text.contains("not synced"), "{text}");
+    says(&agent.log(), &["WARN no Namespace object"]);
+    node.write("cluster.yaml", &shop());
+    eventually(|| node.status()["agent"]["hints"].is_null().then_some(()), || "the hint stays".to_owned());
 }
 
 #[test]

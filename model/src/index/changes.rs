@@ -26,8 +26,14 @@ impl Index {
         }
 
         let before = self.standing(&addresses);
+        let owners: Vec<_> = addresses.iter().map(|address| self.owner(*address)).collect();
         self.replace_pod(id, old, new);
         let after = self.standing(&addresses);
+        for (address, owner) in addresses.iter().zip(owners) {
+            if owner.is_some() && self.owner(*address) != owner {
+                self.disowned.insert(*address);
+            }
+        }
         for (before, after) in before.iter().zip(&after) {
             self.note_moves(before, after);
         }
@@ -93,6 +99,12 @@ impl Index {
             }
         }
         addresses.iter().map(|address| self.memberships(*address)).collect()
+    }
+
+    /// Who owns an address, and since when there is such a pod.
+    fn owner(&self, address: IpAddr) -> Option<(NamespacedName, i64)> {
+        let owner = self.cluster.owner(address)?;
+        Some((self.cluster.pod_name(owner), self.cluster.pods[owner].claim.age.created))
     }
 
     fn memberships(&self, address: IpAddr) -> Memberships {

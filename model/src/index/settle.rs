@@ -14,6 +14,7 @@ impl Index {
     pub(super) fn settle(&mut self) -> Delta {
         Delta {
             locals: self.settle_locals(),
+            disowned: std::mem::take(&mut self.disowned),
             pods: self.settle_pods(),
             tables: self.settle_tables(),
             sets: self.sets.take(&mut self.groups, &mut self.cluster),

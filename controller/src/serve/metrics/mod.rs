@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use jiff::Timestamp;
 use palisade_model::{Change, IndexSize};
 use palisade_nft::Ruleset;
+use procfs::process::Process;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -46,6 +47,7 @@ pub(super) struct Metrics {
     registry: Registry,
     source: Arc<Source>,
     ready: Gauge,
+    resident_memory: Gauge,
     events: Family<EventLabels, Counter>,
     commits: Counter,
     commit_duration: Histogram,
@@ -75,6 +77,7 @@ impl Metrics {
             registry: Registry::with_prefix("palisade"),
             source: Arc::new(Source(source)),
             ready: Gauge::default(),
+            resident_memory: Gauge::default(),
             events: Family::default(),
             commits: Counter::default(),
             commit_duration: Histogram::new(COMMIT_BUCKETS),
@@ -179,6 +182,7 @@ impl Metrics {
     /// All metrics, as text in the OpenMetrics format.
     pub(super) fn encode(&self, ready: bool) -> String {
         self.ready.set(ready.into());
+        self.resident_memory.set(resident_memory().map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)));
         let mut text = String::new();
         text::encode(&mut text, &self.registry).expect("writing into a string does not fail");
         text
@@ -200,6 +204,7 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("build", "The program: its version, and the commit and the compiler it was built with", Info::new(BUILD));
         r.register("ready", "1 where the kernel holds what the policies say: all watches synced, last commit acknowledged", self.ready.clone());
+        r.register_with_unit("resident_memory", "Memory of the agent's that is in RAM; 0 where the system does not say", Unit::Bytes, self.resident_memory.clone());
         r.register("events", "Changes that came in, by resource and kind", self.events.clone());
         r.register("commits", "Transactions that changed something and were acknowledged", self.commits.clone());
         r.register_with_unit("commit_duration", "Time from the index to the kernel's acknowledgement", Unit::Seconds, self.commit_duration.clone());
@@ -222,6 +227,12 @@ impl Metrics {
         r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }
+}
+
+/// In bytes.
+fn resident_memory() -> Option<u64> {
+    let pages = Process::myself().and_then(|process| process.statm()).ok()?.resident;
+    Some(pages * procfs::page_size())
 }
 
 const fn given(value: Option<&'static str>) -> &'static str {

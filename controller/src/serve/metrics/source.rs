@@ -33,7 +33,7 @@ struct WatchLabel {
 
 impl Collector for SourceCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let SourceStatus { watches, policies_with_problems } = (self.0.0)();
+        let SourceStatus { watches, policies_with_problems, .. } = (self.0.0)();
         let problems = ConstGauge::new(policies_with_problems);
         let help = "NetworkPolicies that hold something that cannot be understood, and that allows nothing";
         problems.encode(encoder.encode_descriptor("policies_with_problems", help, None, MetricType::Gauge)?)?;

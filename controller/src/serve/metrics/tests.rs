@@ -86,6 +86,12 @@ fn the_source_is_asked_at_each_scrape() {
 }
 
 #[test]
+fn memory_is_taken_from_the_system() {
+    let bytes: u64 = value(&state(), "palisade_resident_memory_bytes").parse().unwrap();
+    assert!((1 << 20..1 << 40).contains(&bytes), "{bytes}");
+}
+
+#[test]
 fn errors_are_counted_by_operation_and_name() {
     let state = state();
     Attempt::failed(nix::libc::ENOBUFS).report(&state);

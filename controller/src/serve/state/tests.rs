@@ -19,15 +19,15 @@ fn state_with(figures_interval: Duration) -> State {
         relists: 2,
         last_error: None,
     };
-    let status =
-        SourceStatus { watches: vec![watch("pods", true), watch("namespaces", false)], policies_with_problems: 4 };
-    State::with_figures_interval("worker-1", Box::new(move || status.clone()), figures_interval)
+    let watches = vec![watch("pods", true), watch("namespaces", false)];
+    let status = SourceStatus { watches, policies_with_problems: 4, ..SourceStatus::default() };
+    State::with("worker-1", Box::new(move || status.clone()), figures_interval, Limits::default())
 }
 
 impl State {
-    /// As if the agent's thread had promised to report before now.
+    /// As if the agent's thread, of which nothing can be seen, had promised to report an hour ago.
     pub(crate) fn fall_silent(&self) {
-        self.progress().alive_until = Instant::now().checked_sub(Duration::from_nanos(1));
+        self.progress().pulse.rests(Instant::now().checked_sub(Duration::from_secs(3600)).unwrap());
     }
 }
 

@@ -10,6 +10,7 @@ fn status() -> Status {
         alive: true,
         synced: true,
         ready: true,
+        behind: vec![],
         generation: Some(12),
         totals: Totals { pods: 150, local_pods: 11, isolated_pods: 7, namespaces: 4, policies: 9 },
         last_commit: Some(LastCommit { at: at(60), seconds: 0.0012, changes: "2 elements added".to_owned() }),
@@ -25,6 +26,8 @@ fn status() -> Status {
                 relists: 0,
                 last_error: None,
             }],
+            no_such_node: false,
+            hints: vec![],
             policies_with_problems: 1,
         },
     }
@@ -52,7 +55,12 @@ fn says_what_is_wrong_first() {
     let state = |alive, synced, ready| Status { alive, synced, ready, ..status() }.summary();
     assert!(state(false, true, true).starts_with("not alive"));
     assert!(state(true, false, false).starts_with("waiting"));
-    assert!(state(true, true, false).starts_with("failing"));
+    assert!(state(true, true, false).starts_with("behind"));
+    let behind = vec!["the last commit failed".to_owned()];
+    let text = Status { ready: false, behind, ..status() }.to_string();
+    assert!(
+        text.contains("state       behind; what was enforced before still is\nbehind      the last commit failed\n")
+    );
 }
 
 #[test]

@@ -160,6 +160,96 @@ async fn a_dead_connection_is_noticed() {
     assert_eq!(versions(&api)[..2], ["", "7"]);
 }
 
+/// Its data were put back to an older state: it waits for a version that it has not reached again.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_nothing_at_all_is_asked_for_a_list() {
+    let silence = |seconds| Answer::Stream(vec![Step::Pause(Duration::from_secs(seconds))]);
+    for silent in [vec![Answer::Stream(vec![Step::Hold])], vec![silence(100), silence(100)]] {
+        let api = Api::default();
+        let watches = silent.len();
+        api.script("pods", [stream(&["a"], "900", [Step::Cut])]).script("pods", silent);
+        api.script("pods", [stream(&["b"], "20", [Step::Hold])]);
+        let mut source = Source::start(&api);
+        assert_eq!(source.within(RETRY).await, "+shop/a synced");
+        assert_eq!(source.within(Duration::from_secs(300)).await, "+shop/b -shop/a");
+        let expected = [vec![""], vec!["900"; watches], vec![""]].concat();
+        assert_eq!(versions(&api)[..watches + 2], expected);
+    }
+}
+
+/// It has bookmarks; an hour away is none of the server's silence.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_nothing_to_say_is_not_asked_again() {
+    let bookmark = json!({"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": {"resourceVersion": "12"}}});
+    let api = Api::default();
+    api.script("pods", [stream(&["a"], "7", [Step::Pause(RETRY), Step::Cut])]).otherwise("pods", Answer::Refused);
+    let mut source = Source::start(&api);
+    source.within(Duration::from_secs(3600)).await;
+    api.otherwise("pods", Answer::Stream(vec![Step::Pause(Duration::from_secs(170)), Step::Line(bookmark)]));
+    assert_eq!(source.within(Duration::from_secs(3600)).await, "");
+    assert_eq!(source.health.watches()[0].1.lists, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_everything_is_known_no_pause_is_long() {
+    let api = Api::default();
+    let resources = ["pods", "namespaces", "networkpolicies"];
+    for resource in resources {
+        api.otherwise(resource, Answer::Refused);
+    }
+    let mut source = Source::start(&api);
+    assert_eq!(source.within(Duration::from_secs(600)).await, "");
+    let asked = api.asked("pods").len();
+    assert!((400..1200).contains(&asked), "{asked} requests in ten minutes");
+    for resource in resources {
+        api.otherwise(resource, stream(&[], "7", [Step::Hold]));
+    }
+    assert_eq!(source.within(Duration::from_millis(1600)).await, "synced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_not_there_is_noticed_and_so_is_that_it_came() {
+    let logged = Logged::default();
+    let _logging = tracing::subscriber::set_default(logged.subscriber());
+    let api = Api::default();
+    api.otherwise("n1", Answer::Status(404));
+    let mut source = Source::start(&api);
+    assert_eq!(source.within(Duration::from_secs(60)).await, "synced");
+    assert!(source.health.no_such_node());
+    assert_eq!(logged.text().matches("no such Node").count(), 1, "{}", logged.text());
+    let metadata = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "n1"}});
+    api.otherwise("n1", Answer::Json(metadata));
+    source.within(Duration::from_secs(20)).await;
+    assert!(!source.health.no_such_node());
+    let asked = api.asked("n1").len();
+    source.within(Duration::from_secs(3600)).await;
+    assert_eq!(api.asked("n1").len(), asked, "it is asked no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_pods_are_on_is_none_that_is_not_there() {
+    let api = Api::default();
+    api.otherwise("n1", Answer::Status(404));
+    let mut here = pod("a", 3);
+    here["spec"] = json!({"nodeName": "n1"});
+    let later = [event("ADDED", &pod("b", 3)), Step::Line(complete("7")), Step::Pause(2 * RETRY)];
+    api.script("pods", [Answer::Stream(later.into_iter().chain([event("ADDED", &here), Step::Hold]).collect())]);
+    let mut source = Source::start(&api);
+    assert_eq!(source.within(RETRY).await, "+shop/b synced");
+    assert!(source.health.no_such_node());
+    assert_eq!(source.within(6 * RETRY).await, "+shop/a");
+    assert!(!source.health.no_such_node());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_ask_for_nodes_takes_his_to_be_there() {
+    let api = Api::default();
+    api.otherwise("n1", Answer::Status(403));
+    let mut source = Source::start(&api);
+    assert_eq!(source.within(Duration::from_secs(60)).await, "synced");
+    assert!(!source.health.no_such_node());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_list_is_waited_for() {
     let api = Api::default();

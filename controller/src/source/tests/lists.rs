@@ -60,7 +60,8 @@ async fn a_server_that_does_not_stream_lists_is_asked_for_pages() {
 async fn a_server_that_could_not_stream_is_asked_again_after_a_while() {
     let api = Api::default();
     let time = Duration::from_secs(160);
-    let watch = || Answer::Stream(vec![Step::Pause(time), Step::Cut]);
+    let bookmark = json!({"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": {"resourceVersion": "10"}}});
+    let watch = || Answer::Stream(vec![Step::Line(bookmark.clone()), Step::Pause(time), Step::Cut]);
     api.script("pods", [Answer::Status(500), page(&[pod("a", 3)], "7", ""), watch(), Answer::Status(410)]);
     api.script("pods", [page(&[pod("b", 9)], "10", ""), watch(), watch(), watch(), Answer::Status(410)]);
     api.script("pods", [Answer::Stream(vec![event("ADDED", &pod("c", 11)), Step::Line(complete("12")), Step::Hold])]);
@@ -146,4 +147,66 @@ async fn a_policy_that_cannot_be_understood_gets_one_event() {
     assert!(event["note"].as_str().unwrap().contains("spec.ingress[0].from[0].ipBlock.cidr"), "{event}");
     sleep(Duration::from_secs(99)).await;
     assert_eq!(api.asked("events").len(), 2);
+}
+
+/// A tenant edits a policy of 792 KiB whose blocks are all wrong, ten times.
+#[tokio::test(start_paused = true)]
+async fn a_policy_full_of_mistakes_fills_no_disk() {
+    let logged = Logged::default();
+    let _logging = tracing::subscriber::set_default(logged.subscriber());
+    let api = Api::default();
+    let bad = |generation: usize| {
+        let metadata = json!({"namespace": "shop", "name": "web", "uid": "u", "generation": generation,
+            "resourceVersion": (generation + 2).to_string()});
+        let peer = |n: usize| json!({"ipBlock": {"cidr": format!("10.{generation}.{n}.0/33")}});
+        let peers: Vec<Value> = (0..20_000).map(peer).collect();
+        json!({"metadata": metadata, "spec": {"podSelector": {}, "ingress": [{"from": peers}]}})
+    };
+    let edits = (1..=10).flat_map(|n| [event("MODIFIED", &bad(n)), Step::Pause(Duration::from_secs(1))]);
+    let bookmark = json!({"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": {"resourceVersion": "20"}}});
+    let after = [Step::Pause(Duration::from_secs(60)), Step::Line(bookmark), Step::Hold];
+    let steps = [Step::Line(complete("2"))].into_iter().chain(edits).chain(after);
+    api.script("networkpolicies", [Answer::Stream(steps.collect())]);
+    api.otherwise("events", Answer::Status(409));
+    let mut source = Source::start(&api);
+    source.within(Duration::from_secs(170)).await;
+    let text = logged.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("not understood")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].contains("generation=1 ") && lines[1].contains("generation=10 "), "{text}");
+    assert!(lines.iter().all(|line| line.len() < 1024 && line.contains("; and 19997 more")), "{text}");
+    assert!(text.len() < 4096, "{text}");
+    let events = api.asked("events");
+    assert_eq!(events.len(), 2);
+    assert!(events.iter().all(|event| event.body.len() < 2048));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_is_right_again_is_not_complained_about() {
+    let logged = Logged::default();
+    let _logging = tracing::subscriber::set_default(logged.subscriber());
+    let api = Api::default();
+    let policy = |version: u32, key: &str| {
+        let metadata = json!({"namespace": "shop", "name": "web", "uid": "u", "generation": version,
+            "resourceVersion": version.to_string()});
+        json!({"metadata": metadata, "spec": {"podSelector": {"matchLabels": {key: "v"}}}})
+    };
+    let steps = [
+        Step::Line(complete("1")),
+        event("ADDED", &policy(2, "-")),
+        event("MODIFIED", &policy(3, "-b")),
+        event("MODIFIED", &policy(4, "b")),
+        Step::Pause(Duration::from_secs(70)),
+        event("MODIFIED", &policy(5, "c")),
+        Step::Hold,
+    ];
+    api.script("networkpolicies", [Answer::Stream(steps.into())]);
+    api.otherwise("events", Answer::Status(409));
+    let mut source = Source::start(&api);
+    source.within(Duration::from_secs(120)).await;
+    let text = logged.text();
+    assert_eq!(text.matches("isolates every pod of its namespace").count(), 1, "{text}");
+    assert_eq!(api.asked("events").len(), 1);
+    let event: Value = serde_json::from_slice(&api.asked("events")[0].body).unwrap();
+    assert_eq!(event["action"], "Isolate");
 }

@@ -2,7 +2,9 @@ mod fake;
 mod faults;
 mod lists;
 
+use std::io;
 use std::iter::from_fn;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use palisade_model::Change;
@@ -41,6 +43,31 @@ impl Source {
         let mut inputs = self.inputs(time).await;
         inputs.sort_by_key(|input| input == "synced");
         inputs.join(" ")
+    }
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    fn subscriber(&self) -> impl tracing::Subscriber + use<> {
+        let logged = self.clone();
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || logged.clone()).finish()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

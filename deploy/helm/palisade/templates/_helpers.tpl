@@ -34,13 +34,18 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- .Values.image.repository }}{{ with .Values.image.digest }}@{{ . }}{{ else }}:{{ $tag }}{{ end -}}
 {{- end -}}
 
+{{- /* Whether an address is the node's alone. */ -}}
+{{- define "palisade.isLoopback" -}}
+{{- if or (hasPrefix "127." .) (eq . "[::1]") }}yes{{ end -}}
+{{- end -}}
+
 {{- /* Where the kubelet finds the probes: the node's own address, unless only loopback is served. */ -}}
 {{- define "palisade.probe" -}}
-{{- $address := .root.Values.metrics.address -}}
+{{- $address := .root.Values.probes.address -}}
 httpGet:
-  {{- if or (hasPrefix "127." $address) (eq $address "[::1]") }}
+  {{- if include "palisade.isLoopback" $address }}
   host: {{ trimAll "[]" $address | quote }}
   {{- end }}
   path: {{ .path }}
-  port: metrics
+  port: probes
 {{- end -}}
