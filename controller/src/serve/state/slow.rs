@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use palisade_model::testing::NODE;
-use palisade_nft::{Backend, BackendError, CommitError, Fake, Name, Transaction};
+use palisade_nft::{Backend, BackendError, CommitError, Fake, Name, Table, Transaction};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -32,7 +32,7 @@ impl Backend for Slow {
         self.fake.read()
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         while self.works.load(Ordering::Relaxed) {
             std::hint::spin_loop();
         }
