@@ -346,8 +346,8 @@ impl<B: Backend> Enforcer<B> {
 
     fn difference(&mut self) -> Result<Diff, EnforceError> {
         let delta = self.index.take_delta();
-        self.owners.note(&delta);
-        let mut edit = self.renderer.edit(&delta, &self.owners.held());
+        self.owners.forget(delta.disowned.iter().copied());
+        let mut edit = self.renderer.edit(&delta, self.owners.hold(|address| self.index.has_owner(address)));
         if may_forbid(&edit) {
             self.end_epoch(&mut edit);
         }
@@ -376,7 +376,7 @@ impl<B: Backend> Enforcer<B> {
 
     /// It ends where `edit` is in force.
     fn end_epoch(&mut self, edit: &mut Edit) {
-        if self.is_settled() {
+        if self.is_settled() || self.met {
             edit.chains.extend(Epoch::end().chains);
         }
         self.epochs.end();

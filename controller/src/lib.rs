@@ -9,6 +9,7 @@ pub mod drift;
 pub mod enforcer;
 pub mod epochs;
 pub mod events;
+pub mod forged;
 pub mod frames;
 pub mod input;
 pub mod links;

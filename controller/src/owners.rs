@@ -4,41 +4,42 @@
 //! the old one's peers, which pass as replies. So they are forgotten when an address gets another owner, or none.
 //!
 //! Invariants:
-//! - Nothing is let to or from an address of a pod of this node ([`Owners::held`]) from the commit that brings its new owner until the
-//!   connections of the old one are forgotten; they are forgotten only when that commit is in force, and no packet is under
-//!   way any more that came in before.
+//! - Nothing is let to or from an address ([`Owners::hold`]) from the commit that brings its new owner, of whichever node,
+//!   until the connections of the old one are forgotten; they are forgotten only when that commit is in force, and no packet
+//!   is under way any more that came in before.
 //! - The connections of an owner that stays are never forgotten, nor those of who was first seen at start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use palisade_model::{Delta, LocalPod, NamespacedName};
 use palisade_nft::{BackendError, Conntrack};
 
 use crate::worker::Worker;
 
-/// How long addresses are gathered that no pod of this node waits for: each look takes milliseconds, and some 2 µs for each
-/// connection that there is.
-const GATHERING: Duration = Duration::from_secs(1);
+/// How long addresses are gathered that nobody has yet: each look takes milliseconds, and some 2 µs for each connection that
+/// there is.
+const GATHERING: Duration = Duration::from_secs(10);
 /// How long to wait after an error, twice as long after each further one, and how long at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 type Addresses = BTreeSet<IpAddr>;
 
-/// Knows the owners, and has the connections of those that were forgotten.
+/// Has the connections of earlier owners forgotten.
 pub struct Owners {
-    pods: BTreeMap<NamespacedName, LocalPod>,
-    /// The addresses that pods of this node own.
-    local: Addresses,
     /// Addresses whose connections are to be forgotten.
     stale: Addresses,
     /// Those whose connections are being forgotten.
     under_way: Addresses,
+    /// Those of both that somebody has.
+    held: Addresses,
     worker: Worker<Addresses, Result<usize, BackendError>>,
-    resting_until: Instant,
+    /// Till when what nobody waits for is gathered.
+    gathering_until: Instant,
+    /// Till when an error is rested from.
+    resting_until: Option<Instant>,
     /// How long to wait after the next error.
     pause: Duration,
 }
@@ -59,50 +60,39 @@ impl Owners {
 
     fn with(worker: Worker<Addresses, Result<usize, BackendError>>) -> Self {
         Self {
-            pods: BTreeMap::new(),
-            local: Addresses::new(),
             stale: Addresses::new(),
             under_way: Addresses::new(),
+            held: Addresses::new(),
             worker,
-            resting_until: Instant::now(),
+            gathering_until: Instant::now(),
+            resting_until: None,
             pause: FIRST_PAUSE,
         }
     }
 
-    /// Takes in which pods are here now, and which addresses of pods of any node were an earlier pod's.
-    pub fn note(&mut self, delta: &Delta) {
-        for (id, pod) in &delta.locals {
-            let before = match pod {
-                Some(pod) => self.pods.insert(id.clone(), pod.clone()),
-                None => self.pods.remove(id),
-            };
-            for address in before.iter().flat_map(|pod| &pod.addresses) {
-                self.local.remove(address);
-            }
-        }
-        self.local.extend(delta.locals.values().flatten().flat_map(|pod| &pod.addresses));
-        self.forget(delta.disowned.iter().copied());
-    }
-
-    /// The connections of these addresses are to be forgotten.
+    /// The connections of these addresses, which had an owner that has them no more, are to be forgotten.
     pub fn forget(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
         let was_idle = self.stale.is_empty();
         self.stale.extend(addresses);
         if was_idle && !self.stale.is_empty() {
-            self.resting_until = self.resting_until.max(Instant::now() + GATHERING);
+            self.gathering_until = Instant::now() + GATHERING;
         }
     }
 
-    /// The owned addresses that nothing may be let to or from yet.
-    pub fn held(&self) -> Addresses {
-        let held = self.stale.union(&self.under_way);
-        held.copied().filter(|address| self.local.contains(address)).collect()
+    /// The addresses that nothing may be let to or from yet: those that `is_owned` again.
+    pub fn hold(&mut self, is_owned: impl Fn(IpAddr) -> bool) -> &Addresses {
+        let all = self.stale.union(&self.under_way).copied();
+        self.held = all.filter(|address| is_owned(*address)).collect();
+        &self.held
     }
 
     /// When there is something to do; `None` where there is not, or it is [under way](Owners::done).
     pub fn due(&self) -> Option<Instant> {
-        let is_idle = self.under_way.is_empty() && !self.stale.is_empty();
-        is_idle.then(|| if self.is_awaited() { Instant::now() } else { self.resting_until })
+        if self.stale.is_empty() || !self.under_way.is_empty() {
+            return None;
+        }
+        let awaited = !self.held.is_disjoint(&self.stale);
+        Some(self.resting_until.unwrap_or_else(|| if awaited { Instant::now() } else { self.gathering_until }))
     }
 
     /// Returns when what is under way is done. Can be dropped and called again.
@@ -110,10 +100,9 @@ impl Owners {
         self.worker.done().await;
     }
 
-    /// What is held being in force, goes on. Says whether something ceased to be held.
+    /// What is held being in force, goes on. Says whether something need not be held any more.
     pub fn go_on(&mut self) -> bool {
-        let is_due = self.due().is_some_and(|due| due <= Instant::now());
-        if is_due {
+        if self.due().is_some_and(|due| due <= Instant::now()) {
             self.under_way = std::mem::take(&mut self.stale);
             self.worker.send(self.under_way.clone());
         }
@@ -122,22 +111,17 @@ impl Owners {
         match result {
             Ok(connections) => {
                 tracing::debug!(addresses = done.len(), connections, "forgot the connections of earlier owners");
-                self.pause = FIRST_PAUSE;
-                !done.is_disjoint(&self.local)
+                (self.pause, self.resting_until) = (FIRST_PAUSE, None);
+                !done.is_disjoint(&self.held)
             }
             Err(error) => {
                 tracing::error!(%error, "connections of earlier owners of addresses are not forgotten, will try again; nothing is let to their new owners");
                 self.stale.extend(done);
-                self.resting_until = Instant::now() + self.pause;
+                self.resting_until = Some(Instant::now() + self.pause);
                 self.pause = LONGEST_PAUSE.min(2 * self.pause);
                 false
             }
         }
-    }
-
-    /// Whether somebody waits to be let to, and no error has to be rested from.
-    fn is_awaited(&self) -> bool {
-        self.pause == FIRST_PAUSE && !self.stale.is_disjoint(&self.local)
     }
 }
 
@@ -149,7 +133,7 @@ fn forget(addresses: &Addresses, conntrack: &mut dyn Conntrack) -> Result<usize,
 impl std::fmt::Debug for Owners {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Owners");
-        shown.field("local", &self.local).field("stale", &self.stale).field("under_way", &self.under_way);
+        shown.field("stale", &self.stale).field("under_way", &self.under_way).field("held", &self.held);
         shown.finish_non_exhaustive()
     }
 }

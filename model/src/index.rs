@@ -133,6 +133,11 @@ impl Index {
         }
     }
 
+    /// Whether a pod of any node owns the address.
+    pub fn has_owner(&self, address: IpAddr) -> bool {
+        self.cluster.owner(address).is_some()
+    }
+
     /// How much the index holds. Tables and sets are those of the last delta.
     pub fn size(&self) -> IndexSize {
         let spaces = || self.cluster.spaces.iter().map(|(_, space)| space);

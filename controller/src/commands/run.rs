@@ -20,7 +20,7 @@ use crate::render::{self, Origins};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
-use crate::{agent, drift, links, manifests};
+use crate::{agent, drift, forged, links, manifests};
 
 pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     if args.once { once(args) } else { follow(args, log_filter) }
@@ -68,6 +68,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     drift::watch(monitor, inputs.clone())?;
     stop_on_signal(&servers, &inputs)?;
     watch_sysctls(&servers, args, &state);
+    watch_forgers(&servers, &state)?;
     serve_probes_and_metrics(&servers, args, &state);
     serve_status(&servers, status_socket(args), &state, log_filter);
     drop(inputs);
@@ -126,6 +127,30 @@ fn stop_on_signal(servers: &Runtime, inputs: &UnboundedSender<Input>) -> anyhow:
         });
     }
     Ok(())
+}
+
+/// Says who sent what the guard drops: a line each, as often as the table is checked.
+fn watch_forgers(servers: &Runtime, state: &Arc<State>) -> anyhow::Result<()> {
+    let mut kernels = forged::kernels(kernel::table())?;
+    let mut watch = forged::Watch::default();
+    let state = state.clone();
+    servers.spawn(async move {
+        loop {
+            match forged::read(&mut kernels) {
+                Ok(now) => tell_forgers(&watch.news(now), &state),
+                Err(error) => tracing::warn!(%error, "not known what the guard dropped"),
+            }
+            tokio::time::sleep(agent::CHECK_INTERVAL).await;
+        }
+    });
+    Ok(())
+}
+
+fn tell_forgers(forged: &forged::Forged, state: &State) {
+    state.forged(forged);
+    for (forger, packets) in forged {
+        tracing::warn!(from = %forger, packets, "dropped packets that cannot be from there");
+    }
 }
 
 /// Looks at once, and then as often as the table is checked.

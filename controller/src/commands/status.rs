@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::kernel;
 use crate::cli::{Output, StatusArgs};
+use crate::forged;
 use crate::render::{self, Epoch, InspectedPod, Origins};
 use crate::serve;
 use crate::sysctl::{self, Unmet};
@@ -34,6 +35,11 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
         contents: ruleset.as_ref().map(Contents::new),
         sysctls_error: sysctls.as_ref().err().map(ToString::to_string),
         sysctls: sysctls.ok(),
+        guarded: ruleset.as_ref().map(|held| render::origins(held) == Origins::Guarded),
+        forged: forged::read(&mut forged::kernels(kernel::table())?)?
+            .into_iter()
+            .map(|(forger, packets)| (forger.to_string(), packets))
+            .collect(),
         settled: ruleset.as_ref().map(|ruleset| Epoch::in_force(ruleset).is_some()),
         pods: ruleset.map(|ruleset| pods(&ruleset, &counters)).unwrap_or_default(),
     };
@@ -65,6 +71,10 @@ struct Status {
     /// Why they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     sysctls_error: Option<String>,
+    /// Whether it is looked at where packets come from.
+    guarded: Option<bool>,
+    /// Packets that were dropped because they cannot be from there, by who sent them.
+    forged: BTreeMap<String, u64>,
     /// Whether established connections pass without being judged again.
     settled: Option<bool>,
     /// The isolated local pods, by `namespace/name`.
@@ -156,6 +166,13 @@ impl Status {
         );
         if *foreign > 0 {
             text += &format!("{foreign} objects in it are not ours: the next check of a running agent removes them\n");
+        }
+        text += match self.guarded {
+            Some(false) => "it is not looked at where packets come from (--no-guard): pods can speak for others\n",
+            Some(true) | None => "",
+        };
+        for (forger, packets) in &self.forged {
+            text += &format!("{packets} packets that cannot be from there were dropped: from {forger}\n");
         }
         text += match self.settled {
             Some(true) => "established connections pass once they were judged\n",

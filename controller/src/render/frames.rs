@@ -134,7 +134,14 @@ fn skeleton() -> Ruleset {
         Match::In(IIFNAME, name("isolated-egress")),
         Match::In(Key::Address(Family::Ipv6, AddressField::Saddr), name("link-local-6")),
     ];
+    // Who has no address yet asks for one, but no pod.
+    let nobody = [
+        Match::In(IIFNAME, name("isolated-egress")),
+        Match::In(OIFNAME, name("pod-ports")),
+        Match::Address(AddressField::Saddr, Ipv4Addr::UNSPECIFIED.into()),
+    ];
     let forward = [
+        counted_drop(nobody, "from an isolated pod without an address, to a pod"),
         Statement { matches: local.into(), ..goto(name(LINK_LOCAL)) },
         statement([], Action::Vmap(OIFNAME, name("isolated-ingress"))),
     ];
@@ -225,9 +232,9 @@ fn port_chain(link: &LinkName, port: &PodPort) -> Chain {
 
 const FRAMES_OF: &str = "frames of ";
 
-/// Whose frames a chain counts that the guard drops: `pod NAMESPACE/NAME`, or `port LINK`.
-pub(super) fn sender_of(chain: &Chain) -> Option<&str> {
-    chain.comment.as_ref().and_then(|comment| comment.as_str().strip_prefix(FRAMES_OF))
+/// Whose frames a chain with this comment counts that the guard drops: `pod NAMESPACE/NAME`, or `port LINK`.
+pub(super) fn sender_of(comment: &str) -> Option<&str> {
+    comment.strip_prefix(FRAMES_OF)
 }
 
 /// What whoever has these addresses may send.

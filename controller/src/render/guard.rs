@@ -219,9 +219,9 @@ fn forged(pod: &NamespacedName) -> Chain {
 
 const FORGED_BY: &str = "forged by ";
 
-/// The pod whose packets a chain counts that the guard drops, by `namespace/name`.
-pub(super) fn forger_of(chain: &Chain) -> Option<&str> {
-    chain.comment.as_ref().and_then(|comment| comment.as_str().strip_prefix(FORGED_BY))
+/// The pod whose packets a chain with this comment counts that the guard drops, as `namespace/name`.
+pub(super) fn forger_of(comment: &str) -> Option<&str> {
+    comment.strip_prefix(FORGED_BY)
 }
 
 /// No pod speaks to the ends of tunnels but those that lead to other pods: what comes out of a tunnel is anybody's.

@@ -1,10 +1,11 @@
 //! Back from a rendered ruleset to the pods in it, for people who look at what the kernel holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
-use palisade_model::Direction;
-use palisade_nft::{Chain, Elements, Family, Name, Ruleset, Set, Verdict};
+use palisade_model::{Direction, NamespacedName};
+use palisade_nft::{Comment, Elements, Family, Name, Ruleset, Set, Verdict};
 
 use super::{Origins, frames, guard, names, objects};
 
@@ -35,18 +36,45 @@ pub fn pods(ruleset: &Ruleset) -> BTreeMap<String, InspectedPod> {
     pods
 }
 
-/// The chains that count what the guard drops, and whose packets that are: `pod NAMESPACE/NAME`, `port LINK`, or what else
-/// is known of it.
-pub fn forgers(ruleset: &Ruleset) -> BTreeMap<Name, String> {
-    let sender = |name: &Name, chain: &Chain| {
-        let pod = guard::forger_of(chain).map(|pod| format!("pod {pod}"));
-        let of_frames = || frames::sender_of(chain).map(str::to_owned);
-        let unknown = || [names::guard_forged()].contains(name).then(|| "links of no known pod".to_owned());
-        let elsewhere = || (*name == names::guard()).then(|| "elsewhere".to_owned());
-        pod.or_else(of_frames).or_else(unknown).or_else(elsewhere)
+/// Whose packets a chain of either table counts that the guard drops; `None` for chains of other purpose.
+pub fn forger(chain: &Name, comment: Option<&Comment>) -> Option<Forger> {
+    let pod = |text: &str| {
+        let (namespace, name) = text.split_once('/')?;
+        Some(Forger::Pod(NamespacedName::new(namespace, name)))
     };
-    let chains = ruleset.chains.iter();
-    chains.filter_map(|(name, chain)| Some((name.clone(), sender(name, chain)?))).collect()
+    if *chain == names::guard() {
+        return Some(Forger::Elsewhere);
+    }
+    if *chain == names::guard_forged() {
+        return Some(Forger::Unknown("links of no known pod".to_owned()));
+    }
+    let comment = comment?.as_str();
+    if let Some(forger) = guard::forger_of(comment) {
+        return pod(forger);
+    }
+    let sender = frames::sender_of(comment)?;
+    sender.strip_prefix("pod ").and_then(pod).or_else(|| Some(Forger::Unknown(sender.to_owned())))
+}
+
+/// Who sent what the guard dropped.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forger {
+    /// A pod of this node.
+    Pod(NamespacedName),
+    /// Whoever is behind a link of which no pod is known.
+    Unknown(String),
+    /// No pod of this node, in the name of one.
+    Elsewhere,
+}
+
+impl fmt::Display for Forger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pod(pod) => pod.fmt(f),
+            Self::Unknown(what) => f.write_str(what),
+            Self::Elsewhere => f.write_str("elsewhere"),
+        }
+    }
 }
 
 /// Whether a ruleset that the kernel holds looks at where packets come from.

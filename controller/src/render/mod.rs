@@ -54,7 +54,7 @@ use crate::links::NodeLinks;
 
 pub use epoch::Epoch;
 pub use frames::table as table_of_frames;
-pub use inspect::{InspectedPod, forgers, local_pods, origins, pods};
+pub use inspect::{Forger, InspectedPod, forger, local_pods, origins, pods};
 
 /// The name of the table, of family inet.
 pub const TABLE: &str = "palisade";

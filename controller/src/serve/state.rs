@@ -12,6 +12,7 @@ use super::pulse::{Limits, Pulse, Thread};
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
 use crate::agent::LONGEST_ERROR;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
+use crate::forged::Forged;
 use crate::sysctl::Unmet;
 use crate::text::shorten;
 
@@ -117,6 +118,11 @@ impl State {
     /// The kernel's parameters were looked at.
     pub fn sysctls(&self, unmet: &[Unmet]) {
         self.metrics.sysctls(unmet);
+    }
+
+    /// The guard dropped these since it was last told.
+    pub fn forged(&self, forged: &Forged) {
+        self.metrics.forged(forged);
     }
 
     /// A commit was tried. `compared`: it read the table first and compared it with what it was to put in force.

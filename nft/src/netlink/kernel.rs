@@ -15,13 +15,14 @@ pub(super) use self::failure::failed;
 use self::failure::{errno, unreachable_because};
 use self::old::{creates_table, is_unsupported, release, retires_in_two_steps};
 use self::owner::owner;
-use super::constants::{NFT_MSG_GETRULE, NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST};
+use super::chain;
+use super::constants::{NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST};
 use super::expression::Counter;
 use super::monitor::{Ear, Monitor};
 use super::passage;
 use super::read;
 use super::socket::Channel;
-use crate::{Backend, BackendError, CommitError, Errno, Name, Owner, Ruleset, Table, Transaction};
+use crate::{Backend, BackendError, Comment, CommitError, Errno, Name, Owner, Ruleset, Table, Transaction};
 
 /// A table that only its owner can write, and that stays when the owner goes.
 const OWNED: u32 = NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST;
@@ -137,6 +138,19 @@ impl Kernel {
             let rules = kernel.dump(NFT_MSG_GETRULE)?;
             Ok(read::counters(&read::rules(&rules, &kernel.table)?))
         })
+    }
+
+    /// The chains that are ours, with their comments.
+    ///
+    /// # Errors
+    /// [`BackendError`] where they could not be listed.
+    pub fn chains(&mut self) -> Result<BTreeMap<Name, Option<Comment>>, BackendError> {
+        let found = self.consistently(|kernel| Ok(read::chains(&kernel.dump(NFT_MSG_GETCHAIN)?, &kernel.table)?))?;
+        let own = found.into_iter().filter_map(|chain| match chain {
+            chain::Found::Own { name, comment, .. } => Some((name, comment)),
+            chain::Found::Foreign { .. } | chain::Found::OfRule => None,
+        });
+        Ok(own.collect())
     }
 
     /// Who owns the table, if anybody does: this socket, or another.

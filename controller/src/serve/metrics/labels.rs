@@ -7,6 +7,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 
 use crate::enforcer::{EnforceError, SettleError};
 use crate::frames::FramesError;
+use crate::render::Forger;
 use crate::sysctl::Sysctl;
 
 /// A change that came in.
@@ -32,6 +33,26 @@ impl EventLabels {
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let kinds = |resource| ["applied", "gone"].map(|kind| Self { resource, kind });
         ["namespaces", "pods", "networkpolicies"].into_iter().flat_map(kinds)
+    }
+}
+
+/// Who sent what the guard dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ForgerLabels {
+    from: &'static str,
+    namespace: String,
+    pod: String,
+}
+
+impl ForgerLabels {
+    pub(super) fn of(forger: &Forger) -> Self {
+        let new =
+            |from, namespace: &str, pod: &str| Self { from, namespace: namespace.to_owned(), pod: pod.to_owned() };
+        match forger {
+            Forger::Pod(pod) => new("pod", &pod.namespace, &pod.name),
+            Forger::Unknown(_) => new("unknown", "", ""),
+            Forger::Elsewhere => new("elsewhere", "", ""),
+        }
     }
 }
 

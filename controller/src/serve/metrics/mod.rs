@@ -21,11 +21,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use self::labels::{ErrorLabels, EventLabels, KindLabel, SysctlLabel};
+use self::labels::{ErrorLabels, EventLabels, ForgerLabels, KindLabel, SysctlLabel};
 use self::source::{Source, SourceCollector};
 use super::SourceProbe;
 use super::status::SourceStatus;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
+use crate::forged::Forged;
+use crate::render::Forger;
 use crate::sysctl::{Sysctl, Unmet};
 
 /// Upper bounds of the buckets for the time that a commit takes, or a sweep over the connections, in seconds.
@@ -68,6 +70,7 @@ pub(super) struct Metrics {
     policies: Gauge,
     tables: Gauge,
     sysctls: Family<SysctlLabel, Gauge>,
+    forged: Family<ForgerLabels, Counter>,
 }
 
 impl Metrics {
@@ -98,6 +101,7 @@ impl Metrics {
             policies: Gauge::default(),
             tables: Gauge::default(),
             sysctls: Family::default(),
+            forged: Family::default(),
         };
         metrics.register();
         metrics.start_at_zero();
@@ -174,6 +178,13 @@ impl Metrics {
         }
     }
 
+    /// The guard dropped packets.
+    pub(super) fn forged(&self, forged: &Forged) {
+        for (forger, packets) in forged {
+            self.forged.get_or_create(&ForgerLabels::of(forger)).inc_by(*packets);
+        }
+    }
+
     /// What the source says of itself.
     pub(super) fn source(&self) -> SourceStatus {
         (self.source.0)()
@@ -195,6 +206,7 @@ impl Metrics {
             set(&self.elements, kind, 0);
         }
         self.sysctls(&[]);
+        self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere));
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
         ErrorLabels::usual().for_each(|labels| drop(self.netlink_errors.get_or_create(&labels)));
     }
@@ -224,6 +236,7 @@ impl Metrics {
         r.register("namespaces", "Namespaces that are known", self.namespaces.clone());
         r.register("policies", "NetworkPolicies that are known", self.policies.clone());
         r.register("tables", "Decision tables in use: pods with the same policies share one", self.tables.clone());
+        r.register("guard_dropped_packets", "Packets that cannot be from where they came from: from pods of this node, links of no known pod, or elsewhere in a pod's name", self.forged.clone());
         r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }
