@@ -121,7 +121,11 @@ impl<'a, B: Backend> Agent<'a, B> {
 
     /// Until when there is nothing to do.
     fn due(&self) -> Instant {
-        self.enforcer.settle_is_due().into_iter().fold(self.schedule.due(), Instant::min)
+        self.enforcer
+            .settle_is_due()
+            .into_iter()
+            .chain(self.enforcer.commit_is_due())
+            .fold(self.schedule.due(), Instant::min)
     }
 
     fn act(&mut self) {

@@ -278,7 +278,13 @@ impl<B: Backend> Enforcer<B> {
     /// When [`Enforcer::settle`] has something to do; `None` where it has not before the next commit, or it is
     /// [under way](Enforcer::settling).
     pub fn settle_is_due(&self) -> Option<Instant> {
-        self.epochs.due().into_iter().chain(self.owners.due()).min().filter(|_| self.in_step)
+        self.epochs.due().filter(|_| self.in_step)
+    }
+
+    /// When [`Enforcer::commit`] has something to do although nothing changed: connections of earlier owners of addresses
+    /// are to be forgotten.
+    pub fn commit_is_due(&self) -> Option<Instant> {
+        self.owners.due().filter(|_| self.in_step)
     }
 
     /// Returns when what [`Enforcer::settle`] began elsewhere is done, and it is to be called again. Never where nothing
@@ -358,7 +364,8 @@ impl<B: Backend> Enforcer<B> {
         let held = self.backend.read()?;
         let is_new = !std::mem::replace(&mut self.met, true);
         if is_new {
-            self.owners.forget(held.iter().flat_map(render::local_pods));
+            let were_here = held.iter().flat_map(render::local_pods);
+            self.owners.forget(were_here.filter(|address| !self.index.has_owner(*address)));
         }
         if is_new && let Some(epoch) = held.as_ref().and_then(Epoch::given) {
             self.epochs.adopt(epoch);

@@ -206,7 +206,7 @@ impl Metrics {
             set(&self.elements, kind, 0);
         }
         self.sysctls(&[]);
-        self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere));
+        drop(self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere)));
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
         ErrorLabels::usual().for_each(|labels| drop(self.netlink_errors.get_or_create(&labels)));
     }
