@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::packet::checksum;
 use super::{Packet, protocol};
+use crate::probe::sctp::crc32c;
 
 /// The TCP option of a signature (RFC 2385), which a socket without a key for its peer ignores together with its packet.
 pub const SIGNED: &[u8] = &[19, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1];
@@ -95,7 +96,7 @@ pub fn too_big(from: IpAddr, to: IpAddr, mtu: u16, quoted: &Packet) -> Packet {
     icmp(from, to, kind, code, &[&[0, 0, high, low][..], &quoted.bytes()].concat())
 }
 
-/// An SCTP packet of one chunk. The checksum is none that an SCTP would take: conntrack and rules do not look.
+/// An SCTP packet of one chunk, of no association yet: its verification tag is 0.
 pub fn sctp(from: SocketAddr, to: SocketAddr, chunk: u8, data: &[u8]) -> Packet {
     let length = u16::try_from(4 + data.len()).expect("a chunk has at most 65,535 bytes");
     let mut bytes = ports(from, to);
@@ -103,6 +104,8 @@ pub fn sctp(from: SocketAddr, to: SocketAddr, chunk: u8, data: &[u8]) -> Packet 
     bytes.extend([chunk, 0]);
     bytes.extend(length.to_be_bytes());
     bytes.extend(data);
+    let checksum = crc32c(&bytes).to_le_bytes();
+    bytes[8..12].copy_from_slice(&checksum);
     Packet::new(from.ip(), to.ip(), protocol::SCTP, bytes)
 }
 

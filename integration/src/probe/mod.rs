@@ -6,7 +6,7 @@
 mod clients;
 mod engine;
 mod icmp;
-mod sctp;
+pub(crate) mod sctp;
 mod servers;
 
 use std::fmt;

@@ -66,7 +66,8 @@ impl Packet {
 }
 
 /// The checksum of SCTP packets (RFC 9260, appendix A).
-fn crc32c(bytes: &[u8]) -> u32 {
+/// The checksum of SCTP (RFC 9260, appendix A).
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 };
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
