@@ -13,7 +13,9 @@
 //!   once.
 
 mod addresses;
+mod bills;
 mod changes;
+mod closing;
 mod cluster;
 mod definition;
 mod groups;
@@ -22,24 +24,29 @@ mod objects;
 mod postings;
 mod sets;
 mod settle;
+mod shares;
 mod slots;
 mod strings;
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use self::bills::Bills;
 use self::cluster::Cluster;
-use self::groups::Groups;
 use self::sets::Sets;
-use crate::{Change, Delta, NamespacedName, PodEnforcement, Table, TableKey};
+use self::tables::LiveTable;
+use crate::{Change, Delta, Limit, NamespacedName, PodEnforcement, Shares, TableKey};
 
 /// The objects of a cluster, and what one node must enforce of them.
 #[derive(Debug)]
 pub struct Index {
     node: Arc<str>,
     cluster: Cluster,
-    groups: Groups,
     sets: Sets,
+    bills: Bills,
+    /// The closed namespaces that the caller was told of.
+    told_closed: BTreeMap<Arc<str>, Limit>,
     tables: HashMap<Arc<TableKey>, LiveTable>,
     pods: BTreeMap<NamespacedName, PodEnforcement>,
     /// Pods that may have to be judged differently since the last delta.
@@ -48,14 +55,6 @@ pub struct Index {
     dirty_policies: BTreeSet<NamespacedName>,
     /// Tables that got their first pod since the last delta, or lost their last one.
     dirty_tables: BTreeSet<Arc<TableKey>>,
-}
-
-#[derive(Debug, Default)]
-struct LiveTable {
-    /// How many pods it judges.
-    users: usize,
-    /// `None` until it is compiled for the first time.
-    table: Option<Arc<Table>>,
 }
 
 /// How much an [`Index`] holds.
@@ -82,13 +81,19 @@ pub struct IndexSize {
 }
 
 impl Index {
-    /// An empty index for the node whose pods are local.
+    /// An empty index for the node whose pods are local, without limits to what policies may cost.
     pub fn new(node: impl Into<Arc<str>>) -> Self {
+        Self::with_shares(node, Shares::UNLIMITED)
+    }
+
+    /// The same, where namespaces whose policies cost more than that are closed.
+    pub fn with_shares(node: impl Into<Arc<str>>, shares: Shares) -> Self {
         Self {
             node: node.into(),
             cluster: Cluster::default(),
-            groups: Groups::default(),
-            sets: Sets::default(),
+            sets: Sets::new(),
+            bills: Bills::new(shares),
+            told_closed: BTreeMap::new(),
             tables: HashMap::new(),
             pods: BTreeMap::new(),
             dirty_pods: BTreeSet::new(),
@@ -119,8 +124,8 @@ impl Index {
         self.settle();
         Delta {
             pods: self.pods.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
-            tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table.clone())).collect(),
-            sets: self.sets.all(&self.groups, &self.cluster),
+            tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table())).collect(),
+            sets: self.sets.all(&self.cluster),
         }
     }
 
@@ -136,7 +141,7 @@ impl Index {
             isolated_pods: self.pods.len(),
             tables: self.tables.len(),
             sets: self.sets.len(),
-            groups: self.groups.len(),
+            groups: self.sets.listed.len(),
         }
     }
 }

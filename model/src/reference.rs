@@ -6,7 +6,7 @@
 //! Invariant: it shares no code with the index or the compiler, only the vocabulary and its `matches`.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ pub struct Cluster {
     pub pods: BTreeMap<NamespacedName, Pod>,
     /// The policies, by namespace and name.
     pub policies: BTreeMap<NamespacedName, Policy>,
+    /// The namespaces that are [closed](crate::Closed) on the node that is asked about: their policies still isolate, and
+    /// allow nothing. No change says so.
+    pub closed: BTreeSet<Arc<str>>,
 }
 
 /// A new connection: who opens it to whom, with what.
@@ -80,6 +83,8 @@ pub struct DirectionVerdict {
     pub subject: Option<NamespacedName>,
     /// Whether any policy isolates the subject in this direction.
     pub isolated: bool,
+    /// Whether the subject's namespace is closed, so that no rule of `policies` was asked.
+    pub closed: bool,
     /// Whether this direction lets the flow pass.
     pub allowed: bool,
     /// The policies that isolate the subject, ascending.
@@ -146,13 +151,15 @@ impl Cluster {
             .filter(|policy| policy.id.namespace == subject.id.namespace && policy.selector.matches(&subject.labels))
             .filter_map(|policy| Some((policy, policy.rules(direction)?)))
             .collect();
-        let rule = isolating.iter().filter(|_| pass.is_none()).find_map(|(policy, rules)| {
+        let closed = self.closed.contains(&subject.id.namespace);
+        let rule = isolating.iter().filter(|_| pass.is_none() && !closed).find_map(|(policy, rules)| {
             let index = rules.iter().position(|rule| self.rule_allows(rule, peer, ends))?;
             Some(RuleRef { policy: policy.id.clone(), index })
         });
         DirectionVerdict {
             subject: Some(subject.id.clone()),
             isolated: !isolating.is_empty(),
+            closed: closed && !isolating.is_empty(),
             allowed: pass.is_some() || isolating.is_empty() || rule.is_some(),
             policies: isolating.iter().map(|(policy, _)| policy.id.clone()).collect(),
             rule,

@@ -95,6 +95,18 @@ pub enum SetKey {
     Endpoints(Vec<EndpointGroup>),
 }
 
+impl SetKey {
+    /// How many definitions it is the union of.
+    pub(crate) fn definitions(&self) -> u64 {
+        let count = match self {
+            Self::Pods(groups) => groups.len(),
+            Self::Blocks(blocks) => blocks.len(),
+            Self::Endpoints(groups) => groups.len(),
+        };
+        count as u64
+    }
+}
+
 /// A named port on the pods of a group: what an egress rule with that port name allows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointGroup {

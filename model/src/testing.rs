@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub use output::Output;
-pub use strategies::{change, changes, many_rules, namespace, node, pod, policy};
+pub use strategies::{change, changes, many_rules, namespace, node, pod, policy, shares};
 
 use crate::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic};
 use crate::{Age, Change, ContainerPort, Labels, NamespacedName, Phase, Pod, Policy, PortMatch, Ports, Protocol, Rule};

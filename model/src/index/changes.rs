@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Index;
 use super::objects::{Claim, ClassKey};
-use super::slots::{ClassId, PodId, SetId};
+use super::slots::{ClassId, GroupId, PodId, SetId};
 use crate::{Labels, Member, NamespacedName, Pod, Policy};
 
 type Memberships = Vec<(SetId, Member)>;
@@ -26,7 +26,9 @@ impl Index {
         }
 
         let before = self.standing(&addresses);
+        self.count_owned(&addresses, |owned| owned - 1);
         self.replace_pod(id, old, new);
+        self.count_owned(&addresses, |owned| owned + 1);
         let after = self.standing(&addresses);
         for (before, after) in before.iter().zip(&after) {
             self.note_moves(before, after);
@@ -39,10 +41,11 @@ impl Index {
             (Some(space), _) => space,
             (None, Some(_)) => self.cluster.space_or_new(name),
         };
+        let classes: Vec<ClassId> = self.cluster.spaces[space].classes.values().copied().collect();
+        let counted: Vec<_> = classes.iter().map(|class| self.counted_groups(*class)).collect();
         if self.cluster.relabel(space, labels) {
-            let classes: Vec<ClassId> = self.cluster.spaces[space].classes.values().copied().collect();
-            for class in classes {
-                self.regroup(class);
+            for (class, counted) in classes.into_iter().zip(counted) {
+                self.regroup(class, &counted);
             }
         }
         self.cluster.retire_space(space);
@@ -95,10 +98,46 @@ impl Index {
         addresses.iter().map(|address| self.memberships(*address)).collect()
     }
 
+    /// Counts the addresses' owners' addresses anew.
+    fn count_owned(&mut self, addresses: &BTreeSet<IpAddr>, count: fn(u32) -> u32) {
+        for address in addresses {
+            if let Some(owner) = self.cluster.owner(*address) {
+                let class = self.cluster.pods[owner].class;
+                let owned = &mut self.cluster.classes[class].owned;
+                *owned = count(*owned);
+            }
+        }
+    }
+
     fn memberships(&self, address: IpAddr) -> Memberships {
         let Some(owner) = self.cluster.owner(address) else { return Vec::new() };
-        let class = &self.cluster.classes[self.cluster.pods[owner].class];
-        self.groups.memberships(&class.groups, &class.key, address)
+        let id = self.cluster.pods[owner].class;
+        let class = &self.cluster.classes[id];
+        self.memberships_of(&class.groups, &self.counted_groups(id), &class.key, address)
+    }
+
+    /// The memberships of the address of a pod of these listed and counted groups: ascending.
+    fn memberships_of(
+        &self,
+        listed: &[GroupId],
+        counted: &[GroupId],
+        class: &ClassKey,
+        address: IpAddr,
+    ) -> Memberships {
+        let mut memberships = self.sets.listed.memberships(listed, class, address);
+        if !counted.is_empty() {
+            memberships.extend(self.sets.counted.memberships(counted, class, address));
+            memberships.sort_unstable();
+        }
+        memberships
+    }
+
+    /// The groups that are not listed and match a class: ascending.
+    fn counted_groups(&self, class: ClassId) -> Vec<GroupId> {
+        if self.sets.counted.is_empty() {
+            return Vec::new();
+        }
+        self.sets.counted.matching(&self.cluster, &self.cluster.classes[class])
     }
 
     fn replace_pod(&mut self, id: &NamespacedName, old: Option<PodId>, new: Option<(ClassKey, Claim)>) {
@@ -118,37 +157,43 @@ impl Index {
             return *class;
         }
         let class = self.cluster.insert_class(space, key);
-        self.regroup(class);
+        self.regroup(class, &[]);
         class
     }
 
     fn retire_class(&mut self, class: ClassId) {
         let space = self.cluster.classes[class].space;
+        for group in self.counted_groups(class) {
+            self.sets.withdraw(false, group, class);
+        }
         for group in self.cluster.remove_class(class) {
-            self.groups.withdraw(group, class);
+            self.sets.withdraw(true, group, class);
         }
         self.cluster.retire_space(space);
     }
 
-    /// Matches a class anew, and moves its pods' addresses accordingly.
-    fn regroup(&mut self, id: ClassId) {
-        let groups = self.groups.matching(&self.cluster, &self.cluster.classes[id]);
-        let old = std::mem::replace(&mut self.cluster.classes[id].groups, groups);
-        let class = &self.cluster.classes[id];
-        if old == class.groups {
+    /// Matches a class anew, which matched these groups that are not listed, and moves its pods' addresses accordingly.
+    fn regroup(&mut self, id: ClassId, counted: &[GroupId]) {
+        let listed_now = self.sets.listed.matching(&self.cluster, &self.cluster.classes[id]);
+        let counted_now = self.counted_groups(id);
+        let listed = std::mem::replace(&mut self.cluster.classes[id].groups, listed_now.clone());
+        if listed == listed_now && *counted == *counted_now {
             return;
         }
-        for group in &old {
-            self.groups.withdraw(*group, id);
+        for (is_listed, before, now) in [(true, &*listed, &*listed_now), (false, counted, &*counted_now)] {
+            for group in before {
+                self.sets.withdraw(is_listed, *group, id);
+            }
+            for group in now {
+                self.sets.enter(is_listed, *group, id);
+            }
         }
-        for group in &class.groups {
-            self.groups.enter(*group, id);
-        }
+        let class = &self.cluster.classes[id];
         let addresses: Vec<IpAddr> = class.pods.iter().flat_map(|pod| self.cluster.owned(*pod)).collect();
         for address in addresses {
             let class = &self.cluster.classes[id];
-            let before = self.groups.memberships(&old, &class.key, address);
-            let after = self.groups.memberships(&class.groups, &class.key, address);
+            let before = self.memberships_of(&listed, counted, &class.key, address);
+            let after = self.memberships_of(&listed_now, &counted_now, &class.key, address);
             self.note_moves(&before, &after);
         }
     }

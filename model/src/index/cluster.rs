@@ -83,7 +83,8 @@ impl Cluster {
         let ports = key.ports.iter().map(|port| ContainerPort { name: strings.share(&port.name), ..*port }).collect();
         let labels = key.labels.iter().map(|(k, v)| (strings.share(k), strings.share(v))).collect();
         let key = ClassKey { labels, ports };
-        let class = self.classes.insert(Class { space, key: key.clone(), pods: Vec::new(), groups: Vec::new() });
+        let class =
+            self.classes.insert(Class { space, key: key.clone(), pods: Vec::new(), owned: 0, groups: Vec::new() });
         self.spaces[space].classes.insert(key, class);
         class
     }

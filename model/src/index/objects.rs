@@ -37,7 +37,9 @@ pub(super) struct Class {
     pub(super) space: SpaceId,
     pub(super) key: ClassKey,
     pub(super) pods: Vec<PodId>,
-    /// The groups that match it: ascending.
+    /// How many addresses its pods own.
+    pub(super) owned: u32,
+    /// The listed groups that match it: ascending.
     pub(super) groups: Vec<GroupId>,
 }
 

@@ -36,8 +36,10 @@ slots! {
     PodId
     /// A definition that live sets are made of.
     GroupId
-    /// A live set.
+    /// A set that tables look up, or would.
     SetId
+    /// A namespace with tables.
+    BillId
 }
 
 /// Values of type `T` under slots of type `S`.
