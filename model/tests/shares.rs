@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use judge::check_output;
 use palisade_model::reference::Cluster;
+use palisade_model::testing::workload::{Shape, Size, Workload};
 use palisade_model::testing::{NODE, Output, changes, objects, shares};
 use palisade_model::{Change, Cost, Index, Limit, PeerMatch, SetKey, Shares, Table, TableKey};
 use proptest::prelude::*;
@@ -194,5 +195,21 @@ impl News {
             sum.by_total += news.values().flatten().filter(|closed| closed.limit == Limit::Total).count();
         }
         sum
+    }
+}
+
+/// No shape of ordinary clusters comes near the standard shares: an eighth of a namespace's, a quarter of the total.
+#[test]
+fn ordinary_namespaces_are_far_from_their_share() {
+    for shape in Shape::ALL {
+        let mut index = Index::with_shares(NODE, Shares::STANDARD);
+        Workload::new(shape, Size::of_pods(3_000), 1).cluster().for_each(|change| index.apply(change));
+        index.take_delta();
+        assert_eq!(index.closed().count(), 0, "{shape}");
+        let times = |cost: Cost, factor: u64| (0..factor).map(|_| cost).sum::<Cost>();
+        for (namespace, cost) in index.costs() {
+            assert!(times(cost, 8).fits(&Shares::STANDARD.per_namespace), "{shape}, {namespace}: {cost:?}");
+        }
+        assert!(times(index.total_cost(), 4).fits(&Shares::STANDARD.total), "{shape}: {:?}", index.total_cost());
     }
 }

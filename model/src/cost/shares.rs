@@ -32,10 +32,28 @@ pub enum Limit {
 impl Shares {
     /// No limits.
     pub const UNLIMITED: Self = Self { per_namespace: Cost::UNLIMITED, total: Cost::UNLIMITED };
-}
 
-impl Default for Shares {
-    fn default() -> Self {
-        Self::UNLIMITED
-    }
+    /// What an agent with 512 MiB can afford.
+    ///
+    /// Of those 512 MiB the index of 150,000 pods takes 100, and the rest of the agent with its watches as much again. The
+    /// total is half of all, so that a transaction that replaces much still fits beside it.
+    ///
+    /// What ordinary policies cost, in clusters of 150,000 pods and 10,000 policies
+    /// (`cargo run --release -p palisade-model --example tenants -- 150000`), the most of all shapes of
+    /// `testing::workload`:
+    ///
+    /// | | grants | elements | sets | chains | MiB |
+    /// |---|---|---|---|---|---|
+    /// | a namespace | 24 | 101,546 | 18 | 21 | 20 |
+    /// | its share | 100,000 | 820,000 | 1,000 | 4,000 | 160 |
+    /// | a node with 110 pods | 2,530 | 285,900 | 663 | 880 | 58 |
+    /// | its total | 250,000 | 1,280,000 | 4,000 | 8,000 | 256 |
+    ///
+    /// So a namespace may have eight times what the most expensive has, which admits two thirds of the cluster, and the
+    /// node four times; grants, sets and chains, of which no shape needs many, are bounded by the time that they take: a
+    /// compile of some 100 ms, and sets that the kernel looks up by name in a list, in time that grows with their square.
+    pub const STANDARD: Self = Self {
+        per_namespace: Cost { grants: 100_000, elements: 820_000, sets: 1_000, chains: 4_000, bytes: 160 << 20 },
+        total: Cost { grants: 250_000, elements: 1_280_000, sets: 4_000, chains: 8_000, bytes: 256 << 20 },
+    };
 }

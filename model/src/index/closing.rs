@@ -37,6 +37,14 @@ pub(super) fn closed(bills: &Bills, sets: &Sets) -> BTreeMap<BillId, Limit> {
     closed
 }
 
+/// What everything costs that is open.
+pub(super) fn total(bills: &Bills, sets: &Sets) -> Cost {
+    let is_open = |bill: &Bill| !bills.closed().contains_key(&bill.namespace);
+    let own: Cost = bills.iter().filter(|(_, bill)| is_open(bill)).map(|(_, bill)| bill.own).sum();
+    let asked = sets.all_askers().filter_map(|(set, mut by)| by.any(|bill| is_open(bills.bill(bill))).then_some(set));
+    own + asked.map(|set| sets.cost(set)).sum()
+}
+
 /// Whom of `open` to close so that the rest fits into the total. For the order, each set is divided among those who ask
 /// for it: a namespace is not more expensive because of what others need, too.
 fn over_total(bills: &Bills, sets: &Sets, open: &BTreeSet<BillId>) -> BTreeMap<BillId, Limit> {

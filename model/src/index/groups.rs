@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::definition::{Definition, File};
 use super::objects::{Class, ClassKey};
 use super::postings::Postings;
-use super::slots::{ClassId, GroupId, SetId, Slots};
+use super::slots::{ClassId, GroupId, SetId, Slot, Slots};
 use crate::{Member, Protocol};
 
 /// The definitions that sets are made of, each once, with the classes that match them.
@@ -162,23 +162,33 @@ impl Groups {
         self.classes(groups, cluster).into_iter().map(of_class).sum()
     }
 
-    /// The classes that match some of `groups`: each once.
+    /// The classes that match some of `groups`: each once. Memory in proportion to all classes, however many groups match.
     fn classes(&self, groups: &[GroupId], cluster: &Cluster) -> Vec<ClassId> {
-        let (mut classes, mut distinct) = (Vec::new(), 0);
+        let mut classes = Vec::new();
+        let matches: u64 = groups.iter().map(|group| self.matches(*group)).sum();
+        if matches < cluster.classes.bound() as u64 / 8 || groups.len() == 1 {
+            self.each_class(groups, cluster, |class| classes.push(class));
+            classes.sort_unstable();
+            classes.dedup();
+        } else {
+            let mut seen = vec![false; cluster.classes.bound()];
+            self.each_class(groups, cluster, |class| {
+                if !std::mem::replace(&mut seen[class.index()], true) {
+                    classes.push(class);
+                }
+            });
+        }
+        classes
+    }
+
+    fn each_class(&self, groups: &[GroupId], cluster: &Cluster, mut see: impl FnMut(ClassId)) {
         for group in groups.iter().map(|group| &self.slots[*group]) {
-            match self.listed {
-                true => classes.extend(&group.classes),
-                false => classes.extend(group.definition.find_classes(cluster)),
-            }
-            if classes.len() > 2 * distinct + 64 {
-                classes.sort_unstable();
-                classes.dedup();
-                distinct = classes.len();
+            if self.listed {
+                group.classes.iter().copied().for_each(&mut see);
+            } else {
+                group.definition.find_classes(cluster).into_iter().for_each(&mut see);
             }
         }
-        classes.sort_unstable();
-        classes.dedup();
-        classes
     }
 
     /// What the addresses of a class are as members of the union of `groups`, some of which it matches: each once.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Index;
 use super::bills::Bill;
+use super::closing;
 use crate::compile::grants;
 use crate::{Closed, Cost, Limit, NamespacedName, Shares};
 
@@ -23,6 +24,11 @@ impl Index {
     /// The namespaces whose policies select pods here, with what they cost: in no order.
     pub fn costs(&self) -> impl Iterator<Item = (&Arc<str>, Cost)> {
         self.bills.iter().map(|(_, bill)| (&bill.namespace, bill.cost))
+    }
+
+    /// What the policies of all namespaces that are not closed cost this node, each set once.
+    pub fn total_cost(&self) -> Cost {
+        closing::total(&self.bills, &self.sets)
     }
 
     /// The closed namespaces: ascending.

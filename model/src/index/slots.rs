@@ -75,6 +75,11 @@ impl<S: Slot, T> Slots<S, T> {
         self.values.iter().enumerate().filter_map(|(at, value)| Some((S::from_index(at), value.as_ref()?)))
     }
 
+    /// All numbers in use are below it.
+    pub(super) fn bound(&self) -> usize {
+        self.values.len()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.values.len() - self.free.len()
     }

@@ -189,13 +189,15 @@ fn cost(table: &Table) -> Cost {
     Cost::of_table(segments().count() as u64, table.segments.len() as u64, count, lookups as u64)
 }
 
-/// The sets that a table looks up, each once.
+/// The sets that a table looks up, each once: ascending. Lists and sets that are shared are looked at once.
 fn sets_of(table: &Table) -> BTreeSet<&Arc<SetKey>> {
-    let in_segments = table.segments.values().flatten().flat_map(|segment| segment.clauses.iter());
-    let clauses = table.always.iter().chain(in_segments);
-    let sets = clauses.filter_map(|clause| match &clause.peers {
+    let (mut lists, mut sets) = (HashSet::new(), HashSet::new());
+    let in_segments = table.segments.values().flatten().map(|segment| &*segment.clauses);
+    let in_segments = in_segments.filter(|clauses| lists.insert(clauses.as_ptr()));
+    let clauses = table.always.iter().chain(in_segments.flatten());
+    let all = clauses.filter_map(|clause| match &clause.peers {
         PeerMatch::Set(set) => Some(set),
         PeerMatch::All => None,
     });
-    sets.collect()
+    all.filter(|set| sets.insert(Arc::as_ptr(set))).collect()
 }
