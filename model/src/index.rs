@@ -30,11 +30,13 @@ mod strings;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use self::bills::Bills;
 use self::cluster::Cluster;
 use self::sets::Sets;
+use self::slots::PodId;
 use self::tables::LiveTable;
 use crate::{Change, Delta, Limit, NamespacedName, PodEnforcement, Shares, TableKey};
 
@@ -127,6 +129,17 @@ impl Index {
             tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table())).collect(),
             sets: self.sets.all(&self.cluster),
         }
+    }
+
+    /// The addresses that several live pods claim, with those pods: first the one that has it, which was given it last as
+    /// far as is known ([`Age`](crate::Age)), then the others by name.
+    pub fn conflicts(&self) -> BTreeMap<IpAddr, Vec<NamespacedName>> {
+        let by_name = |pods: Vec<PodId>| {
+            let mut names: Vec<_> = pods.into_iter().map(|pod| self.cluster.pod_name(pod)).collect();
+            names[1..].sort();
+            names
+        };
+        self.cluster.conflicts().map(|(address, pods)| (address, by_name(pods))).collect()
     }
 
     /// How much the index holds. Tables and sets are those of the last delta.

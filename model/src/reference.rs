@@ -108,11 +108,23 @@ impl Cluster {
         match change {
             Change::Namespace(namespace) => drop(self.namespaces.insert(namespace.name.clone(), namespace)),
             Change::NamespaceGone(name) => drop(self.namespaces.remove(&name)),
-            Change::Pod(pod) => drop(self.pods.insert(pod.id.clone(), pod)),
+            Change::Pod(pod) => self.set_pod(pod),
             Change::PodGone(id) => drop(self.pods.remove(&id)),
             Change::Policy(policy) => drop(self.policies.insert(policy.id.clone(), policy)),
             Change::PolicyGone(id) => drop(self.policies.remove(&id)),
         }
+    }
+
+    /// A pod that shows the addresses that it had before was given them when it came to show them.
+    fn set_pod(&mut self, mut pod: Pod) {
+        let claims = |pod: &Pod| pod.addresses().iter().copied().collect::<BTreeSet<IpAddr>>();
+        if let Some(before) = self.pods.get(&pod.id)
+            && before.age.created == pod.age.created
+            && claims(before) == claims(&pod)
+        {
+            pod.age = before.age;
+        }
+        self.pods.insert(pod.id.clone(), pod);
     }
 
     /// Whether `flow` may be opened, and who says so.
@@ -128,13 +140,16 @@ impl Cluster {
         Verdict { allowed: egress.allowed && ingress.allowed, pass, egress, ingress }
     }
 
-    /// The pod that has `address`; of several the one that is not terminating, then the newest, then the last by name.
-    /// `None` for addresses that no pod has, or only pods that share their node's network.
+    /// The pod that has `address`; of several the one that is not terminating, then the one that was given it last
+    /// ([`Age`](crate::Age)), then the last by name. `None` for addresses that no pod has, or only pods that share their
+    /// node's network.
     pub fn owner(&self, address: IpAddr) -> Option<&Pod> {
-        self.pods
-            .values()
-            .filter(|pod| pod.addresses().contains(&address))
-            .max_by_key(|pod| (Reverse(pod.terminating), pod.age, &pod.id))
+        self.claimants(address).max_by_key(|pod| (Reverse(pod.terminating), pod.age, &pod.id))
+    }
+
+    /// All pods that claim `address`, by name: more than one that is not terminating is a conflict.
+    pub fn claimants(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
+        self.pods.values().filter(move |pod| pod.addresses().contains(&address))
     }
 
     fn judge(&self, direction: Direction, ends: &Ends<'_>, pass: Option<Pass>) -> DirectionVerdict {

@@ -14,7 +14,8 @@ type Memberships = Vec<(SetId, Member)>;
 impl Index {
     pub(super) fn set_pod(&mut self, id: &NamespacedName, pod: Option<&Pod>) {
         let old = self.cluster.pod(id);
-        let new = pod.map(|pod| (ClassKey::new(&pod.labels, &pod.ports), Claim::new(pod, &self.node)));
+        let before = old.map(|pod| &self.cluster.pods[pod].claim);
+        let new = pod.map(|pod| (ClassKey::new(&pod.labels, &pod.ports), Claim::new(pod, &self.node).after(before)));
         if self.is_known(old, new.as_ref()) {
             return;
         }

@@ -147,6 +147,14 @@ impl Cluster {
         }
     }
 
+    /// The addresses that several live pods claim, with the pod that owns each first.
+    pub(super) fn conflicts(&self) -> impl Iterator<Item = (IpAddr, Vec<PodId>)> {
+        let is_live = |pod: &PodId| !self.pods[*pod].claim.terminating;
+        let claimants = self.addresses.contested();
+        let live = claimants.map(move |(address, pods)| (address, pods.filter(is_live).collect::<Vec<_>>()));
+        live.filter(|(_, pods)| pods.len() > 1)
+    }
+
     pub(super) fn owner(&self, address: IpAddr) -> Option<PodId> {
         self.addresses.owner(address)
     }
@@ -157,8 +165,8 @@ impl Cluster {
     }
 }
 
-/// Of several pods that claim an address the one of the highest rank owns it: the live before the terminating, then the
-/// newer, then, so that the order is total, the greater name.
+/// Of several pods that claim an address the one of the highest rank owns it: the live before the terminating, then who
+/// was given it last, then, so that the order is total, the greater name.
 fn rank<'a>(
     pods: &'a Slots<PodId, PodRecord>,
     classes: &Slots<ClassId, Class>,

@@ -91,6 +91,13 @@ impl Claim {
             age: pod.age,
         }
     }
+
+    /// The claim of a pod that claimed this before: it was given the same addresses when it was.
+    pub(super) fn after(self, before: Option<&Self>) -> Self {
+        let is_same = |before: &&Self| before.addresses == self.addresses && before.age.created == self.age.created;
+        let age = before.filter(is_same).map_or(self.age, |before| before.age);
+        Self { age, ..self }
+    }
 }
 
 impl Space {
