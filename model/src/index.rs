@@ -20,6 +20,7 @@ mod cluster;
 mod definition;
 mod groups;
 mod labelled;
+mod lingering;
 mod objects;
 mod postings;
 mod sets;
@@ -45,6 +46,9 @@ use crate::{Change, Delta, Limit, NamespacedName, PodEnforcement, Shares, TableK
 pub struct Index {
     node: Arc<str>,
     cluster: Cluster,
+    keeps_lingering: bool,
+    /// The addresses of deleted pods that are still judged, with the pods.
+    lingering: BTreeMap<IpAddr, NamespacedName>,
     sets: Sets,
     bills: Bills,
     /// The closed namespaces that the caller was told of.
@@ -66,6 +70,8 @@ pub struct IndexSize {
     pub pods: usize,
     /// Pods of the index's node that claim an address.
     pub local_pods: usize,
+    /// Addresses of deleted pods that are still judged.
+    pub lingering_pods: usize,
     /// Groups of pods with the same namespace, labels and named ports.
     pub classes: usize,
     /// Known namespaces.
@@ -93,6 +99,8 @@ impl Index {
         Self {
             node: node.into(),
             cluster: Cluster::default(),
+            keeps_lingering: false,
+            lingering: BTreeMap::new(),
             sets: Sets::new(),
             bills: Bills::new(shares),
             told_closed: BTreeMap::new(),
@@ -146,8 +154,9 @@ impl Index {
     pub fn size(&self) -> IndexSize {
         let spaces = || self.cluster.spaces.iter().map(|(_, space)| space);
         IndexSize {
-            pods: self.cluster.pods.len(),
-            local_pods: spaces().map(|space| space.local.len()).sum(),
+            pods: self.cluster.pods.len() - self.lingering.len(),
+            local_pods: spaces().map(|space| space.local.len()).sum::<usize>() - self.lingering.len(),
+            lingering_pods: self.lingering.len(),
             classes: self.cluster.classes.len(),
             namespaces: spaces().filter(|space| space.labels.is_some()).count(),
             policies: spaces().map(|space| space.policies.len()).sum(),

@@ -73,6 +73,14 @@ pub struct ContainerPort {
 }
 
 impl Pod {
+    /// By what name a deleted pod goes on to be judged at one of its addresses ([`Index::keep_lingering`]): no object can
+    /// have it.
+    ///
+    /// [`Index::keep_lingering`]: crate::Index::keep_lingering
+    pub fn lingering_id(id: &NamespacedName, address: IpAddr) -> NamespacedName {
+        NamespacedName::new(id.namespace.clone(), format!("{} (deleted, {address})", id.name))
+    }
+
     /// The addresses at which policy sees this pod: none for host network, Succeeded and Failed pods.
     pub fn addresses(&self) -> &[IpAddr] {
         if self.host_network || self.phase == Phase::Finished { &[] } else { &self.ips }

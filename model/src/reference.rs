@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    Change, Direction, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy,
-    PortMatch, Ports, Protocol, Rule,
+    Change, ContainerPort, Direction, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup,
+    Policy, PortMatch, Ports, Protocol, Rule,
 };
 
 /// All objects of a cluster, as they are now.
@@ -27,6 +27,17 @@ pub struct Cluster {
     /// The namespaces that are [closed](crate::Closed) on the node that is asked about: their policies still isolate, and
     /// allow nothing. No change says so.
     pub closed: BTreeSet<Arc<str>>,
+    /// The pods that a node goes on to judge after they are deleted; `None` where no node does.
+    pub lingering: Option<Lingering>,
+}
+
+/// Deleted pods of a node, by address: judged as before until the address is another pod's, and nobody's peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lingering {
+    /// The node.
+    pub node: Arc<str>,
+    /// Each pod has this one address.
+    pub pods: BTreeMap<IpAddr, Pod>,
 }
 
 /// A new connection: who opens it to whom, with what.
@@ -105,6 +116,39 @@ pub struct RuleRef {
 impl Cluster {
     /// Takes one change over.
     pub fn apply(&mut self, change: Change) {
+        let over = match &change {
+            Change::PodGone(id) => self.pods.get(id).cloned(),
+            Change::Pod(pod) => self.pods.get(&pod.id).filter(|old| old.age.created != pod.age.created).cloned(),
+            _ => None,
+        };
+        let left: Vec<(IpAddr, Pod)> = over.iter().flat_map(|pod| self.left_by(pod)).collect();
+        self.replace(change);
+        if let Some(Lingering { pods, .. }) = &mut self.lingering {
+            pods.extend(left);
+            let owned: Vec<IpAddr> = pods.keys().copied().collect();
+            let owned = owned.into_iter().filter(|address| self.owner(*address).is_some()).collect();
+            self.release(&owned);
+        }
+    }
+
+    /// These addresses belong to no deleted pod any more.
+    pub fn release(&mut self, addresses: &BTreeSet<IpAddr>) {
+        if let Some(Lingering { pods, .. }) = &mut self.lingering {
+            pods.retain(|address, _| !addresses.contains(address));
+        }
+    }
+
+    /// What lingers of a pod that goes.
+    fn left_by(&self, pod: &Pod) -> Vec<(IpAddr, Pod)> {
+        let keeps = |lingering: &Lingering| pod.node.as_ref() == Some(&lingering.node);
+        if !self.lingering.as_ref().is_some_and(keeps) {
+            return Vec::new();
+        }
+        let owned = pod.addresses().iter().filter(|address| self.owner(**address).is_some_and(|o| o.id == pod.id));
+        owned.map(|address| (*address, Pod { ips: vec![*address], ..pod.clone() })).collect()
+    }
+
+    fn replace(&mut self, change: Change) {
         match change {
             Change::Namespace(namespace) => drop(self.namespaces.insert(namespace.name.clone(), namespace)),
             Change::NamespaceGone(name) => drop(self.namespaces.remove(&name)),
@@ -129,11 +173,8 @@ impl Cluster {
 
     /// Whether `flow` may be opened, and who says so.
     pub fn verdict(&self, flow: &Flow) -> Verdict {
-        let ends = Ends {
-            source: End { address: flow.source, pod: self.owner(flow.source) },
-            destination: End { address: flow.destination, pod: self.owner(flow.destination) },
-            traffic: flow.traffic,
-        };
+        let ends =
+            Ends { source: self.end(flow.source), destination: self.end(flow.destination), traffic: flow.traffic };
         let pass = ends.pass();
         let egress = self.judge(Direction::Egress, &ends, pass);
         let ingress = self.judge(Direction::Ingress, &ends, pass);
@@ -152,12 +193,18 @@ impl Cluster {
         self.pods.values().filter(move |pod| pod.addresses().contains(&address))
     }
 
+    fn end(&self, address: IpAddr) -> End<'_> {
+        let pod = self.owner(address);
+        let lingering = self.lingering.as_ref().and_then(|lingering| lingering.pods.get(&address));
+        End { address, pod, subject: pod.or(lingering) }
+    }
+
     fn judge(&self, direction: Direction, ends: &Ends<'_>, pass: Option<Pass>) -> DirectionVerdict {
-        let (subject, peer) = match direction {
-            Direction::Egress => (ends.source.pod, ends.destination),
-            Direction::Ingress => (ends.destination.pod, ends.source),
+        let (own, peer) = match direction {
+            Direction::Egress => (ends.source, ends.destination),
+            Direction::Ingress => (ends.destination, ends.source),
         };
-        let Some(subject) = subject else {
+        let Some(subject) = own.subject else {
             return DirectionVerdict { allowed: true, ..DirectionVerdict::default() };
         };
         let isolating: Vec<(&Policy, &[Rule])> = self
@@ -168,11 +215,14 @@ impl Cluster {
             .collect();
         let closed = self.closed.contains(&subject.id.namespace);
         let rule = isolating.iter().filter(|_| pass.is_none() && !closed).find_map(|(policy, rules)| {
-            let index = rules.iter().position(|rule| self.rule_allows(rule, peer, ends))?;
+            let index = rules.iter().position(|rule| self.rule_allows(rule, direction, peer, ends))?;
             Some(RuleRef { policy: policy.id.clone(), index })
         });
         DirectionVerdict {
-            subject: Some(subject.id.clone()),
+            subject: Some(match own.pod {
+                Some(pod) => pod.id.clone(),
+                None => Pod::lingering_id(&subject.id, own.address),
+            }),
             isolated: !isolating.is_empty(),
             closed: closed && !isolating.is_empty(),
             allowed: pass.is_some() || isolating.is_empty() || rule.is_some(),
@@ -181,14 +231,19 @@ impl Cluster {
         }
     }
 
-    fn rule_allows(&self, rule: &Rule, peer: End<'_>, ends: &Ends<'_>) -> bool {
+    fn rule_allows(&self, rule: &Rule, direction: Direction, peer: End<'_>, ends: &Ends<'_>) -> bool {
+        let destination = match direction {
+            Direction::Egress => ends.destination.pod,
+            Direction::Ingress => ends.destination.subject,
+        };
+        let declared = destination.map_or(&[][..], |pod| &pod.ports);
         let peers = match &rule.peers {
             Peers::All => true,
             Peers::AnyOf(peers) => peers.iter().any(|allowed| self.peer_matches(allowed, peer)),
         };
         let ports = match &rule.ports {
             Ports::All => true,
-            Ports::AnyOf(ports) => ports.iter().any(|port| port_matches(port, ends)),
+            Ports::AnyOf(ports) => ports.iter().any(|port| port_matches(port, ends.traffic, declared)),
         };
         peers && ports
     }
@@ -221,14 +276,18 @@ struct Ends<'a> {
 #[derive(Clone, Copy)]
 struct End<'a> {
     address: IpAddr,
+    /// Whose address it is.
     pod: Option<&'a Pod>,
+    /// Whose policies judge there: the same, or a deleted pod.
+    subject: Option<&'a Pod>,
 }
 
 impl Ends<'_> {
     fn pass(&self) -> Option<Pass> {
         let id = |end: End<'_>| end.pod.map(|pod| pod.id.clone());
-        let on_node = |end: End<'_>, node: End<'_>| end.pod.is_some_and(|pod| pod.host_ips.contains(&node.address));
-        if self.source.pod.is_some() && id(self.source) == id(self.destination) {
+        let on_node = |end: End<'_>, node: End<'_>| end.subject.is_some_and(|pod| pod.host_ips.contains(&node.address));
+        let is_same = self.source.pod.is_some() && id(self.source) == id(self.destination);
+        if is_same || self.source.subject.is_some() && self.source.address == self.destination.address {
             Some(Pass::Loopback)
         } else if on_node(self.source, self.destination) || on_node(self.destination, self.source) {
             Some(Pass::OwnNode)
@@ -244,12 +303,11 @@ fn block_holds(block: &IpBlock, address: IpAddr) -> bool {
 
 /// A port's name means what the destination pod's containers declare, in either direction: for ingress that pod is the
 /// selected one. A name may be declared more than once.
-fn port_matches(allowed: &PortMatch, ends: &Ends<'_>) -> bool {
-    let Traffic::Port { protocol, port } = ends.traffic else { return false };
+fn port_matches(allowed: &PortMatch, traffic: Traffic, declared: &[ContainerPort]) -> bool {
+    let Traffic::Port { protocol, port } = traffic else { return false };
     match allowed {
         PortMatch::Numbers { protocol: of, ports } => *of == protocol && ports.contains(port),
         PortMatch::Named { protocol: of, name } => {
-            let declared = ends.destination.pod.map_or(&[][..], |pod| &pod.ports);
             *of == protocol && declared.iter().any(|d| d.name == *name && d.protocol == protocol && d.port == port)
         }
     }

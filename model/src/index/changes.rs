@@ -14,8 +14,18 @@ type Memberships = Vec<(SetId, Member)>;
 impl Index {
     pub(super) fn set_pod(&mut self, id: &NamespacedName, pod: Option<&Pod>) {
         let old = self.cluster.pod(id);
-        let before = old.map(|pod| &self.cluster.pods[pod].claim);
+        let before = old.map(|old| &self.cluster.pods[old].claim);
         let new = pod.map(|pod| (ClassKey::new(&pod.labels, &pod.ports), Claim::new(pod, &self.node).after(before)));
+        let left = self.left_behind(old, pod);
+        for address in new.iter().flat_map(|(_, claim)| &claim.addresses) {
+            self.release(*address);
+        }
+        self.set_claim(id, old, new);
+        self.linger(id, left.as_ref());
+    }
+
+    /// Enters what a pod claims from now on, with its class; or takes it out. `old` is what it was so far.
+    pub(super) fn set_claim(&mut self, id: &NamespacedName, old: Option<PodId>, new: Option<(ClassKey, Claim)>) {
         if self.is_known(old, new.as_ref()) {
             return;
         }
@@ -102,7 +112,7 @@ impl Index {
     /// Counts the addresses' owners' addresses anew.
     fn count_owned(&mut self, addresses: &BTreeSet<IpAddr>, count: fn(u32) -> u32) {
         for address in addresses {
-            if let Some(owner) = self.cluster.owner(*address) {
+            if let Some(owner) = self.peer(*address) {
                 let class = self.cluster.pods[owner].class;
                 let owned = &mut self.cluster.classes[class].owned;
                 *owned = count(*owned);
@@ -110,8 +120,13 @@ impl Index {
         }
     }
 
+    /// The pod that is a peer at an address.
+    fn peer(&self, address: IpAddr) -> Option<PodId> {
+        self.cluster.owner(address).filter(|pod| !self.cluster.pods[*pod].claim.lingering)
+    }
+
     fn memberships(&self, address: IpAddr) -> Memberships {
-        let Some(owner) = self.cluster.owner(address) else { return Vec::new() };
+        let Some(owner) = self.peer(address) else { return Vec::new() };
         let id = self.cluster.pods[owner].class;
         let class = &self.cluster.classes[id];
         self.memberships_of(&class.groups, &self.counted_groups(id), &class.key, address)
@@ -190,7 +205,7 @@ impl Index {
             }
         }
         let class = &self.cluster.classes[id];
-        let addresses: Vec<IpAddr> = class.pods.iter().flat_map(|pod| self.cluster.owned(*pod)).collect();
+        let addresses: Vec<IpAddr> = class.pods.iter().flat_map(|pod| self.cluster.peers(*pod)).collect();
         for address in addresses {
             let class = &self.cluster.classes[id];
             let before = self.memberships_of(&listed, counted, &class.key, address);

@@ -159,6 +159,11 @@ impl Cluster {
         self.addresses.owner(address)
     }
 
+    /// The addresses at which the pod is a peer: ascending.
+    pub(super) fn peers(&self, pod: PodId) -> impl Iterator<Item = IpAddr> {
+        self.owned(pod).filter(move |_| !self.pods[pod].claim.lingering)
+    }
+
     /// The addresses that the pod owns: ascending.
     pub(super) fn owned(&self, pod: PodId) -> impl Iterator<Item = IpAddr> {
         self.pods[pod].claim.addresses.iter().copied().filter(move |address| self.addresses.owns(pod, *address))

@@ -194,7 +194,7 @@ impl Groups {
     /// What the addresses of a class are as members of the union of `groups`, some of which it matches: each once.
     fn members(&self, groups: &[GroupId], id: ClassId, cluster: &Cluster) -> Vec<Member> {
         let class = &cluster.classes[id];
-        let addresses = class.pods.iter().flat_map(|pod| cluster.owned(*pod));
+        let addresses = class.pods.iter().flat_map(|pod| cluster.peers(*pod));
         if self.are_pods(groups) {
             return addresses.map(Member::Address).collect();
         }

@@ -62,6 +62,8 @@ pub(super) struct Claim {
     pub(super) age: Age,
     /// Whether the pod is to be enforced on this node.
     pub(super) local: bool,
+    /// Whether the pod is deleted, so that it is judged but nobody's peer.
+    pub(super) lingering: bool,
 }
 
 impl ClassKey {
@@ -89,7 +91,13 @@ impl Claim {
             addresses: addresses.into_iter().collect(),
             terminating: pod.terminating,
             age: pod.age,
+            lingering: false,
         }
+    }
+
+    /// The claim of a deleted pod of this node on an address that it had.
+    pub(super) fn lingering(address: IpAddr) -> Self {
+        Self { addresses: [address].into(), terminating: true, age: Age::default(), local: true, lingering: true }
     }
 
     /// The claim of a pod that claimed this before: it was given the same addresses when it was.
