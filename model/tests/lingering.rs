@@ -34,7 +34,7 @@ proptest! {
     #[test]
     fn incremental_equals_fresh_equals_reference(
         changes in changes(60),
-        takes in prop::collection::vec(any::<bool>(), 60),
+        takes in prop::collection::vec(prop::bool::weighted(0.3), 60),
         releases in prop::collection::vec(prop::option::weighted(0.1, 1..6_u8), 60),
     ) {
         let (mut index, mut cluster, mut output) = (index(), cluster(), Output::default());

@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn incremental_equals_fresh_equals_reference(
         changes in changes(60),
-        takes in prop::collection::vec(any::<bool>(), 60),
+        takes in prop::collection::vec(prop::bool::weighted(0.3), 60),
         shares in shares(),
     ) {
         let (mut index, mut cluster, mut output) = (Index::with_shares(NODE, shares), Cluster::default(), Output::default());

@@ -17,6 +17,10 @@ pub(super) struct Bills {
     slots: Slots<BillId, Bill>,
     by_name: HashMap<Arc<str>, BillId>,
     closed: BTreeMap<Arc<str>, Limit>,
+    /// What all tables cost, the sets that they look up aside.
+    own: Cost,
+    /// Whether any namespace went over its share since it was last decided who is closed.
+    is_pressed: bool,
 }
 
 /// What the policies of a namespace cost.
@@ -36,7 +40,14 @@ pub(super) struct Bill {
 
 impl Bills {
     pub(super) fn new(shares: Shares) -> Self {
-        Self { shares, slots: Slots::default(), by_name: HashMap::new(), closed: BTreeMap::new() }
+        Self {
+            shares,
+            slots: Slots::default(),
+            by_name: HashMap::new(),
+            closed: BTreeMap::new(),
+            own: Cost::default(),
+            is_pressed: false,
+        }
     }
 
     pub(super) fn bill(&self, bill: BillId) -> &Bill {
@@ -82,22 +93,35 @@ impl Bills {
 
     /// Adds what a table costs, its sets aside.
     pub(super) fn add_own(&mut self, bill: BillId, cost: Cost) {
+        self.own += cost;
         self.slots[bill].own += cost;
-        self.slots[bill].cost += cost;
+        self.add(bill, cost);
     }
 
     pub(super) fn subtract_own(&mut self, bill: BillId, cost: Cost) {
+        self.own -= cost;
         self.slots[bill].own -= cost;
-        self.slots[bill].cost -= cost;
+        self.subtract(bill, cost);
     }
 
     /// Adds what a set costs.
     pub(super) fn add(&mut self, bill: BillId, cost: Cost) {
         self.slots[bill].cost += cost;
+        self.is_pressed |= !self.fits(bill);
     }
 
     pub(super) fn subtract(&mut self, bill: BillId, cost: Cost) {
         self.slots[bill].cost -= cost;
+    }
+
+    /// Whether nobody is closed, and nobody will be: as nearly always.
+    pub(super) fn is_calm(&self, sets: &Sets) -> bool {
+        !self.is_pressed && self.closed.is_empty() && self.total(sets).fits(&self.shares.total)
+    }
+
+    /// What all namespaces cost, closed ones as far as they were counted.
+    pub(super) fn total(&self, sets: &Sets) -> Cost {
+        self.own + sets.total()
     }
 
     /// Whether the namespace is within its share, as far as was counted.
@@ -143,6 +167,7 @@ impl Bills {
 
     /// Decides anew which namespaces are closed. Gives those for which that changed.
     pub(super) fn decide_closed(&mut self, sets: &Sets) -> Vec<BillId> {
+        self.is_pressed = false;
         let closed = closing::closed(self, sets);
         let closed: BTreeMap<Arc<str>, Limit> =
             closed.into_iter().map(|(bill, limit)| (self.slots[bill].namespace.clone(), limit)).collect();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Index;
-use super::objects::{Claim, ClassKey};
+use super::objects::{Claim, ClassKey, PodRecord};
 use super::slots::{ClassId, GroupId, PodId, SetId};
 use crate::{Labels, Member, NamespacedName, Pod, Policy};
 
@@ -36,11 +36,9 @@ impl Index {
             self.dirty_pods.insert(id.clone());
         }
 
-        let before = self.standing(&addresses);
-        self.count_owned(&addresses, |owned| owned - 1);
+        let before = self.standing(&addresses, |owned| owned - 1);
         self.replace_pod(id, old, new);
-        self.count_owned(&addresses, |owned| owned + 1);
-        let after = self.standing(&addresses);
+        let after = self.standing(&addresses, |owned| owned + 1);
         for (before, after) in before.iter().zip(&after) {
             self.note_moves(before, after);
         }
@@ -99,35 +97,23 @@ impl Index {
         }
     }
 
-    /// The memberships of each address, as things stand. Local owners may have to be judged differently.
-    fn standing(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Memberships> {
-        for address in addresses {
-            if let Some(owner) = self.cluster.owner(*address).filter(|pod| self.cluster.pods[*pod].claim.local) {
-                self.dirty_pods.insert(self.cluster.pod_name(owner));
-            }
+    /// The memberships of each address, as things stand. Local owners may have to be judged differently; `count` counts the
+    /// addresses that the owners' classes own.
+    fn standing(&mut self, addresses: &BTreeSet<IpAddr>, count: fn(u32) -> u32) -> Vec<Memberships> {
+        addresses.iter().map(|address| self.standing_at(*address, count)).collect()
+    }
+
+    fn standing_at(&mut self, address: IpAddr, count: fn(u32) -> u32) -> Memberships {
+        let Some(owner) = self.cluster.owner(address) else { return Vec::new() };
+        let PodRecord { class: id, claim: Claim { local, lingering, .. }, .. } = self.cluster.pods[owner];
+        if local {
+            self.dirty_pods.insert(self.cluster.pod_name(owner));
         }
-        addresses.iter().map(|address| self.memberships(*address)).collect()
-    }
-
-    /// Counts the addresses' owners' addresses anew.
-    fn count_owned(&mut self, addresses: &BTreeSet<IpAddr>, count: fn(u32) -> u32) {
-        for address in addresses {
-            if let Some(owner) = self.peer(*address) {
-                let class = self.cluster.pods[owner].class;
-                let owned = &mut self.cluster.classes[class].owned;
-                *owned = count(*owned);
-            }
+        if lingering {
+            return Vec::new();
         }
-    }
-
-    /// The pod that is a peer at an address.
-    fn peer(&self, address: IpAddr) -> Option<PodId> {
-        self.cluster.owner(address).filter(|pod| !self.cluster.pods[*pod].claim.lingering)
-    }
-
-    fn memberships(&self, address: IpAddr) -> Memberships {
-        let Some(owner) = self.peer(address) else { return Vec::new() };
-        let id = self.cluster.pods[owner].class;
+        let class = &mut self.cluster.classes[id];
+        class.owned = count(class.owned);
         let class = &self.cluster.classes[id];
         self.memberships_of(&class.groups, &self.counted_groups(id), &class.key, address)
     }

@@ -29,8 +29,7 @@ pub(super) fn closed(bills: &Bills, sets: &Sets) -> BTreeMap<BillId, Limit> {
         bill.too_many_grants.or(over)
     };
     let mut closed: BTreeMap<BillId, Limit> = bills.iter().filter_map(|(id, bill)| Some((id, limit(bill)?))).collect();
-    let everything = bills.iter().map(|(_, bill)| bill.own).sum::<Cost>() + sets.total();
-    if !everything.fits(&bills.shares.total) {
+    if !bills.total(sets).fits(&bills.shares.total) {
         let open = bills.iter().map(|(id, _)| id).filter(|id| !closed.contains_key(id)).collect();
         closed.extend(over_total(bills, sets, &open));
     }

@@ -161,9 +161,8 @@ impl Sets {
         }
     }
 
-    /// Bills the sets whose counts moved at what they cost now. Gives whether that is not what they did.
-    pub(super) fn reprice(&mut self, bills: &mut Bills) -> bool {
-        let mut repriced = false;
+    /// Bills the sets whose counts moved at what they cost now.
+    pub(super) fn reprice(&mut self, bills: &mut Bills) {
         for id in &self.moved {
             let set = &mut self.slots[*id];
             let cost = Cost::of_set(&set.key, set.members, set.matches);
@@ -174,10 +173,8 @@ impl Sets {
                     bills.subtract(*bill, before);
                     bills.add(*bill, cost);
                 }
-                repriced = true;
             }
         }
-        repriced
     }
 
     /// What became of the sets since the last time.
@@ -185,8 +182,8 @@ impl Sets {
         let mut delta = BTreeMap::new();
         for id in std::mem::take(&mut self.touched) {
             let set = &self.slots[id];
-            let (was_out, is_out) = (set.is_out, set.users > 0);
-            if set.listed != is_out {
+            let (was_out, is_out, is_asked) = (set.is_out, set.users > 0, !set.askers.is_empty());
+            if set.listed != is_out && is_asked {
                 self.relist(id, is_out, cluster);
             }
             self.slots[id].is_out = is_out;
@@ -202,7 +199,7 @@ impl Sets {
                 }
                 (true, true) | (false, false) => {}
             }
-            if self.slots[id].askers.is_empty() {
+            if !is_asked {
                 self.remove(id, cluster);
             }
         }

@@ -56,7 +56,7 @@ impl Index {
         for key in &dirty {
             self.price_grants(key);
         }
-        if !dirty.is_empty() {
+        if !self.bills.is_calm(&self.sets) {
             for bill in self.bills.decide_compiled() {
                 dirty.extend(self.bills.bill(bill).tables.iter().cloned());
             }
@@ -64,8 +64,8 @@ impl Index {
         for key in &dirty {
             self.recompile(key);
         }
-        let repriced = self.sets.reprice(&mut self.bills);
-        if repriced || !dirty.is_empty() {
+        self.sets.reprice(&mut self.bills);
+        if !self.bills.is_calm(&self.sets) {
             self.ask_for_the_rest();
             for bill in self.bills.decide_closed(&self.sets) {
                 dirty.extend(self.bills.bill(bill).tables.iter().cloned());
