@@ -114,6 +114,15 @@ impl Bills {
         self.slots[bill].cost -= cost;
     }
 
+    /// A set costs another number of elements and bytes than before. Many may ask for it.
+    pub(super) fn reprice(&mut self, bill: BillId, before: &Cost, now: &Cost) {
+        let cost = &mut self.slots[bill].cost;
+        cost.elements = cost.elements + now.elements - before.elements;
+        cost.bytes = cost.bytes + now.bytes - before.bytes;
+        let share = &self.shares.per_namespace;
+        self.is_pressed |= cost.elements > share.elements || cost.bytes > share.bytes;
+    }
+
     /// Whether nobody is closed, and nobody will be: as nearly always.
     pub(super) fn is_calm(&self, sets: &Sets) -> bool {
         !self.is_pressed && self.closed.is_empty() && self.total(sets).fits(&self.shares.total)

@@ -178,10 +178,10 @@ impl Index {
     fn regroup(&mut self, id: ClassId, counted: &[GroupId]) {
         let listed_now = self.sets.listed.matching(&self.cluster, &self.cluster.classes[id]);
         let counted_now = self.counted_groups(id);
-        let listed = std::mem::replace(&mut self.cluster.classes[id].groups, listed_now.clone());
-        if listed == listed_now && *counted == *counted_now {
+        if self.cluster.classes[id].groups == listed_now && *counted == *counted_now {
             return;
         }
+        let listed = std::mem::replace(&mut self.cluster.classes[id].groups, listed_now.clone());
         for (is_listed, before, now) in [(true, &*listed, &*listed_now), (false, counted, &*counted_now)] {
             for group in before {
                 self.sets.withdraw(is_listed, *group, id);

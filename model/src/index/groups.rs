@@ -146,39 +146,46 @@ impl Groups {
 
     /// The members of the union of `groups`: ascending, each once.
     pub(super) fn union(&self, groups: &[GroupId], cluster: &Cluster) -> Vec<Member> {
-        let classes = self.classes(groups, cluster);
-        let mut members: Vec<Member> =
-            classes.into_iter().flat_map(|class| self.members(groups, class, cluster)).collect();
+        let mut members = Vec::new();
+        let are_pods = self.are_pods(groups);
+        self.each_distinct_class(groups, cluster, |class| match are_pods {
+            true => members.extend(addresses(class, cluster).map(Member::Address)),
+            false => members.extend(self.endpoints(groups, class, cluster)),
+        });
         members.sort_unstable();
         members
     }
 
     /// How many members the union of `groups` has. Memory in proportion to the classes alone.
     pub(super) fn count(&self, groups: &[GroupId], cluster: &Cluster) -> u64 {
-        let of_class = |class: ClassId| match self.are_pods(groups) {
-            true => u64::from(cluster.classes[class].owned),
-            false => self.members(groups, class, cluster).len() as u64,
-        };
-        self.classes(groups, cluster).into_iter().map(of_class).sum()
+        let mut count = 0;
+        let are_pods = self.are_pods(groups);
+        self.each_distinct_class(groups, cluster, |class| match are_pods {
+            true => count += u64::from(cluster.classes[class].owned),
+            false => count += self.endpoints(groups, class, cluster).len() as u64,
+        });
+        count
     }
 
     /// The classes that match some of `groups`: each once. Memory in proportion to all classes, however many groups match.
-    fn classes(&self, groups: &[GroupId], cluster: &Cluster) -> Vec<ClassId> {
-        let mut classes = Vec::new();
+    fn each_distinct_class(&self, groups: &[GroupId], cluster: &Cluster, mut see: impl FnMut(ClassId)) {
         let matches: u64 = groups.iter().map(|group| self.matches(*group)).sum();
-        if matches < cluster.classes.bound() as u64 / 8 || groups.len() == 1 {
+        if groups.len() == 1 {
+            self.each_class(groups, cluster, see);
+        } else if matches < cluster.classes.bound() as u64 / 8 {
+            let mut classes = Vec::new();
             self.each_class(groups, cluster, |class| classes.push(class));
             classes.sort_unstable();
             classes.dedup();
+            classes.into_iter().for_each(see);
         } else {
             let mut seen = vec![false; cluster.classes.bound()];
             self.each_class(groups, cluster, |class| {
                 if !std::mem::replace(&mut seen[class.index()], true) {
-                    classes.push(class);
+                    see(class);
                 }
             });
         }
-        classes
     }
 
     fn each_class(&self, groups: &[GroupId], cluster: &Cluster, mut see: impl FnMut(ClassId)) {
@@ -191,23 +198,22 @@ impl Groups {
         }
     }
 
-    /// What the addresses of a class are as members of the union of `groups`, some of which it matches: each once.
-    fn members(&self, groups: &[GroupId], id: ClassId, cluster: &Cluster) -> Vec<Member> {
+    /// What the addresses of a class are as members of the union of `groups` of endpoints: each once.
+    fn endpoints(&self, groups: &[GroupId], id: ClassId, cluster: &Cluster) -> Vec<Member> {
         let class = &cluster.classes[id];
-        let addresses = class.pods.iter().flat_map(|pod| cluster.peers(*pod));
-        if self.are_pods(groups) {
-            return addresses.map(Member::Address).collect();
-        }
         let matches = |group: &&Group| match self.listed {
             true => group.classes.contains(&id),
             false => group.definition.matches(&cluster.spaces[class.space], &class.key),
         };
         let groups: Vec<&Group> = groups.iter().map(|group| &self.slots[*group]).filter(matches).collect();
         let members_at = |address| {
-            let members = groups.iter().flat_map(|group| group.definition.members(&class.key, address));
-            members.collect::<BTreeSet<Member>>()
+            let mut members: Vec<Member> =
+                groups.iter().flat_map(|group| group.definition.members(&class.key, address)).collect();
+            members.sort_unstable();
+            members.dedup();
+            members
         };
-        addresses.flat_map(members_at).collect()
+        addresses(id, cluster).flat_map(members_at).collect()
     }
 
     /// Whether the set of these groups is one of pods' addresses: all of its groups are of one kind.
@@ -264,4 +270,9 @@ impl Groups {
         }
         self.by_definition.remove(&definition);
     }
+}
+
+/// The addresses at which the pods of a class are peers.
+fn addresses(class: ClassId, cluster: &Cluster) -> impl Iterator<Item = IpAddr> {
+    cluster.classes[class].pods.iter().flat_map(|pod| cluster.peers(*pod))
 }

@@ -169,10 +169,7 @@ impl Sets {
             let before = std::mem::replace(&mut set.cost, cost);
             if before != cost {
                 self.total = self.total - before + cost;
-                for bill in set.askers.keys() {
-                    bills.subtract(*bill, before);
-                    bills.add(*bill, cost);
-                }
+                set.askers.keys().for_each(|bill| bills.reprice(*bill, &before, &cost));
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The tables in use: each is compiled as long as its namespace can afford that, and in force as long as that is open.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use super::Index;
 use super::slots::{BillId, SetId};
 use crate::compile::grants;
-use crate::{Cost, NamespacedName, PeerMatch, Policy, SetKey, Table, TableKey, compile};
+use crate::{Clause, Cost, NamespacedName, PeerMatch, Policy, SetKey, Table, TableKey, compile};
 
 /// The table of closed namespaces.
 static NOTHING: LazyLock<Arc<Table>> = LazyLock::new(Arc::default);
@@ -178,26 +178,32 @@ impl Index {
 
 /// What a table costs, its sets aside.
 fn cost(table: &Table) -> Cost {
-    let segments = || table.segments.values().flatten();
-    let mut seen = HashSet::new();
-    let lists = segments().map(|segment| &*segment.clauses).filter(|clauses| seen.insert(clauses.as_ptr()));
-    let (mut count, mut lookups) = (0, table.always.len());
-    for clauses in lists {
-        count += 1;
-        lookups += clauses.len();
-    }
-    Cost::of_table(segments().count() as u64, table.segments.len() as u64, count, lookups as u64)
+    let lists = lists(table);
+    let lookups = lists.iter().map(|clauses| clauses.len()).sum::<usize>() + table.always.len();
+    let segments: usize = table.segments.values().map(Vec::len).sum();
+    Cost::of_table(segments as u64, table.segments.len() as u64, lists.len() as u64, lookups as u64)
 }
 
-/// The sets that a table looks up, each once: ascending. Lists and sets that are shared are looked at once.
-fn sets_of(table: &Table) -> BTreeSet<&Arc<SetKey>> {
-    let (mut lists, mut sets) = (HashSet::new(), HashSet::new());
-    let in_segments = table.segments.values().flatten().map(|segment| &*segment.clauses);
-    let in_segments = in_segments.filter(|clauses| lists.insert(clauses.as_ptr()));
-    let clauses = table.always.iter().chain(in_segments.flatten());
-    let all = clauses.filter_map(|clause| match &clause.peers {
+/// The sets that a table looks up, each once: ascending.
+fn sets_of(table: &Table) -> Vec<&Arc<SetKey>> {
+    let clauses = table.always.iter().chain(lists(table).into_iter().flatten());
+    let sets = clauses.filter_map(|clause| match &clause.peers {
         PeerMatch::Set(set) => Some(set),
         PeerMatch::All => None,
     });
-    all.filter(|set| sets.insert(Arc::as_ptr(set))).collect()
+    let mut sets: Vec<&Arc<SetKey>> = sets.collect();
+    // Most are shared: those are told apart by their addresses, before what they hold is compared.
+    sets.sort_unstable_by_key(|set| Arc::as_ptr(set));
+    sets.dedup_by_key(|set| Arc::as_ptr(set));
+    sets.sort_unstable();
+    sets.dedup();
+    sets
+}
+
+/// The lists of lookups of a table's segments: equal ones are shared, and here once.
+fn lists(table: &Table) -> Vec<&[Clause]> {
+    let mut lists: Vec<&[Clause]> = table.segments.values().flatten().map(|segment| &*segment.clauses).collect();
+    lists.sort_unstable_by_key(|clauses| clauses.as_ptr());
+    lists.dedup_by_key(|clauses| clauses.as_ptr());
+    lists
 }
