@@ -11,6 +11,11 @@
 //! - Members of sets are not stored: they follow from classes and the ownership of addresses.
 //! - Tables and sets are settled when a delta is taken, so that a thousand policies that arrive one by one are compiled
 //!   once.
+//! - What a namespace costs is known before it is built: the grants of its rules before it is compiled, the members of its
+//!   sets before any class is listed for them. Who is closed ([`Shares`]) follows from the objects, never from who was
+//!   closed before, and changes the tables of that namespace alone (`tests/shares.rs`).
+//! - Apart from the objects two things of the past count: when a pod came to show its addresses ([`Age`](crate::Age)),
+//!   and which deleted pods linger ([`Index::keep_lingering`]).
 
 mod addresses;
 mod bills;
