@@ -222,11 +222,9 @@ impl Groups {
     }
 
     fn insert(&mut self, definition: Definition, cluster: &mut Cluster) -> GroupId {
-        let mut classes = definition.find_classes(cluster);
+        let classes = definition.find_classes(cluster);
         let matches = classes.len() as u64;
-        if !self.listed {
-            classes.clear();
-        }
+        let classes: BTreeSet<ClassId> = if self.listed { classes.into_iter().collect() } else { BTreeSet::new() };
         let group =
             self.slots.insert(Group { definition: definition.clone(), sets: BTreeSet::new(), classes, matches });
         for class in &self.slots[group].classes {
