@@ -246,7 +246,10 @@ impl Groups {
     fn remove(&mut self, group: GroupId, cluster: &mut Cluster) {
         let Group { definition, classes, .. } = self.slots.remove(group);
         for class in classes {
-            cluster.classes[class].groups.retain(|other| *other != group);
+            let groups = &mut cluster.classes[class].groups;
+            if let Ok(at) = groups.binary_search(&group) {
+                groups.remove(at);
+            }
         }
         match definition.file() {
             File::Named(name, pods) => {

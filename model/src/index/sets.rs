@@ -282,7 +282,7 @@ impl Sets {
     fn leave_groups(&mut self, id: SetId, cluster: &mut Cluster) {
         let set = &mut self.slots[id];
         let groups = if set.listed { &mut self.listed } else { &mut self.counted };
-        for group in std::mem::take(&mut set.groups) {
+        for group in std::mem::take(&mut set.groups).into_iter().rev() {
             groups.leave(group, id, cluster);
         }
     }
