@@ -1,11 +1,13 @@
 //! Policies into a decision table.
 
+mod grants;
 mod segments;
 mod spans;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub(crate) use self::grants::grants;
 use self::segments::{Bundle, segments};
 use self::spans::{Spans, merge, subtract};
 use crate::{

@@ -11,36 +11,53 @@
 //! - Members of sets are not stored: they follow from classes and the ownership of addresses.
 //! - Tables and sets are settled when a delta is taken, so that a thousand policies that arrive one by one are compiled
 //!   once.
+//! - What a namespace costs is known before it is built: the grants of its rules before it is compiled, the members of its
+//!   sets before any class is listed for them. Who is closed ([`Shares`]) follows from the objects, never from who was
+//!   closed before, and changes the tables of that namespace alone (`tests/shares.rs`).
+//! - Apart from the objects two things of the past count: when a pod came to show its addresses ([`Age`](crate::Age)),
+//!   and which deleted pods linger ([`Index::keep_lingering`]).
 
 mod addresses;
+mod bills;
 mod changes;
+mod closing;
 mod cluster;
 mod definition;
 mod groups;
 mod labelled;
+mod lingering;
 mod objects;
 mod postings;
 mod sets;
 mod settle;
+mod shares;
 mod slots;
 mod strings;
+mod tables;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use self::bills::Bills;
 use self::cluster::Cluster;
-use self::groups::Groups;
 use self::sets::Sets;
-use crate::{Change, Delta, LocalPod, NamespacedName, PodEnforcement, Table, TableKey};
+use self::slots::PodId;
+use self::tables::LiveTable;
+use crate::{Change, Delta, Limit, LocalPod, NamespacedName, PodEnforcement, Shares, TableKey};
 
 /// The objects of a cluster, and what one node must enforce of them.
 #[derive(Debug)]
 pub struct Index {
     node: Arc<str>,
     cluster: Cluster,
-    groups: Groups,
+    keeps_lingering: bool,
+    /// The addresses of deleted pods that are still judged, with the pods.
+    lingering: BTreeMap<IpAddr, NamespacedName>,
     sets: Sets,
+    bills: Bills,
+    /// The closed namespaces that the caller was told of.
+    told_closed: BTreeMap<Arc<str>, Limit>,
     tables: HashMap<Arc<TableKey>, LiveTable>,
     /// Addresses that lost an owner since the last delta.
     disowned: BTreeSet<IpAddr>,
@@ -55,14 +72,6 @@ pub struct Index {
     dirty_tables: BTreeSet<Arc<TableKey>>,
 }
 
-#[derive(Debug, Default)]
-struct LiveTable {
-    /// How many pods it judges.
-    users: usize,
-    /// `None` until it is compiled for the first time.
-    table: Option<Arc<Table>>,
-}
-
 /// How much an [`Index`] holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IndexSize {
@@ -70,6 +79,8 @@ pub struct IndexSize {
     pub pods: usize,
     /// Pods of the index's node that claim an address.
     pub local_pods: usize,
+    /// Addresses of deleted pods that are still judged.
+    pub lingering_pods: usize,
     /// Groups of pods with the same namespace, labels and named ports.
     pub classes: usize,
     /// Known namespaces.
@@ -87,13 +98,21 @@ pub struct IndexSize {
 }
 
 impl Index {
-    /// An empty index for the node whose pods are local.
+    /// An empty index for the node whose pods are local, without limits to what policies may cost.
     pub fn new(node: impl Into<Arc<str>>) -> Self {
+        Self::with_shares(node, Shares::UNLIMITED)
+    }
+
+    /// The same, where namespaces whose policies cost more than that are closed.
+    pub fn with_shares(node: impl Into<Arc<str>>, shares: Shares) -> Self {
         Self {
             node: node.into(),
             cluster: Cluster::default(),
-            groups: Groups::default(),
-            sets: Sets::default(),
+            keeps_lingering: false,
+            lingering: BTreeMap::new(),
+            sets: Sets::new(),
+            bills: Bills::new(shares),
+            told_closed: BTreeMap::new(),
             tables: HashMap::new(),
             disowned: BTreeSet::new(),
             locals: BTreeMap::new(),
@@ -128,8 +147,8 @@ impl Index {
             disowned: BTreeSet::new(),
             locals: self.locals.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             pods: self.pods.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
-            tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table.clone())).collect(),
-            sets: self.sets.all(&self.groups, &self.cluster),
+            tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table())).collect(),
+            sets: self.sets.all(&self.cluster),
         }
     }
 
@@ -138,19 +157,31 @@ impl Index {
         self.cluster.owner(address).is_some()
     }
 
+    /// The addresses that several live pods claim, with those pods: first the one that has it, which was given it last as
+    /// far as is known ([`Age`](crate::Age)), then the others by name.
+    pub fn conflicts(&self) -> BTreeMap<IpAddr, Vec<NamespacedName>> {
+        let by_name = |pods: Vec<PodId>| {
+            let mut names: Vec<_> = pods.into_iter().map(|pod| self.cluster.pod_name(pod)).collect();
+            names[1..].sort();
+            names
+        };
+        self.cluster.conflicts().map(|(address, pods)| (address, by_name(pods))).collect()
+    }
+
     /// How much the index holds. Tables and sets are those of the last delta.
     pub fn size(&self) -> IndexSize {
         let spaces = || self.cluster.spaces.iter().map(|(_, space)| space);
         IndexSize {
-            pods: self.cluster.pods.len(),
-            local_pods: spaces().map(|space| space.local.len()).sum(),
+            pods: self.cluster.pods.len() - self.lingering.len(),
+            local_pods: spaces().map(|space| space.local.len()).sum::<usize>() - self.lingering.len(),
+            lingering_pods: self.lingering.len(),
             classes: self.cluster.classes.len(),
             namespaces: spaces().filter(|space| space.labels.is_some()).count(),
             policies: spaces().map(|space| space.policies.len()).sum(),
             isolated_pods: self.pods.len(),
             tables: self.tables.len(),
             sets: self.sets.len(),
-            groups: self.groups.len(),
+            groups: self.sets.listed.len(),
         }
     }
 }

@@ -16,6 +16,7 @@
 mod change;
 mod cidr;
 mod compile;
+mod cost;
 mod index;
 mod labels;
 mod name;
@@ -31,6 +32,7 @@ pub mod testing;
 pub use change::Change;
 pub use cidr::{IpBlock, IpBlockError};
 pub use compile::compile;
+pub use cost::{Closed, Cost, Limit, Shares};
 pub use index::{Index, IndexSize};
 pub use labels::Labels;
 pub use name::NamespacedName;

@@ -31,7 +31,7 @@ pub struct Pod {
     pub phase: Phase,
     /// Whether its deletion has been asked for. It keeps its addresses until it is gone.
     pub terminating: bool,
-    /// Decides which of two pods with one address is the newer.
+    /// Decides which of two pods with one address has it.
     pub age: Age,
     /// The ports that its containers declare, in any order.
     pub ports: Vec<ContainerPort>,
@@ -46,14 +46,19 @@ pub enum Phase {
     Finished,
 }
 
-/// When a pod came: the greater is the newer.
+/// When a pod was given its addresses: the greater is the one that was given them last.
+///
+/// Of pods that claim one address that one has it: after a node's restart, both may be live for the API, and which was
+/// created first says nothing. The source gives the resourceVersion of the object as it is; who takes changes in (the
+/// [`Index`](crate::Index), the [`Cluster`](crate::reference::Cluster)) keeps that of the change with which the addresses
+/// came, as long as the pod shows the same ones. Of pods that were listed that is not known: there the one that was
+/// written last counts as the one that was given them last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age {
+    /// `metadata.resourceVersion`, which grows with every change in the cluster. 0 where unknown, as in manifests.
+    pub revision: u64,
     /// `metadata.creationTimestamp` in seconds since 1970; 0 where unknown.
     pub created: i64,
-    /// `metadata.resourceVersion`, which tells pods of one second apart: of two pods that claim one address, the one
-    /// that was written last is the one whose kubelet lives. 0 where unknown.
-    pub revision: u64,
 }
 
 /// A port that a container declares.
@@ -68,6 +73,14 @@ pub struct ContainerPort {
 }
 
 impl Pod {
+    /// By what name a deleted pod goes on to be judged at one of its addresses ([`Index::keep_lingering`]): no object can
+    /// have it.
+    ///
+    /// [`Index::keep_lingering`]: crate::Index::keep_lingering
+    pub fn lingering_id(id: &NamespacedName, address: IpAddr) -> NamespacedName {
+        NamespacedName::new(id.namespace.clone(), format!("{} (deleted, {address})", id.name))
+    }
+
     /// The addresses at which policy sees this pod: none for host network, Succeeded and Failed pods.
     pub fn addresses(&self) -> &[IpAddr] {
         if self.host_network || self.phase == Phase::Finished { &[] } else { &self.ips }

@@ -6,13 +6,13 @@
 //! Invariant: it shares no code with the index or the compiler, only the vocabulary and its `matches`.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    Change, Direction, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy,
-    PortMatch, Ports, Protocol, Rule,
+    Change, ContainerPort, Direction, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup,
+    Policy, PortMatch, Ports, Protocol, Rule,
 };
 
 /// All objects of a cluster, as they are now.
@@ -24,6 +24,20 @@ pub struct Cluster {
     pub pods: BTreeMap<NamespacedName, Pod>,
     /// The policies, by namespace and name.
     pub policies: BTreeMap<NamespacedName, Policy>,
+    /// The namespaces that are [closed](crate::Closed) on the node that is asked about: their policies still isolate, and
+    /// allow nothing. No change says so.
+    pub closed: BTreeSet<Arc<str>>,
+    /// The pods that a node goes on to judge after they are deleted; `None` where no node does.
+    pub lingering: Option<Lingering>,
+}
+
+/// Deleted pods of a node, by address: judged as before until the address is another pod's, and nobody's peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lingering {
+    /// The node.
+    pub node: Arc<str>,
+    /// Each pod has this one address.
+    pub pods: BTreeMap<IpAddr, Pod>,
 }
 
 /// A new connection: who opens it to whom, with what.
@@ -80,6 +94,8 @@ pub struct DirectionVerdict {
     pub subject: Option<NamespacedName>,
     /// Whether any policy isolates the subject in this direction.
     pub isolated: bool,
+    /// Whether the subject's namespace is closed, so that no rule of `policies` was asked.
+    pub closed: bool,
     /// Whether this direction lets the flow pass.
     pub allowed: bool,
     /// The policies that isolate the subject, ascending.
@@ -100,44 +116,95 @@ pub struct RuleRef {
 impl Cluster {
     /// Takes one change over.
     pub fn apply(&mut self, change: Change) {
+        let over = match &change {
+            Change::PodGone(id) => self.pods.get(id).cloned(),
+            Change::Pod(pod) => self.pods.get(&pod.id).filter(|old| old.age.created != pod.age.created).cloned(),
+            _ => None,
+        };
+        let left: Vec<(IpAddr, Pod)> = over.iter().flat_map(|pod| self.left_by(pod)).collect();
+        self.replace(change);
+        if let Some(Lingering { pods, .. }) = &mut self.lingering {
+            pods.extend(left);
+            let owned: Vec<IpAddr> = pods.keys().copied().collect();
+            let owned = owned.into_iter().filter(|address| self.owner(*address).is_some()).collect();
+            self.release(&owned);
+        }
+    }
+
+    /// These addresses belong to no deleted pod any more.
+    pub fn release(&mut self, addresses: &BTreeSet<IpAddr>) {
+        if let Some(Lingering { pods, .. }) = &mut self.lingering {
+            pods.retain(|address, _| !addresses.contains(address));
+        }
+    }
+
+    /// What lingers of a pod that goes.
+    fn left_by(&self, pod: &Pod) -> Vec<(IpAddr, Pod)> {
+        let keeps = |lingering: &Lingering| pod.node.as_ref() == Some(&lingering.node);
+        if !self.lingering.as_ref().is_some_and(keeps) {
+            return Vec::new();
+        }
+        let owned = pod.addresses().iter().filter(|address| self.owner(**address).is_some_and(|o| o.id == pod.id));
+        owned.map(|address| (*address, Pod { ips: vec![*address], ..pod.clone() })).collect()
+    }
+
+    fn replace(&mut self, change: Change) {
         match change {
             Change::Namespace(namespace) => drop(self.namespaces.insert(namespace.name.clone(), namespace)),
             Change::NamespaceGone(name) => drop(self.namespaces.remove(&name)),
-            Change::Pod(pod) => drop(self.pods.insert(pod.id.clone(), pod)),
+            Change::Pod(pod) => self.set_pod(pod),
             Change::PodGone(id) => drop(self.pods.remove(&id)),
             Change::Policy(policy) => drop(self.policies.insert(policy.id.clone(), policy)),
             Change::PolicyGone(id) => drop(self.policies.remove(&id)),
         }
     }
 
+    /// A pod that shows the addresses that it had before was given them when it came to show them.
+    fn set_pod(&mut self, mut pod: Pod) {
+        let claims = |pod: &Pod| pod.addresses().iter().copied().collect::<BTreeSet<IpAddr>>();
+        if let Some(before) = self.pods.get(&pod.id)
+            && before.age.created == pod.age.created
+            && claims(before) == claims(&pod)
+        {
+            pod.age = before.age;
+        }
+        self.pods.insert(pod.id.clone(), pod);
+    }
+
     /// Whether `flow` may be opened, and who says so.
     pub fn verdict(&self, flow: &Flow) -> Verdict {
-        let ends = Ends {
-            source: End { address: flow.source, pod: self.owner(flow.source) },
-            destination: End { address: flow.destination, pod: self.owner(flow.destination) },
-            traffic: flow.traffic,
-        };
+        let ends =
+            Ends { source: self.end(flow.source), destination: self.end(flow.destination), traffic: flow.traffic };
         let pass = ends.pass();
         let egress = self.judge(Direction::Egress, &ends, pass);
         let ingress = self.judge(Direction::Ingress, &ends, pass);
         Verdict { allowed: egress.allowed && ingress.allowed, pass, egress, ingress }
     }
 
-    /// The pod that has `address`; of several the one that is not terminating, then the newest, then the last by name.
-    /// `None` for addresses that no pod has, or only pods that share their node's network.
+    /// The pod that has `address`; of several the one that is not terminating, then the one that was given it last
+    /// ([`Age`](crate::Age)), then the last by name. `None` for addresses that no pod has, or only pods that share their
+    /// node's network.
     pub fn owner(&self, address: IpAddr) -> Option<&Pod> {
-        self.pods
-            .values()
-            .filter(|pod| pod.addresses().contains(&address))
-            .max_by_key(|pod| (Reverse(pod.terminating), pod.age, &pod.id))
+        self.claimants(address).max_by_key(|pod| (Reverse(pod.terminating), pod.age, &pod.id))
+    }
+
+    /// All pods that claim `address`, by name: more than one that is not terminating is a conflict.
+    pub fn claimants(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
+        self.pods.values().filter(move |pod| pod.addresses().contains(&address))
+    }
+
+    fn end(&self, address: IpAddr) -> End<'_> {
+        let pod = self.owner(address);
+        let lingering = self.lingering.as_ref().and_then(|lingering| lingering.pods.get(&address));
+        End { address, pod, subject: pod.or(lingering) }
     }
 
     fn judge(&self, direction: Direction, ends: &Ends<'_>, pass: Option<Pass>) -> DirectionVerdict {
-        let (subject, peer) = match direction {
-            Direction::Egress => (ends.source.pod, ends.destination),
-            Direction::Ingress => (ends.destination.pod, ends.source),
+        let (own, peer) = match direction {
+            Direction::Egress => (ends.source, ends.destination),
+            Direction::Ingress => (ends.destination, ends.source),
         };
-        let Some(subject) = subject else {
+        let Some(subject) = own.subject else {
             return DirectionVerdict { allowed: true, ..DirectionVerdict::default() };
         };
         let isolating: Vec<(&Policy, &[Rule])> = self
@@ -146,27 +213,37 @@ impl Cluster {
             .filter(|policy| policy.id.namespace == subject.id.namespace && policy.selector.matches(&subject.labels))
             .filter_map(|policy| Some((policy, policy.rules(direction)?)))
             .collect();
-        let rule = isolating.iter().filter(|_| pass.is_none()).find_map(|(policy, rules)| {
-            let index = rules.iter().position(|rule| self.rule_allows(rule, peer, ends))?;
+        let closed = self.closed.contains(&subject.id.namespace);
+        let rule = isolating.iter().filter(|_| pass.is_none() && !closed).find_map(|(policy, rules)| {
+            let index = rules.iter().position(|rule| self.rule_allows(rule, direction, peer, ends))?;
             Some(RuleRef { policy: policy.id.clone(), index })
         });
         DirectionVerdict {
-            subject: Some(subject.id.clone()),
+            subject: Some(match own.pod {
+                Some(pod) => pod.id.clone(),
+                None => Pod::lingering_id(&subject.id, own.address),
+            }),
             isolated: !isolating.is_empty(),
+            closed: closed && !isolating.is_empty(),
             allowed: pass.is_some() || isolating.is_empty() || rule.is_some(),
             policies: isolating.iter().map(|(policy, _)| policy.id.clone()).collect(),
             rule,
         }
     }
 
-    fn rule_allows(&self, rule: &Rule, peer: End<'_>, ends: &Ends<'_>) -> bool {
+    fn rule_allows(&self, rule: &Rule, direction: Direction, peer: End<'_>, ends: &Ends<'_>) -> bool {
+        let destination = match direction {
+            Direction::Egress => ends.destination.pod,
+            Direction::Ingress => ends.destination.subject,
+        };
+        let declared = destination.map_or(&[][..], |pod| &pod.ports);
         let peers = match &rule.peers {
             Peers::All => true,
             Peers::AnyOf(peers) => peers.iter().any(|allowed| self.peer_matches(allowed, peer)),
         };
         let ports = match &rule.ports {
             Ports::All => true,
-            Ports::AnyOf(ports) => ports.iter().any(|port| port_matches(port, ends)),
+            Ports::AnyOf(ports) => ports.iter().any(|port| port_matches(port, ends.traffic, declared)),
         };
         peers && ports
     }
@@ -199,14 +276,18 @@ struct Ends<'a> {
 #[derive(Clone, Copy)]
 struct End<'a> {
     address: IpAddr,
+    /// Whose address it is.
     pod: Option<&'a Pod>,
+    /// Whose policies judge there: the same, or a deleted pod.
+    subject: Option<&'a Pod>,
 }
 
 impl Ends<'_> {
     fn pass(&self) -> Option<Pass> {
         let id = |end: End<'_>| end.pod.map(|pod| pod.id.clone());
-        let on_node = |end: End<'_>, node: End<'_>| end.pod.is_some_and(|pod| pod.host_ips.contains(&node.address));
-        if self.source.pod.is_some() && id(self.source) == id(self.destination) {
+        let on_node = |end: End<'_>, node: End<'_>| end.subject.is_some_and(|pod| pod.host_ips.contains(&node.address));
+        let is_same = self.source.pod.is_some() && id(self.source) == id(self.destination);
+        if is_same || self.source.subject.is_some() && self.source.address == self.destination.address {
             Some(Pass::Loopback)
         } else if on_node(self.source, self.destination) || on_node(self.destination, self.source) {
             Some(Pass::OwnNode)
@@ -222,12 +303,11 @@ fn block_holds(block: &IpBlock, address: IpAddr) -> bool {
 
 /// A port's name means what the destination pod's containers declare, in either direction: for ingress that pod is the
 /// selected one. A name may be declared more than once.
-fn port_matches(allowed: &PortMatch, ends: &Ends<'_>) -> bool {
-    let Traffic::Port { protocol, port } = ends.traffic else { return false };
+fn port_matches(allowed: &PortMatch, traffic: Traffic, declared: &[ContainerPort]) -> bool {
+    let Traffic::Port { protocol, port } = traffic else { return false };
     match allowed {
         PortMatch::Numbers { protocol: of, ports } => *of == protocol && ports.contains(port),
         PortMatch::Named { protocol: of, name } => {
-            let declared = ends.destination.pod.map_or(&[][..], |pod| &pod.ports);
             *of == protocol && declared.iter().any(|d| d.name == *name && d.protocol == protocol && d.port == port)
         }
     }

@@ -95,6 +95,18 @@ pub enum SetKey {
     Endpoints(Vec<EndpointGroup>),
 }
 
+impl SetKey {
+    /// How many definitions it is the union of.
+    pub(crate) fn definitions(&self) -> u64 {
+        let count = match self {
+            Self::Pods(groups) => groups.len(),
+            Self::Blocks(blocks) => blocks.len(),
+            Self::Endpoints(groups) => groups.len(),
+        };
+        count as u64
+    }
+}
+
 /// A named port on the pods of a group: what an egress rule with that port name allows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointGroup {
@@ -177,10 +189,10 @@ pub enum SetDelta {
 }
 
 impl Delta {
-    /// Whether nothing changed.
+    /// Whether nothing changed. Whose an address was before is no part of what there is.
     pub fn is_empty(&self) -> bool {
-        let Self { locals, disowned, pods, tables, sets } = self;
-        locals.is_empty() && disowned.is_empty() && pods.is_empty() && tables.is_empty() && sets.is_empty()
+        let Self { locals, disowned: _, pods, tables, sets } = self;
+        locals.is_empty() && pods.is_empty() && tables.is_empty() && sets.is_empty()
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub use output::Output;
-pub use strategies::{change, changes, many_rules, namespace, node, pod, policy};
+pub use strategies::{change, changes, many_rules, namespace, node, pod, policy, shares};
 
 use crate::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic};
 use crate::{Age, Change, ContainerPort, Labels, NamespacedName, Phase, Pod, Policy, PortMatch, Ports, Protocol, Rule};
@@ -35,11 +35,13 @@ pub fn bare_pod(id: NamespacedName, ips: impl IntoIterator<Item = IpAddr>) -> Po
     }
 }
 
-/// The changes that lead to `cluster`.
+/// The changes that lead to `cluster`: first those that lead to deleted pods.
 pub fn objects(cluster: &Cluster) -> impl Iterator<Item = Change> {
+    let deleted = cluster.lingering.iter().flat_map(|lingering| lingering.pods.values());
+    let deleted = deleted.flat_map(|pod| [Change::Pod(pod.clone()), Change::PodGone(pod.id.clone())]);
     let namespaces = cluster.namespaces.values().cloned().map(Change::Namespace);
     let pods = cluster.pods.values().cloned().map(Change::Pod);
-    namespaces.chain(pods).chain(cluster.policies.values().cloned().map(Change::Policy))
+    deleted.chain(namespaces).chain(pods).chain(cluster.policies.values().cloned().map(Change::Policy))
 }
 
 /// Flows between all addresses of a cluster and some outside it, at the ports where verdicts may differ: the bounds of
@@ -47,7 +49,8 @@ pub fn objects(cluster: &Cluster) -> impl Iterator<Item = Change> {
 pub fn flows(cluster: &Cluster) -> Vec<Flow> {
     let of_pods = cluster.pods.values().flat_map(|pod| pod.ips.iter().copied());
     let outside = ["10.0.0.99", "172.16.0.1", "fd00::99"].map(|ip| ip.parse().expect("an address"));
-    let addresses: BTreeSet<IpAddr> = of_pods.chain(outside).collect();
+    let of_deleted = cluster.lingering.iter().flat_map(|lingering| lingering.pods.keys().copied());
+    let addresses: BTreeSet<IpAddr> = of_pods.chain(of_deleted).chain(outside).collect();
     let traffic = traffic(cluster);
     let pairs = addresses.iter().flat_map(|a| addresses.iter().map(move |b| (*a, *b)));
     let pairs = pairs.filter(|(a, b)| a.is_ipv4() == b.is_ipv4());
@@ -63,8 +66,8 @@ pub fn flows(cluster: &Cluster) -> Vec<Flow> {
 pub fn passes(cluster: &Cluster, flow: &Flow) -> Option<bool> {
     let verdict = cluster.verdict(flow);
     let lets_pass = |direction: &DirectionVerdict| {
-        let subject = direction.subject.as_ref().and_then(|pod| cluster.pods.get(pod));
-        direction.allowed || subject.is_none_or(|pod| pod.node.as_deref() != Some(NODE))
+        let is_elsewhere = |pod| cluster.pods.get(pod).is_some_and(|pod| pod.node.as_deref() != Some(NODE));
+        direction.allowed || direction.subject.as_ref().is_none_or(is_elsewhere)
     };
     (verdict.pass != Some(Pass::OwnNode)).then(|| lets_pass(&verdict.egress) && lets_pass(&verdict.ingress))
 }

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use palisade_model::reference::Cluster;
 use palisade_model::testing::{NODE, Output, bare_pod};
 use palisade_model::{
     Age, Change, ContainerPort, Delta, Index, Labels, Member, Namespace, NamespaceScope, NamespacedName, Peer, Peers,
@@ -128,10 +129,39 @@ fn the_live_then_the_newest_then_the_last_by_name_owns_an_address() {
     }
 }
 
+/// After a restart of its node, a pod that was created first may be given the address of one that is still live for the
+/// API: it came to show it last, whatever is written to the other one later.
+#[test]
+fn who_came_to_show_an_address_last_has_it() {
+    let (mut index, _) = shop();
+    let at = |name: &str, app: &str, created, revision, ip: &str| {
+        Change::Pod(Pod { age: Age { created, revision }, ..pod(name, app, ip) })
+    };
+    let mut cluster = Cluster::default();
+    let mut has = |change: Change| {
+        cluster.apply(change.clone());
+        index.apply(change);
+        let output = Output::new(index.take_full());
+        let owner = cluster.owner("10.0.0.2".parse().unwrap()).map_or(id("nobody"), |pod| pod.id.clone());
+        assert_eq!(members(&output).contains(&address("10.0.0.2")), owner == id("client"));
+        let conflicts: Vec<NamespacedName> = index.conflicts().into_values().flatten().collect();
+        (owner, conflicts)
+    };
+    has(at("client", "client", 1, 10, "10.0.0.3"));
+    assert_eq!(has(at("younger", "other", 2, 11, "10.0.0.2")), (id("younger"), vec![]));
+    let both = vec![id("client"), id("younger")];
+    assert_eq!(has(at("client", "client", 1, 12, "10.0.0.2")), (id("client"), both.clone()));
+    assert_eq!(has(at("younger", "other", 2, 13, "10.0.0.2")), (id("client"), both), "a write is no address");
+    assert_eq!(has(at("younger", "other", 2, 14, "10.0.0.4")), (id("client"), vec![]));
+    let both = vec![id("younger"), id("client")];
+    assert_eq!(has(at("younger", "other", 2, 15, "10.0.0.2")), (id("younger"), both));
+    assert_eq!(has(at("client", "client", 3, 16, "10.0.0.2")).0, id("client"), "another pod of that name");
+}
+
 #[test]
 fn a_local_pod_is_judged_only_at_addresses_it_owns() {
     let (mut index, mut output) = shop();
-    let newer = Pod { age: Age { created: 2, revision: 0 }, ..pod("newer", "other", "10.0.0.1") };
+    let newer = Pod { age: Age { created: 2, revision: 2 }, ..pod("newer", "other", "10.0.0.1") };
     output.apply(after(&mut index, [Change::Pod(newer.clone())]));
     assert_eq!(output, Output::default(), "its only address went to another pod");
     output.apply(after(&mut index, [Change::Pod(Pod { terminating: true, ..newer })]));

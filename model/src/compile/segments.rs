@@ -148,23 +148,40 @@ impl Lookups {
     }
 
     /// The clauses of each leaf. Equal ones are shared.
-    fn clauses(&self, bundles: &[Bundle<'_>]) -> Vec<Arc<[Clause]>> {
-        let accept_union = |of: &Vec<usize>| union(of.iter().flat_map(|bundle| bundles[*bundle].peers.iter().copied()));
-        let mut unions = HashMap::<&Vec<usize>, Vec<Clause>>::new();
-        let mut shared = HashMap::<Vec<&Vec<usize>>, Arc<[Clause]>>::new();
+    fn clauses<'a>(&'a self, bundles: &'a [Bundle<'_>]) -> Vec<Arc<[Clause]>> {
+        let mut unions = Unions { bundles, numbers: HashMap::new(), clauses: Vec::new() };
+        let nodes: Vec<Option<usize>> = self.nodes.iter().map(|of| unions.number(of)).collect();
+        let mut shared = HashMap::<Vec<usize>, Arc<[Clause]>>::new();
         let mut clauses = Vec::new();
         for (leaf, own) in self.own.iter().enumerate() {
             let up = successors(Some(leaf + self.first_leaf), |node| (*node > 1).then_some(node / 2));
-            let path = [own].into_iter().chain(up.map(|node| &self.nodes[node])).filter(|of| !of.is_empty());
-            let path: Vec<&Vec<usize>> = path.collect();
-            for of in &path {
-                unions.entry(of).or_insert_with(|| accept_union(of));
-            }
+            let path: Vec<usize> = unions.number(own).into_iter().chain(up.filter_map(|node| nodes[node])).collect();
             let all = shared
                 .entry(path)
-                .or_insert_with_key(|path| path.iter().flat_map(|of| unions[of].iter().cloned()).collect());
+                .or_insert_with_key(|path| path.iter().flat_map(|of| unions.clauses[*of].iter().cloned()).collect());
             clauses.push(all.clone());
         }
         clauses
+    }
+}
+
+/// The distinct unions of bundles, each with its clauses, by numbers that are quicker to compare.
+struct Unions<'a> {
+    bundles: &'a [Bundle<'a>],
+    numbers: HashMap<&'a [usize], usize>,
+    clauses: Vec<Vec<Clause>>,
+}
+
+impl<'a> Unions<'a> {
+    /// The number of a union; `None` where it is empty.
+    fn number(&mut self, of: &'a [usize]) -> Option<usize> {
+        if of.is_empty() {
+            return None;
+        }
+        let number = *self.numbers.entry(of).or_insert(self.clauses.len());
+        if number == self.clauses.len() {
+            self.clauses.push(union(of.iter().flat_map(|bundle| self.bundles[*bundle].peers.iter().copied())));
+        }
+        Some(number)
     }
 }

@@ -23,6 +23,13 @@ impl Addresses {
         self.rivals.get(&address).is_none_or(|rivals| !rivals.contains(&claimant))
     }
 
+    /// The addresses that several pods claim, with who does: the owner first.
+    pub(super) fn contested(&self) -> impl Iterator<Item = (IpAddr, impl Iterator<Item = PodId>)> {
+        self.rivals
+            .iter()
+            .map(|(address, rivals)| (*address, self.owners.get(address).into_iter().chain(rivals).copied()))
+    }
+
     /// Enters a claim.
     pub(super) fn claim<R: Ord>(&mut self, address: IpAddr, pod: PodId, rank: impl Fn(PodId) -> R) {
         let Some(owner) = self.owners.get_mut(&address) else {

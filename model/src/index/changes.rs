@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Index;
-use super::objects::{Claim, ClassKey};
-use super::slots::{ClassId, PodId, SetId};
+use super::objects::{Claim, ClassKey, PodRecord};
+use super::slots::{ClassId, GroupId, PodId, SetId};
 use crate::{Labels, Member, NamespacedName, Pod, Policy};
 
 type Memberships = Vec<(SetId, Member)>;
@@ -14,7 +14,18 @@ type Memberships = Vec<(SetId, Member)>;
 impl Index {
     pub(super) fn set_pod(&mut self, id: &NamespacedName, pod: Option<&Pod>) {
         let old = self.cluster.pod(id);
-        let new = pod.map(|pod| (ClassKey::new(&pod.labels, &pod.ports), Claim::new(pod, &self.node)));
+        let before = old.map(|old| &self.cluster.pods[old].claim);
+        let new = pod.map(|pod| (ClassKey::new(&pod.labels, &pod.ports), Claim::new(pod, &self.node).after(before)));
+        let left = self.left_behind(old, pod);
+        for address in new.iter().flat_map(|(_, claim)| &claim.addresses) {
+            self.release(*address);
+        }
+        self.set_claim(id, old, new);
+        self.linger(id, left.as_ref());
+    }
+
+    /// Enters what a pod claims from now on, with its class; or takes it out. `old` is what it was so far.
+    pub(super) fn set_claim(&mut self, id: &NamespacedName, old: Option<PodId>, new: Option<(ClassKey, Claim)>) {
         if self.is_known(old, new.as_ref()) {
             return;
         }
@@ -25,10 +36,10 @@ impl Index {
             self.dirty_pods.insert(id.clone());
         }
 
-        let before = self.standing(&addresses);
+        let before = self.standing(&addresses, |owned| owned - 1);
         let owners: Vec<_> = addresses.iter().map(|address| self.owner(*address)).collect();
         self.replace_pod(id, old, new);
-        let after = self.standing(&addresses);
+        let after = self.standing(&addresses, |owned| owned + 1);
         for (address, owner) in addresses.iter().zip(owners) {
             if owner.is_some() && self.owner(*address) != owner {
                 self.disowned.insert(*address);
@@ -45,10 +56,11 @@ impl Index {
             (Some(space), _) => space,
             (None, Some(_)) => self.cluster.space_or_new(name),
         };
+        let classes: Vec<ClassId> = self.cluster.spaces[space].classes.values().copied().collect();
+        let counted: Vec<_> = classes.iter().map(|class| self.counted_groups(*class)).collect();
         if self.cluster.relabel(space, labels) {
-            let classes: Vec<ClassId> = self.cluster.spaces[space].classes.values().copied().collect();
-            for class in classes {
-                self.regroup(class);
+            for (class, counted) in classes.into_iter().zip(counted) {
+                self.regroup(class, &counted);
             }
         }
         self.cluster.retire_space(space);
@@ -91,14 +103,10 @@ impl Index {
         }
     }
 
-    /// The memberships of each address, as things stand. Local owners may have to be judged differently.
-    fn standing(&mut self, addresses: &BTreeSet<IpAddr>) -> Vec<Memberships> {
-        for address in addresses {
-            if let Some(owner) = self.cluster.owner(*address).filter(|pod| self.cluster.pods[*pod].claim.local) {
-                self.dirty_pods.insert(self.cluster.pod_name(owner));
-            }
-        }
-        addresses.iter().map(|address| self.memberships(*address)).collect()
+    /// The memberships of each address, as things stand. Local owners may have to be judged differently; `count` counts the
+    /// addresses that the owners' classes own.
+    fn standing(&mut self, addresses: &BTreeSet<IpAddr>, count: fn(u32) -> u32) -> Vec<Memberships> {
+        addresses.iter().map(|address| self.standing_at(*address, count)).collect()
     }
 
     /// Who owns an address, and since when there is such a pod.
@@ -107,10 +115,43 @@ impl Index {
         Some((self.cluster.pod_name(owner), self.cluster.pods[owner].claim.age.created))
     }
 
-    fn memberships(&self, address: IpAddr) -> Memberships {
+    fn standing_at(&mut self, address: IpAddr, count: fn(u32) -> u32) -> Memberships {
         let Some(owner) = self.cluster.owner(address) else { return Vec::new() };
-        let class = &self.cluster.classes[self.cluster.pods[owner].class];
-        self.groups.memberships(&class.groups, &class.key, address)
+        let PodRecord { class: id, claim: Claim { local, lingering, .. }, .. } = self.cluster.pods[owner];
+        if local {
+            self.dirty_pods.insert(self.cluster.pod_name(owner));
+        }
+        if lingering {
+            return Vec::new();
+        }
+        let class = &mut self.cluster.classes[id];
+        class.owned = count(class.owned);
+        let class = &self.cluster.classes[id];
+        self.memberships_of(&class.groups, &self.counted_groups(id), &class.key, address)
+    }
+
+    /// The memberships of the address of a pod of these listed and counted groups: ascending.
+    fn memberships_of(
+        &self,
+        listed: &[GroupId],
+        counted: &[GroupId],
+        class: &ClassKey,
+        address: IpAddr,
+    ) -> Memberships {
+        let mut memberships = self.sets.listed.memberships(listed, class, address);
+        if !counted.is_empty() {
+            memberships.extend(self.sets.counted.memberships(counted, class, address));
+            memberships.sort_unstable();
+        }
+        memberships
+    }
+
+    /// The groups that are not listed and match a class: ascending.
+    fn counted_groups(&self, class: ClassId) -> Vec<GroupId> {
+        if self.sets.counted.is_empty() {
+            return Vec::new();
+        }
+        self.sets.counted.matching(&self.cluster, &self.cluster.classes[class])
     }
 
     fn replace_pod(&mut self, id: &NamespacedName, old: Option<PodId>, new: Option<(ClassKey, Claim)>) {
@@ -130,37 +171,43 @@ impl Index {
             return *class;
         }
         let class = self.cluster.insert_class(space, key);
-        self.regroup(class);
+        self.regroup(class, &[]);
         class
     }
 
     fn retire_class(&mut self, class: ClassId) {
         let space = self.cluster.classes[class].space;
+        for group in self.counted_groups(class) {
+            self.sets.withdraw(false, group, class);
+        }
         for group in self.cluster.remove_class(class) {
-            self.groups.withdraw(group, class);
+            self.sets.withdraw(true, group, class);
         }
         self.cluster.retire_space(space);
     }
 
-    /// Matches a class anew, and moves its pods' addresses accordingly.
-    fn regroup(&mut self, id: ClassId) {
-        let groups = self.groups.matching(&self.cluster, &self.cluster.classes[id]);
-        let old = std::mem::replace(&mut self.cluster.classes[id].groups, groups);
-        let class = &self.cluster.classes[id];
-        if old == class.groups {
+    /// Matches a class anew, which matched these groups that are not listed, and moves its pods' addresses accordingly.
+    fn regroup(&mut self, id: ClassId, counted: &[GroupId]) {
+        let listed_now = self.sets.listed.matching(&self.cluster, &self.cluster.classes[id]);
+        let counted_now = self.counted_groups(id);
+        if self.cluster.classes[id].groups == listed_now && *counted == *counted_now {
             return;
         }
-        for group in &old {
-            self.groups.withdraw(*group, id);
+        let listed = std::mem::replace(&mut self.cluster.classes[id].groups, listed_now.clone());
+        for (is_listed, before, now) in [(true, &*listed, &*listed_now), (false, counted, &*counted_now)] {
+            for group in before {
+                self.sets.withdraw(is_listed, *group, id);
+            }
+            for group in now {
+                self.sets.enter(is_listed, *group, id);
+            }
         }
-        for group in &class.groups {
-            self.groups.enter(*group, id);
-        }
-        let addresses: Vec<IpAddr> = class.pods.iter().flat_map(|pod| self.cluster.owned(*pod)).collect();
+        let class = &self.cluster.classes[id];
+        let addresses: Vec<IpAddr> = class.pods.iter().flat_map(|pod| self.cluster.peers(*pod)).collect();
         for address in addresses {
             let class = &self.cluster.classes[id];
-            let before = self.groups.memberships(&old, &class.key, address);
-            let after = self.groups.memberships(&class.groups, &class.key, address);
+            let before = self.memberships_of(&listed, counted, &class.key, address);
+            let after = self.memberships_of(&listed_now, &counted_now, &class.key, address);
             self.note_moves(&before, &after);
         }
     }

@@ -83,7 +83,8 @@ impl Cluster {
         let ports = key.ports.iter().map(|port| ContainerPort { name: strings.share(&port.name), ..*port }).collect();
         let labels = key.labels.iter().map(|(k, v)| (strings.share(k), strings.share(v))).collect();
         let key = ClassKey { labels, ports };
-        let class = self.classes.insert(Class { space, key: key.clone(), pods: Vec::new(), groups: Vec::new() });
+        let class =
+            self.classes.insert(Class { space, key: key.clone(), pods: Vec::new(), owned: 0, groups: Vec::new() });
         self.spaces[space].classes.insert(key, class);
         class
     }
@@ -146,8 +147,21 @@ impl Cluster {
         }
     }
 
+    /// The addresses that several live pods claim, with the pod that owns each first.
+    pub(super) fn conflicts(&self) -> impl Iterator<Item = (IpAddr, Vec<PodId>)> {
+        let is_live = |pod: &PodId| !self.pods[*pod].claim.terminating;
+        let claimants = self.addresses.contested();
+        let live = claimants.map(move |(address, pods)| (address, pods.filter(is_live).collect::<Vec<_>>()));
+        live.filter(|(_, pods)| pods.len() > 1)
+    }
+
     pub(super) fn owner(&self, address: IpAddr) -> Option<PodId> {
         self.addresses.owner(address)
+    }
+
+    /// The addresses at which the pod is a peer: ascending.
+    pub(super) fn peers(&self, pod: PodId) -> impl Iterator<Item = IpAddr> {
+        self.owned(pod).filter(move |_| !self.pods[pod].claim.lingering)
     }
 
     /// The addresses that the pod owns: ascending.
@@ -156,8 +170,8 @@ impl Cluster {
     }
 }
 
-/// Of several pods that claim an address the one of the highest rank owns it: the live before the terminating, then the
-/// newer, then, so that the order is total, the greater name.
+/// Of several pods that claim an address the one of the highest rank owns it: the live before the terminating, then who
+/// was given it last, then, so that the order is total, the greater name.
 fn rank<'a>(
     pods: &'a Slots<PodId, PodRecord>,
     classes: &Slots<ClassId, Class>,

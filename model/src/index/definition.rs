@@ -1,6 +1,5 @@
 //! What a set is the union of, and whom it matches.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -54,8 +53,8 @@ impl Definition {
         self.covers(space) && self.selects(class)
     }
 
-    /// All classes that match.
-    pub(super) fn find_classes(&self, cluster: &Cluster) -> BTreeSet<ClassId> {
+    /// All classes that match, each once: in no order.
+    pub(super) fn find_classes(&self, cluster: &Cluster) -> Vec<ClassId> {
         let spaces: Vec<SpaceId> = match self.pods().map(|pods| &pods.namespaces) {
             Some(NamespaceScope::Named(name)) => cluster.space(name).into_iter().collect(),
             Some(NamespaceScope::Matching(selector)) => cluster.candidates(selector).collect(),

@@ -1,4 +1,4 @@
-//! Which classes match the definitions that live sets are made of.
+//! Which classes match the definitions that sets are made of.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -8,15 +8,20 @@ use super::cluster::Cluster;
 use super::definition::{Definition, File};
 use super::objects::{Class, ClassKey};
 use super::postings::Postings;
-use super::slots::{ClassId, GroupId, SetId, Slots};
+use super::slots::{ClassId, GroupId, SetId, Slot, Slots};
 use crate::{Member, Protocol};
 
-/// The definitions that live sets are made of, each once, with the classes that match them.
+/// The definitions that sets are made of, each once, with the classes that match them.
 ///
-/// Invariant: a class has a group in its list if and only if the group has the class in its own, and that is if and
-/// only if the group's definition matches the class.
-#[derive(Debug, Default)]
+/// Those of live sets are listed: classes and groups know each other. Those of sets that are only counted are not, so that
+/// a namespace that is closed because it would cost too much costs little more than its policies: who asks which of them
+/// a class matches evaluates selectors.
+///
+/// Invariant: a class has a listed group in its list if and only if the group has the class in its own, and that is if
+/// and only if the group's definition matches the class.
+#[derive(Debug)]
 pub(super) struct Groups {
+    listed: bool,
     slots: Slots<GroupId, Group>,
     by_definition: HashMap<Definition, GroupId>,
     /// Groups of one namespace, by its name, then by their podSelector.
@@ -34,12 +39,51 @@ struct Group {
     definition: Definition,
     /// The sets that it is part of.
     sets: BTreeSet<SetId>,
+    /// The classes that match it, or none where groups are not listed.
     classes: BTreeSet<ClassId>,
+    /// How many classes match it.
+    matches: u64,
 }
 
 impl Groups {
+    /// Groups that know their classes, and these them.
+    pub(super) fn listed() -> Self {
+        Self::new(true)
+    }
+
+    /// Groups that know only how many classes they match.
+    pub(super) fn counted() -> Self {
+        Self::new(false)
+    }
+
+    fn new(listed: bool) -> Self {
+        Self {
+            listed,
+            slots: Slots::default(),
+            by_definition: HashMap::new(),
+            named: HashMap::new(),
+            by_pod: Postings::default(),
+            by_namespace: Postings::default(),
+            by_port: HashMap::new(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.len() == 0
+    }
+
+    /// How many classes match a group.
+    pub(super) fn matches(&self, group: GroupId) -> u64 {
+        self.slots[group].matches
+    }
+
+    /// The sets that a group is part of.
+    pub(super) fn sets(&self, group: GroupId) -> impl Iterator<Item = SetId> {
+        self.slots[group].sets.iter().copied()
     }
 
     /// Makes `definition` a part of `set`.
@@ -74,11 +118,17 @@ impl Groups {
     }
 
     pub(super) fn enter(&mut self, group: GroupId, class: ClassId) {
-        self.slots[group].classes.insert(class);
+        let Group { classes, matches, .. } = &mut self.slots[group];
+        *matches += 1;
+        if self.listed {
+            classes.insert(class);
+        }
     }
 
     pub(super) fn withdraw(&mut self, group: GroupId, class: ClassId) {
-        self.slots[group].classes.remove(&class);
+        let Group { classes, matches, .. } = &mut self.slots[group];
+        *matches -= 1;
+        classes.remove(&class);
     }
 
     /// The sets, and the members of them, that an address is as that of a pod of these groups: ascending, each once.
@@ -97,21 +147,86 @@ impl Groups {
     /// The members of the union of `groups`: ascending, each once.
     pub(super) fn union(&self, groups: &[GroupId], cluster: &Cluster) -> Vec<Member> {
         let mut members = Vec::new();
-        for group in groups {
-            let Group { definition, classes, .. } = &self.slots[*group];
-            for class in classes.iter().map(|class| &cluster.classes[*class]) {
-                let addresses = class.pods.iter().flat_map(|pod| cluster.owned(*pod));
-                members.extend(addresses.flat_map(|address| definition.members(&class.key, address)));
+        let are_pods = self.are_pods(groups);
+        self.each_distinct_class(groups, cluster, |class| match are_pods {
+            true => members.extend(addresses(class, cluster).map(Member::Address)),
+            false => members.extend(self.endpoints(groups, class, cluster)),
+        });
+        members.sort_unstable();
+        members
+    }
+
+    /// How many members the union of `groups` has. Memory in proportion to the classes alone.
+    pub(super) fn count(&self, groups: &[GroupId], cluster: &Cluster) -> u64 {
+        let mut count = 0;
+        let are_pods = self.are_pods(groups);
+        self.each_distinct_class(groups, cluster, |class| match are_pods {
+            true => count += u64::from(cluster.classes[class].owned),
+            false => count += self.endpoints(groups, class, cluster).len() as u64,
+        });
+        count
+    }
+
+    /// The classes that match some of `groups`: each once. Memory in proportion to all classes, however many groups match.
+    fn each_distinct_class(&self, groups: &[GroupId], cluster: &Cluster, mut see: impl FnMut(ClassId)) {
+        let matches: u64 = groups.iter().map(|group| self.matches(*group)).sum();
+        if groups.len() == 1 {
+            self.each_class(groups, cluster, see);
+        } else if matches < cluster.classes.bound() as u64 / 8 {
+            let mut classes = Vec::new();
+            self.each_class(groups, cluster, |class| classes.push(class));
+            classes.sort_unstable();
+            classes.dedup();
+            classes.into_iter().for_each(see);
+        } else {
+            let mut seen = vec![false; cluster.classes.bound()];
+            self.each_class(groups, cluster, |class| {
+                if !std::mem::replace(&mut seen[class.index()], true) {
+                    see(class);
+                }
+            });
+        }
+    }
+
+    fn each_class(&self, groups: &[GroupId], cluster: &Cluster, mut see: impl FnMut(ClassId)) {
+        for group in groups.iter().map(|group| &self.slots[*group]) {
+            if self.listed {
+                group.classes.iter().copied().for_each(&mut see);
+            } else {
+                group.definition.find_classes(cluster).into_iter().for_each(&mut see);
             }
         }
-        members.sort_unstable();
-        members.dedup();
-        members
+    }
+
+    /// What the addresses of a class are as members of the union of `groups` of endpoints: each once.
+    fn endpoints(&self, groups: &[GroupId], id: ClassId, cluster: &Cluster) -> Vec<Member> {
+        let class = &cluster.classes[id];
+        let matches = |group: &&Group| match self.listed {
+            true => group.classes.contains(&id),
+            false => group.definition.matches(&cluster.spaces[class.space], &class.key),
+        };
+        let groups: Vec<&Group> = groups.iter().map(|group| &self.slots[*group]).filter(matches).collect();
+        let members_at = |address| {
+            let mut members: Vec<Member> =
+                groups.iter().flat_map(|group| group.definition.members(&class.key, address)).collect();
+            members.sort_unstable();
+            members.dedup();
+            members
+        };
+        addresses(id, cluster).flat_map(members_at).collect()
+    }
+
+    /// Whether the set of these groups is one of pods' addresses: all of its groups are of one kind.
+    fn are_pods(&self, groups: &[GroupId]) -> bool {
+        groups.first().is_some_and(|group| matches!(self.slots[*group].definition, Definition::Pods(_)))
     }
 
     fn insert(&mut self, definition: Definition, cluster: &mut Cluster) -> GroupId {
         let classes = definition.find_classes(cluster);
-        let group = self.slots.insert(Group { definition: definition.clone(), sets: BTreeSet::new(), classes });
+        let matches = classes.len() as u64;
+        let classes: BTreeSet<ClassId> = if self.listed { classes.into_iter().collect() } else { BTreeSet::new() };
+        let group =
+            self.slots.insert(Group { definition: definition.clone(), sets: BTreeSet::new(), classes, matches });
         for class in &self.slots[group].classes {
             let groups = &mut cluster.classes[*class].groups;
             groups.insert(groups.partition_point(|other| *other < group), group);
@@ -131,7 +246,10 @@ impl Groups {
     fn remove(&mut self, group: GroupId, cluster: &mut Cluster) {
         let Group { definition, classes, .. } = self.slots.remove(group);
         for class in classes {
-            cluster.classes[class].groups.retain(|other| *other != group);
+            let groups = &mut cluster.classes[class].groups;
+            if let Ok(at) = groups.binary_search(&group) {
+                groups.remove(at);
+            }
         }
         match definition.file() {
             File::Named(name, pods) => {
@@ -153,4 +271,9 @@ impl Groups {
         }
         self.by_definition.remove(&definition);
     }
+}
+
+/// The addresses at which the pods of a class are peers.
+fn addresses(class: ClassId, cluster: &Cluster) -> impl Iterator<Item = IpAddr> {
+    cluster.classes[class].pods.iter().flat_map(|pod| cluster.peers(*pod))
 }

@@ -37,7 +37,9 @@ pub(super) struct Class {
     pub(super) space: SpaceId,
     pub(super) key: ClassKey,
     pub(super) pods: Vec<PodId>,
-    /// The groups that match it: ascending.
+    /// How many addresses its pods own.
+    pub(super) owned: u32,
+    /// The listed groups that match it: ascending.
     pub(super) groups: Vec<GroupId>,
 }
 
@@ -60,6 +62,8 @@ pub(super) struct Claim {
     pub(super) age: Age,
     /// Whether the pod is to be enforced on this node.
     pub(super) local: bool,
+    /// Whether the pod is deleted, so that it is judged but nobody's peer.
+    pub(super) lingering: bool,
 }
 
 impl ClassKey {
@@ -87,7 +91,20 @@ impl Claim {
             addresses: addresses.into_iter().collect(),
             terminating: pod.terminating,
             age: pod.age,
+            lingering: false,
         }
+    }
+
+    /// The claim of a deleted pod of this node on an address that it had.
+    pub(super) fn lingering(address: IpAddr) -> Self {
+        Self { addresses: [address].into(), terminating: true, age: Age::default(), local: true, lingering: true }
+    }
+
+    /// The claim of a pod that claimed this before: it was given the same addresses when it was.
+    pub(super) fn after(self, before: Option<&Self>) -> Self {
+        let is_same = |before: &&Self| before.addresses == self.addresses && before.age.created == self.age.created;
+        let age = before.filter(is_same).map_or(self.age, |before| before.age);
+        Self { age, ..self }
     }
 }
 

@@ -1,123 +1,302 @@
-//! The sets that live tables look up.
+//! The sets that tables look up, and those that the tables of closed namespaces would.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::bills::Bills;
 use super::cluster::Cluster;
 use super::definition::Definition;
 use super::groups::Groups;
-use super::slots::{GroupId, SetId, Slots};
-use crate::{Member, SetDelta, SetKey};
+use super::slots::{BillId, ClassId, GroupId, SetId, Slots};
+use crate::{Cost, IpBlock, Member, SetDelta, SetKey};
 
-/// The live sets. Their members are not kept: they follow from the groups.
-#[derive(Debug, Default)]
+/// The sets. Their members are not kept: they follow from the groups.
+///
+/// Invariants: a set lives as long as a compiled table asks for it; it is put out as long as a table in force looks it
+/// up. Between deltas the groups of a set are listed if and only if it is put out, and its count is that of its members.
+#[derive(Debug)]
 pub(super) struct Sets {
     slots: Slots<SetId, Set>,
     by_key: HashMap<Arc<SetKey>, SetId>,
-    /// Sets that came up since the last delta.
-    new: BTreeSet<SetId>,
-    /// Sets that lost their last user since the last delta, though they may have got another one.
-    idle: BTreeSet<SetId>,
-    /// Sets with moves since the last delta.
+    /// The definitions of the sets that are put out, and of the others.
+    pub(super) listed: Groups,
+    pub(super) counted: Groups,
+    /// Sets that may have to be put out or taken back with the next delta.
+    touched: BTreeSet<SetId>,
+    /// Sets with moves or other counts since the last delta.
     moved: BTreeSet<SetId>,
+    /// How many are put out.
+    out: usize,
+    /// What all of them cost, each once.
+    total: Cost,
 }
 
 #[derive(Debug)]
 struct Set {
     key: Arc<SetKey>,
-    /// How many tables look it up.
+    /// How many tables in force look it up.
     users: usize,
+    /// How many compiled tables of each namespace ask for it.
+    askers: BTreeMap<BillId, usize>,
+    /// Whether it was in the last delta, or in one before.
+    is_out: bool,
+    listed: bool,
     groups: Vec<GroupId>,
     /// What became of members since the last delta: came in (`true`) or went out.
     moves: BTreeMap<Member, bool>,
+    members: u64,
+    /// How many classes match its groups, over all groups.
+    matches: u64,
+    /// What it is billed at.
+    cost: Cost,
 }
 
 impl Sets {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: Slots::default(),
+            by_key: HashMap::new(),
+            listed: Groups::listed(),
+            counted: Groups::counted(),
+            touched: BTreeSet::new(),
+            moved: BTreeSet::new(),
+            out: 0,
+            total: Cost::default(),
+        }
+    }
+
+    /// How many are put out.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.out
     }
 
-    /// One more table looks `key` up.
-    pub(super) fn acquire(&mut self, key: &Arc<SetKey>, groups: &mut Groups, cluster: &mut Cluster) {
-        if let Some(set) = self.by_key.get(key) {
-            self.slots[*set].users += 1;
-            return;
-        }
-        let set = Set { key: key.clone(), users: 1, groups: Vec::new(), moves: BTreeMap::new() };
-        let set = self.slots.insert(set);
-        self.slots[set].groups =
-            Definition::of(key).into_iter().map(|definition| groups.join(definition, set, cluster)).collect();
-        self.by_key.insert(key.clone(), set);
-        self.new.insert(set);
+    /// What all of them cost, each once.
+    pub(super) fn total(&self) -> Cost {
+        self.total
     }
 
-    /// One table less looks `key` up.
-    pub(super) fn release(&mut self, key: &SetKey) {
-        let Some(id) = self.by_key.get(key) else { return };
-        let set = &mut self.slots[*id];
-        set.users -= 1;
-        if set.users == 0 {
-            self.idle.insert(*id);
+    pub(super) fn cost(&self, set: SetId) -> Cost {
+        self.slots[set].cost
+    }
+
+    /// The sets, with the namespaces that ask for them.
+    pub(super) fn all_askers(&self) -> impl Iterator<Item = (SetId, impl Iterator<Item = BillId>)> {
+        self.slots.iter().map(|(id, set)| (id, set.askers.keys().copied()))
+    }
+
+    /// One more compiled table asks for `key`. A set that is new is listed if its matches are no more than `budget`.
+    pub(super) fn ask(&mut self, key: &Arc<SetKey>, bill: BillId, bills: &mut Bills, cluster: &mut Cluster) -> SetId {
+        let id = match self.by_key.get(key) {
+            Some(id) => *id,
+            None => self.insert(key, bills.budget(bill), cluster),
+        };
+        let set = &mut self.slots[id];
+        let tables = set.askers.entry(bill).or_default();
+        *tables += 1;
+        if *tables == 1 {
+            bills.add(bill, set.cost);
         }
+        id
+    }
+
+    /// One compiled table less asks for the set.
+    pub(super) fn unask(&mut self, id: SetId, bill: BillId, bills: &mut Bills) {
+        let set = &mut self.slots[id];
+        let tables = set.askers.get_mut(&bill).expect("who asked for it is an asker");
+        *tables -= 1;
+        if *tables == 0 {
+            set.askers.remove(&bill);
+            bills.subtract(bill, set.cost);
+            self.touched.insert(id);
+        }
+    }
+
+    /// One more table in force looks the set up.
+    pub(super) fn acquire(&mut self, id: SetId) {
+        self.slots[id].users += 1;
+        self.touched.insert(id);
+    }
+
+    /// One table in force less looks it up.
+    pub(super) fn release(&mut self, id: SetId) {
+        self.slots[id].users -= 1;
+        self.touched.insert(id);
     }
 
     /// Notes that a member came in or went out. Going back to where it was cancels out.
-    pub(super) fn note(&mut self, set: SetId, member: Member, came: bool) {
-        match self.slots[set].moves.entry(member) {
-            Entry::Occupied(before) => {
-                before.remove();
-            }
-            Entry::Vacant(place) => {
-                place.insert(came);
+    pub(super) fn note(&mut self, id: SetId, member: Member, came: bool) {
+        let set = &mut self.slots[id];
+        set.members = if came { set.members + 1 } else { set.members - 1 };
+        if set.is_out {
+            match set.moves.entry(member) {
+                Entry::Occupied(before) => {
+                    before.remove();
+                }
+                Entry::Vacant(place) => {
+                    place.insert(came);
+                }
             }
         }
-        self.moved.insert(set);
+        self.moved.insert(id);
+    }
+
+    /// One more class matches a group.
+    pub(super) fn enter(&mut self, listed: bool, group: GroupId, class: ClassId) {
+        let groups = if listed { &mut self.listed } else { &mut self.counted };
+        groups.enter(group, class);
+        for set in groups.sets(group) {
+            self.slots[set].matches += 1;
+            self.moved.insert(set);
+        }
+    }
+
+    /// One class less matches a group.
+    pub(super) fn withdraw(&mut self, listed: bool, group: GroupId, class: ClassId) {
+        let groups = if listed { &mut self.listed } else { &mut self.counted };
+        groups.withdraw(group, class);
+        for set in groups.sets(group) {
+            self.slots[set].matches -= 1;
+            self.moved.insert(set);
+        }
+    }
+
+    /// Bills the sets whose counts moved at what they cost now.
+    pub(super) fn reprice(&mut self, bills: &mut Bills) {
+        for id in &self.moved {
+            let set = &mut self.slots[*id];
+            let cost = Cost::of_set(&set.key, set.members, set.matches);
+            let before = std::mem::replace(&mut set.cost, cost);
+            if before != cost {
+                self.total = self.total - before + cost;
+                set.askers.keys().for_each(|bill| bills.reprice(*bill, &before, &cost));
+            }
+        }
     }
 
     /// What became of the sets since the last time.
-    pub(super) fn take(&mut self, groups: &mut Groups, cluster: &mut Cluster) -> BTreeMap<Arc<SetKey>, SetDelta> {
+    pub(super) fn take(&mut self, cluster: &mut Cluster) -> BTreeMap<Arc<SetKey>, SetDelta> {
         let mut delta = BTreeMap::new();
-        for id in std::mem::take(&mut self.idle) {
-            if self.slots[id].users > 0 {
-                continue;
+        for id in std::mem::take(&mut self.touched) {
+            let set = &self.slots[id];
+            let (was_out, is_out, is_asked) = (set.is_out, set.users > 0, !set.askers.is_empty());
+            if set.listed != is_out && is_asked {
+                self.relist(id, is_out, cluster);
             }
-            let was_new = self.new.remove(&id);
-            let key = self.remove(id, groups, cluster);
-            if !was_new {
-                delta.insert(key, SetDelta::Gone);
+            self.slots[id].is_out = is_out;
+            match (was_out, is_out) {
+                (false, true) => {
+                    self.out += 1;
+                    delta.extend([self.whole(id, cluster)]);
+                }
+                (true, false) => {
+                    self.out -= 1;
+                    self.slots[id].moves.clear();
+                    delta.insert(self.slots[id].key.clone(), SetDelta::Gone);
+                }
+                (true, true) | (false, false) => {}
+            }
+            if !is_asked {
+                self.remove(id, cluster);
             }
         }
-        let new = std::mem::take(&mut self.new);
-        for id in std::mem::take(&mut self.moved).difference(&new) {
+        for id in std::mem::take(&mut self.moved) {
             let (came, went): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut self.slots[*id].moves).into_iter().partition(|(_, came)| *came);
+                std::mem::take(&mut self.slots[id].moves).into_iter().partition(|(_, came)| *came);
             if !(came.is_empty() && went.is_empty()) {
                 let [added, removed] = [came, went].map(|moves| moves.into_iter().map(|(member, _)| member).collect());
-                delta.insert(self.slots[*id].key.clone(), SetDelta::Changed { added, removed });
+                delta.insert(self.slots[id].key.clone(), SetDelta::Changed { added, removed });
             }
         }
-        delta.extend(new.into_iter().map(|id| self.whole(id, groups, cluster)));
         delta
     }
 
-    /// All sets as new ones.
-    pub(super) fn all(&self, groups: &Groups, cluster: &Cluster) -> BTreeMap<Arc<SetKey>, SetDelta> {
-        self.slots.iter().map(|(id, _)| self.whole(id, groups, cluster)).collect()
+    /// All sets that are put out, as new ones.
+    pub(super) fn all(&self, cluster: &Cluster) -> BTreeMap<Arc<SetKey>, SetDelta> {
+        let out = self.slots.iter().filter(|(_, set)| set.is_out);
+        out.map(|(id, _)| self.whole(id, cluster)).collect()
     }
 
-    fn whole(&self, id: SetId, groups: &Groups, cluster: &Cluster) -> (Arc<SetKey>, SetDelta) {
+    fn whole(&self, id: SetId, cluster: &Cluster) -> (Arc<SetKey>, SetDelta) {
         let set = &self.slots[id];
-        (set.key.clone(), SetDelta::New(groups.union(&set.groups, cluster)))
+        (set.key.clone(), SetDelta::New(self.listed.union(&set.groups, cluster)))
+    }
+}
+
+impl Sets {
+    fn insert(&mut self, key: &Arc<SetKey>, budget: u64, cluster: &mut Cluster) -> SetId {
+        let id = self.slots.insert(Set {
+            key: key.clone(),
+            users: 0,
+            askers: BTreeMap::new(),
+            is_out: false,
+            listed: true,
+            groups: Vec::new(),
+            moves: BTreeMap::new(),
+            members: 0,
+            matches: 0,
+            cost: Cost::default(),
+        });
+        self.by_key.insert(key.clone(), id);
+        self.touched.insert(id);
+        if !self.list_within(id, budget, cluster) {
+            self.relist(id, false, cluster);
+        }
+        let set = &mut self.slots[id];
+        let groups = if set.listed { &self.listed } else { &self.counted };
+        set.matches = set.groups.iter().map(|group| groups.matches(*group)).sum();
+        set.members = match &**key {
+            SetKey::Blocks(blocks) => blocks.iter().map(bounds).sum(),
+            SetKey::Pods(_) | SetKey::Endpoints(_) => groups.count(&set.groups, cluster),
+        };
+        set.cost = Cost::of_set(key, set.members, set.matches);
+        self.total += set.cost;
+        id
     }
 
-    fn remove(&mut self, id: SetId, groups: &mut Groups, cluster: &mut Cluster) -> Arc<SetKey> {
+    /// Lists the groups of a set, up to a number of matches. Gives whether there were no more.
+    fn list_within(&mut self, id: SetId, budget: u64, cluster: &mut Cluster) -> bool {
+        let set = &mut self.slots[id];
+        let mut rest = budget;
+        for definition in Definition::of(&set.key) {
+            let group = self.listed.join(definition, id, cluster);
+            set.groups.push(group);
+            match rest.checked_sub(self.listed.matches(group)) {
+                Some(less) => rest = less,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Makes the set's groups ones that are listed, or ones that are only counted.
+    fn relist(&mut self, id: SetId, listed: bool, cluster: &mut Cluster) {
+        self.leave_groups(id, cluster);
+        let set = &mut self.slots[id];
+        let groups = if listed { &mut self.listed } else { &mut self.counted };
+        set.groups =
+            Definition::of(&set.key).into_iter().map(|definition| groups.join(definition, id, cluster)).collect();
+        set.listed = listed;
+    }
+
+    fn leave_groups(&mut self, id: SetId, cluster: &mut Cluster) {
+        let set = &mut self.slots[id];
+        let groups = if set.listed { &mut self.listed } else { &mut self.counted };
+        for group in std::mem::take(&mut set.groups).into_iter().rev() {
+            groups.leave(group, id, cluster);
+        }
+    }
+
+    fn remove(&mut self, id: SetId, cluster: &mut Cluster) {
+        self.leave_groups(id, cluster);
         let set = self.slots.remove(id);
         self.by_key.remove(&set.key);
         self.moved.remove(&id);
-        for group in set.groups {
-            groups.leave(group, id, cluster);
-        }
-        set.key
+        self.total -= set.cost;
     }
+}
+
+/// The bounds of the ranges that a block is cut into, at most.
+fn bounds(block: &IpBlock) -> u64 {
+    2 * (block.except().len() as u64 + 1)
 }

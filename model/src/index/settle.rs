@@ -6,19 +6,19 @@ use std::sync::Arc;
 use super::Index;
 use super::objects::ClassKey;
 use crate::{
-    Delta, Direction, LocalPod, NamespacedName, PeerMatch, PodEnforcement, Policy, PortMatch, PortResolution, Ports,
-    Protocol, SetKey, Table, TableKey, compile,
+    Delta, Direction, LocalPod, NamespacedName, PodEnforcement, Policy, PortMatch, PortResolution, Ports, Protocol,
+    Table, TableKey,
 };
 
 impl Index {
     pub(super) fn settle(&mut self) -> Delta {
-        Delta {
-            locals: self.settle_locals(),
-            disowned: std::mem::take(&mut self.disowned),
-            pods: self.settle_pods(),
-            tables: self.settle_tables(),
-            sets: self.sets.take(&mut self.groups, &mut self.cluster),
-        }
+        let locals = self.settle_locals();
+        let disowned = std::mem::take(&mut self.disowned);
+        let pods = self.settle_pods();
+        let dirty = self.dirty_tables();
+        let dirty = self.price(dirty);
+        let tables = self.settle_tables(dirty);
+        Delta { locals, disowned, pods, tables, sets: self.sets.take(&mut self.cluster) }
     }
 
     fn settle_locals(&mut self) -> BTreeMap<NamespacedName, Option<LocalPod>> {
@@ -75,30 +75,41 @@ impl Index {
         changed
     }
 
-    fn settle_tables(&mut self) -> BTreeMap<Arc<TableKey>, Option<Arc<Table>>> {
+    /// The tables that may have changed, or that pods began or ceased to need.
+    fn dirty_tables(&mut self) -> BTreeSet<Arc<TableKey>> {
         let edited = std::mem::take(&mut self.dirty_policies);
         let mut dirty = std::mem::take(&mut self.dirty_tables);
         if !edited.is_empty() {
             let is_edited = |key: &&Arc<TableKey>| key.policies.iter().any(|policy| edited.contains(policy));
             dirty.extend(self.tables.keys().filter(is_edited).cloned());
         }
+        dirty
+    }
+
+    fn settle_tables(&mut self, dirty: BTreeSet<Arc<TableKey>>) -> BTreeMap<Arc<TableKey>, Option<Arc<Table>>> {
         let mut changed = BTreeMap::new();
         for key in dirty {
-            let new = (self.tables[&key].users > 0).then(|| Arc::new(self.compile(&key)));
-            let old = match &new {
-                Some(_) => self.tables.get_mut(&key).and_then(|live| std::mem::replace(&mut live.table, new.clone())),
-                None => self.tables.remove(&key).and_then(|live| live.table),
-            };
-            if new == old {
+            let new = self.table_in_force(&key);
+            let before = self.tables[&key].in_force.as_ref();
+            let [is, was] = [new.as_ref(), before].map(|in_force| in_force.map(|in_force| &in_force.table));
+            if is == was {
+                if is.is_none() {
+                    self.tables.remove(&key);
+                }
                 continue;
             }
-            for set in new.iter().flat_map(|table| sets_of(table)) {
-                self.sets.acquire(set, &mut self.groups, &mut self.cluster);
+            let table = is.cloned();
+            for set in new.iter().flat_map(|new| &new.sets) {
+                self.sets.acquire(*set);
             }
-            for set in old.iter().flat_map(|table| sets_of(table)) {
-                self.sets.release(set);
+            let old = match new {
+                Some(new) => self.tables.get_mut(&key).and_then(|live| live.in_force.replace(new)),
+                None => self.tables.remove(&key).and_then(|live| live.in_force),
+            };
+            for set in old.iter().flat_map(|old| &old.sets) {
+                self.sets.release(*set);
             }
-            changed.insert(key, new);
+            changed.insert(key, table);
         }
         changed
     }
@@ -118,15 +129,6 @@ impl Index {
         });
         let judged = !addresses.is_empty() && (egress.is_some() || ingress.is_some());
         judged.then_some(PodEnforcement { addresses, egress, ingress })
-    }
-
-    fn compile(&self, key: &TableKey) -> Table {
-        let policy = |id: &NamespacedName| {
-            let space = self.cluster.space(&id.namespace)?;
-            self.cluster.spaces[space].policies.get(&id.name).map(|policy| &**policy)
-        };
-        let policies = key.policies.iter().map(|id| policy(id).expect("a live table's policies exist"));
-        compile(key.direction, policies, &key.named_ports)
     }
 }
 
@@ -161,15 +163,4 @@ fn named_ports(policy: &Policy) -> impl Iterator<Item = (&Arc<str>, Protocol)> {
 
 fn tables_of(pod: &PodEnforcement) -> impl Iterator<Item = &Arc<TableKey>> {
     Direction::ALL.into_iter().filter_map(|direction| pod.table(direction))
-}
-
-/// The sets that a table looks up, each once.
-fn sets_of(table: &Table) -> BTreeSet<&Arc<SetKey>> {
-    let in_segments = table.segments.values().flatten().flat_map(|segment| segment.clauses.iter());
-    let clauses = table.always.iter().chain(in_segments);
-    let sets = clauses.filter_map(|clause| match &clause.peers {
-        PeerMatch::Set(set) => Some(set),
-        PeerMatch::All => None,
-    });
-    sets.collect()
 }

@@ -36,8 +36,10 @@ slots! {
     PodId
     /// A definition that live sets are made of.
     GroupId
-    /// A live set.
+    /// A set that tables look up, or would.
     SetId
+    /// A namespace with tables.
+    BillId
 }
 
 /// Values of type `T` under slots of type `S`.
@@ -71,6 +73,11 @@ impl<S: Slot, T> Slots<S, T> {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (S, &T)> {
         self.values.iter().enumerate().filter_map(|(at, value)| Some((S::from_index(at), value.as_ref()?)))
+    }
+
+    /// All numbers in use are below it.
+    pub(super) fn bound(&self) -> usize {
+        self.values.len()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -253,7 +253,7 @@ fn host_network_pods_are_neither_subject_nor_peer() {
 }
 
 #[test]
-fn of_two_pods_with_one_address_the_live_newest_owns_it() {
+fn of_two_pods_with_one_address_the_live_one_that_was_given_it_last_owns_it() {
     let age = |created, revision| Age { created, revision };
     let owner = |pods: &[(&str, Age, bool)]| {
         let mut cluster = Cluster::default();
@@ -262,7 +262,10 @@ fn of_two_pods_with_one_address_the_live_newest_owns_it() {
         }
         cluster.owner(ip(A)).unwrap().id.to_string()
     };
-    assert_eq!(owner(&[("x/old", age(1, 9), false), ("x/new", age(2, 1), false)]), "x/new");
+    assert_eq!(owner(&[("x/old", age(1, 9), false), ("x/new", age(2, 1), false)]), "x/old");
+    assert_eq!(owner(&[("x/old", age(1, 0), false), ("x/new", age(2, 0), false)]), "x/new", "as far as is known");
+    let written = [("x/one", age(1, 1), false), ("x/two", age(1, 2), false), ("x/one", age(1, 3), false)];
+    assert_eq!(owner(&written), "x/two", "who is written to again is not given an address");
     assert_eq!(owner(&[("x/old", age(1, 1), false), ("x/rev", age(1, 2), false)]), "x/rev");
     assert_eq!(owner(&[("x/live", age(1, 1), false), ("x/gone", age(2, 2), true)]), "x/live");
     assert_eq!(owner(&[("x/b", age(1, 1), false), ("x/a", age(1, 1), false)]), "x/b");

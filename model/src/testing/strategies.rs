@@ -8,8 +8,8 @@ use proptest::sample::{Index, select, subsequence};
 
 use super::NODE;
 use crate::{
-    Age, Change, ContainerPort, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup,
-    Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    Age, Change, ContainerPort, Cost, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod,
+    PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector, Shares,
 };
 
 const NAMESPACES: [&str; 3] = ["x", "y", "z"];
@@ -161,6 +161,27 @@ pub fn many_rules(count: usize) -> impl Strategy<Value = Policy> {
         ingress: Some(ingress),
         egress: Some(egress),
     })
+}
+
+/// Shares that the policies of these clusters are over as often as not; mostly in one respect.
+pub fn shares() -> impl Strategy<Value = Shares> {
+    let per_namespace = (cost(1), option::weighted(0.1, cost(1)));
+    let total = option::weighted(0.5, cost(2)).prop_map(|cost| cost.unwrap_or(Cost::UNLIMITED));
+    (per_namespace, total).prop_map(|((one, other), total)| {
+        let per_namespace = Cost { elements: other.map_or(one.elements, |other| other.elements), ..one };
+        Shares { per_namespace, total }
+    })
+}
+
+/// A limit for that many namespaces of ordinary size.
+fn cost(namespaces: u64) -> impl Strategy<Value = Cost> {
+    prop_oneof![
+        2 => (0..10 * namespaces).prop_map(|grants| Cost { grants, ..Cost::UNLIMITED }),
+        6 => (0..20 * namespaces).prop_map(|elements| Cost { elements, ..Cost::UNLIMITED }),
+        2 => (0..5 * namespaces).prop_map(|sets| Cost { sets, ..Cost::UNLIMITED }),
+        2 => (0..4 * namespaces).prop_map(|chains| Cost { chains, ..Cost::UNLIMITED }),
+        4 => (0..25_000 * namespaces).prop_map(|bytes| Cost { bytes, ..Cost::UNLIMITED }),
+    ]
 }
 
 fn rules(count: usize) -> impl Strategy<Value = Option<Vec<Rule>>> {

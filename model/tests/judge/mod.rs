@@ -1,15 +1,14 @@
 //! Holds what the index puts out against the reference verdict.
 
 use palisade_model::reference::{Cluster, DirectionVerdict, Flow};
-use palisade_model::testing::{NODE, Output, flows};
-use palisade_model::{Change, Direction, Index};
+use palisade_model::testing::{NODE, Output, flows, objects};
+use palisade_model::{Direction, Index};
 
 /// What a new index puts out for the objects of `cluster`.
 pub(crate) fn output(cluster: &Cluster) -> Output {
-    let mut index = Index::new(NODE);
-    cluster.namespaces.values().cloned().for_each(|namespace| index.apply(Change::Namespace(namespace)));
-    cluster.pods.values().cloned().for_each(|pod| index.apply(Change::Pod(pod)));
-    cluster.policies.values().cloned().for_each(|policy| index.apply(Change::Policy(policy)));
+    let index = Index::new(NODE);
+    let mut index = if cluster.lingering.is_some() { index.keep_lingering() } else { index };
+    objects(cluster).for_each(|change| index.apply(change));
     Output::new(index.take_full())
 }
 
@@ -32,7 +31,7 @@ fn check(cluster: &Cluster, output: &Output, direction: Direction, flow: &Flow, 
         Direction::Ingress => (flow.destination, flow.source),
     };
     let pod = output.pods.get(subject);
-    if cluster.pods[subject].node.as_deref() != Some(NODE) {
+    if cluster.pods.get(subject).is_some_and(|pod| pod.node.as_deref() != Some(NODE)) {
         assert_eq!(pod, None, "{subject} is not local");
         return;
     }

@@ -1,0 +1,59 @@
+use super::Cost;
+
+/// How much of a node's agent and kernel policies may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// What the policies of one namespace may cost. One over it is closed.
+    pub per_namespace: Cost,
+    /// What those of all namespaces that are not closed may cost together, each set once. Where they cost more, the most
+    /// expensive are closed until the rest fits.
+    pub total: Cost,
+}
+
+/// A namespace whose policies are not enforced as they are written: the pods that they select let nothing through, in
+/// the directions in which they isolate them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// What its policies would cost. Where compiling alone is over the limit only the grants are known.
+    pub cost: Cost,
+    /// Why it is closed.
+    pub limit: Limit,
+}
+
+/// What a closed namespace is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Limit {
+    /// The share of each namespace.
+    Namespace,
+    /// The node's total, of which others need the rest.
+    Total,
+}
+
+impl Shares {
+    /// No limits.
+    pub const UNLIMITED: Self = Self { per_namespace: Cost::UNLIMITED, total: Cost::UNLIMITED };
+
+    /// What an agent with 512 MiB can afford.
+    ///
+    /// Of those 512 MiB the index of 150,000 pods takes 100, and the rest of the agent with its watches as much again. The
+    /// total is half of all, so that a transaction that replaces much still fits beside it.
+    ///
+    /// What ordinary policies cost, in clusters of 150,000 pods and 10,000 policies
+    /// (`cargo run --release -p palisade-model --example tenants -- 150000`), the most of all shapes of
+    /// `testing::workload`:
+    ///
+    /// | | grants | elements | sets | chains | MiB |
+    /// |---|---|---|---|---|---|
+    /// | a namespace | 24 | 101,546 | 18 | 21 | 20 |
+    /// | its share | 100,000 | 820,000 | 1,000 | 4,000 | 160 |
+    /// | a node with 110 pods | 2,530 | 285,900 | 663 | 880 | 58 |
+    /// | its total | 250,000 | 1,280,000 | 4,000 | 8,000 | 256 |
+    ///
+    /// So a namespace may have eight times what the most expensive has, which admits two thirds of the cluster, and the
+    /// node four times; grants, sets and chains, of which no shape needs many, are bounded by the time that they take: a
+    /// compile of some 100 ms, and sets that the kernel looks up by name in a list, in time that grows with their square.
+    pub const STANDARD: Self = Self {
+        per_namespace: Cost { grants: 100_000, elements: 820_000, sets: 1_000, chains: 4_000, bytes: 160 << 20 },
+        total: Cost { grants: 250_000, elements: 1_280_000, sets: 4_000, chains: 8_000, bytes: 256 << 20 },
+    };
+}

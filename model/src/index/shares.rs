@@ -1,0 +1,74 @@
+//! Who is closed, and what everything costs, as of the last delta.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Index;
+use super::bills::Bill;
+use super::closing;
+use crate::compile::grants;
+use crate::{Closed, Cost, Limit, NamespacedName, Shares};
+
+impl Index {
+    /// What namespaces may cost.
+    pub fn shares(&self) -> &Shares {
+        &self.bills.shares
+    }
+
+    /// What the policies of a namespace cost this node; nothing where they select no pod here. Of a namespace over its
+    /// share so much was counted as is over it.
+    pub fn cost(&self, namespace: &str) -> Cost {
+        self.bills.find(namespace).map(|bill| bill.cost).unwrap_or_default()
+    }
+
+    /// The namespaces whose policies select pods here, with what they cost: in no order.
+    pub fn costs(&self) -> impl Iterator<Item = (&Arc<str>, Cost)> {
+        self.bills.iter().map(|(_, bill)| (&bill.namespace, bill.cost))
+    }
+
+    /// What the policies of all namespaces that are not closed cost this node, each set once.
+    pub fn total_cost(&self) -> Cost {
+        closing::total(&self.bills, &self.sets)
+    }
+
+    /// The closed namespaces: ascending.
+    pub fn closed(&self) -> impl Iterator<Item = (&Arc<str>, Closed)> {
+        self.bills.closed().iter().map(|(namespace, limit)| (namespace, self.closing(namespace, *limit)))
+    }
+
+    /// The namespaces that were closed since this was last asked, or for another reason; `None`: opened again.
+    pub fn take_closings(&mut self) -> BTreeMap<Arc<str>, Option<Closed>> {
+        let now = self.bills.closed().clone();
+        let before = std::mem::replace(&mut self.told_closed, now);
+        let new = self.told_closed.iter().filter(|(namespace, limit)| before.get(*namespace) != Some(limit));
+        let opened = before.keys().filter(|namespace| !self.told_closed.contains_key(*namespace));
+        let new = new.map(|(namespace, limit)| (namespace.clone(), Some(self.closing(namespace, *limit))));
+        new.chain(opened.map(|namespace| (namespace.clone(), None))).collect()
+    }
+
+    /// The policies of a namespace that are most of its cost, the most expensive first: each with its grants in all tables
+    /// that it is part of, which is what sets and segments grow with.
+    pub fn most_expensive(&self, namespace: &str, count: usize) -> Vec<(NamespacedName, u64)> {
+        let Some(bill) = self.bills.find(namespace) else { return Vec::new() };
+        let mut policies: Vec<_> = self.grants_by_policy(bill).into_iter().collect();
+        policies.sort_by(|(a, more), (b, less)| less.cmp(more).then(a.cmp(b)));
+        policies.truncate(count);
+        policies
+    }
+
+    fn grants_by_policy(&self, bill: &Bill) -> BTreeMap<NamespacedName, u64> {
+        let mut of = BTreeMap::<NamespacedName, u64>::new();
+        for table in &bill.tables {
+            for policy in self.policies_of(table) {
+                let grants = grants(table.direction, [policy], &table.named_ports);
+                let sum = of.entry(policy.id.clone()).or_default();
+                *sum = sum.saturating_add(grants);
+            }
+        }
+        of
+    }
+
+    fn closing(&self, namespace: &str, limit: Limit) -> Closed {
+        Closed { cost: self.cost(namespace), limit }
+    }
+}

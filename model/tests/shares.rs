@@ -1,0 +1,215 @@
+//! Namespaces whose policies cost more than their share are closed, and nobody else.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod judge;
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use judge::check_output;
+use palisade_model::reference::Cluster;
+use palisade_model::testing::workload::{Shape, Size, Workload};
+use palisade_model::testing::{NODE, Output, changes, objects, shares};
+use palisade_model::{Change, Cost, Index, Limit, PeerMatch, SetKey, Shares, Table, TableKey};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+/// A new index fed with the objects of `cluster`, policies first or last.
+fn fresh(cluster: &Cluster, shares: Shares, policies_first: bool) -> Index {
+    let mut index = Index::with_shares(NODE, shares);
+    let mut changes: Vec<Change> = objects(cluster).collect();
+    if policies_first {
+        changes.reverse();
+    }
+    changes.into_iter().for_each(|change| index.apply(change));
+    index
+}
+
+fn cluster(changes: impl IntoIterator<Item = Change>) -> Cluster {
+    let mut cluster = Cluster::default();
+    changes.into_iter().for_each(|change| cluster.apply(change));
+    cluster
+}
+
+fn closed(index: &Index) -> BTreeMap<Arc<str>, Limit> {
+    index.closed().map(|(namespace, closed)| (namespace.clone(), closed.limit)).collect()
+}
+
+fn namespace(key: &TableKey) -> &Arc<str> {
+    &key.policies[0].namespace
+}
+
+fn sets(table: &Table) -> impl Iterator<Item = &Arc<SetKey>> {
+    let in_segments = table.segments.values().flatten().flat_map(|segment| segment.clauses.iter());
+    in_segments.chain(&table.always).filter_map(|clause| match &clause.peers {
+        PeerMatch::Set(set) => Some(set),
+        PeerMatch::All => None,
+    })
+}
+
+/// What these tables of an output hold, counted one by one: elements, sets and chains, each set once.
+fn counted<'a>(output: &Output, tables: impl IntoIterator<Item = &'a TableKey>) -> [u64; 3] {
+    let tables: Vec<&Table> = tables.into_iter().map(|key| &*output.tables[key]).collect();
+    let distinct: BTreeSet<&Arc<SetKey>> = tables.iter().flat_map(|table| sets(table)).collect();
+    let members = |set: &&Arc<SetKey>| match &***set {
+        SetKey::Blocks(blocks) => blocks.iter().map(|block| 2 + 2 * block.except().len()).sum(),
+        SetKey::Pods(_) | SetKey::Endpoints(_) => output.sets[*set].len(),
+    };
+    let segments: usize = tables.iter().flat_map(|table| table.segments.values()).map(Vec::len).sum();
+    let elements = distinct.iter().map(members).sum::<usize>() + 2 * segments;
+    let port_maps: usize = tables.iter().map(|table| table.segments.len()).sum();
+    let lists = |table: &&Table| -> usize {
+        let of_protocol = |segments: &Vec<_>| distinct_lists(segments);
+        1 + table.segments.values().map(of_protocol).sum::<usize>()
+    };
+    let chains: usize = tables.iter().map(lists).sum();
+    [elements, distinct.len() + port_maps, chains].map(|count| u64::try_from(count).unwrap())
+}
+
+fn distinct_lists(segments: &[palisade_model::Segment]) -> usize {
+    segments.iter().map(|segment| &segment.clauses).collect::<BTreeSet<_>>().len()
+}
+
+fn parts(cost: Cost) -> [u64; 3] {
+    [cost.elements, cost.sets, cost.chains]
+}
+
+proptest! {
+    #[test]
+    fn incremental_equals_fresh_equals_reference(
+        changes in changes(60),
+        takes in prop::collection::vec(prop::bool::weighted(0.3), 60),
+        shares in shares(),
+    ) {
+        let (mut index, mut cluster, mut output) = (Index::with_shares(NODE, shares), Cluster::default(), Output::default());
+        let mut told = BTreeMap::new();
+        for (change, take) in changes.into_iter().zip(takes) {
+            cluster.apply(change.clone());
+            index.apply(change);
+            if !take {
+                continue;
+            }
+            output.apply(index.take_delta());
+            for (namespace, closed) in index.take_closings() {
+                let before = told.get(&namespace).copied();
+                prop_assert_ne!(before, closed.map(|closed| closed.limit), "no news of {}", namespace);
+                match closed {
+                    Some(closed) => told.insert(namespace, closed.limit),
+                    None => told.remove(&namespace),
+                };
+            }
+            prop_assert_eq!(&told, &closed(&index));
+            for policies_first in [false, true] {
+                let mut fresh = fresh(&cluster, shares, policies_first);
+                prop_assert_eq!(&output, &Output::new(fresh.take_full()));
+                prop_assert_eq!(closed(&index), closed(&fresh));
+                prop_assert_eq!(index.size(), fresh.size());
+                for (namespace, cost) in index.costs().filter(|(namespace, _)| !told.contains_key(*namespace)) {
+                    prop_assert_eq!(cost, fresh.cost(namespace), "{}", namespace);
+                }
+            }
+            cluster.closed = told.keys().cloned().collect();
+            check_output(&cluster, &output);
+        }
+    }
+
+    /// What is counted before anything is built is what is built then, and nothing else decides about a namespace.
+    #[test]
+    fn a_namespace_is_judged_by_its_own_cost_alone(changes in changes(40), mut shares in shares()) {
+        shares.total = Cost::UNLIMITED;
+        let cluster = cluster(changes);
+        let [mut limited, mut unlimited] = [shares, Shares::UNLIMITED].map(|shares| fresh(&cluster, shares, false));
+        let [output, full] = [&mut limited, &mut unlimited].map(|index| Output::new(index.take_full()));
+        prop_assert_eq!(&output.pods, &full.pods, "isolated is who was");
+        prop_assert_eq!(&full, &judge::output(&cluster));
+        let closed = closed(&limited);
+        for (key, table) in &output.tables {
+            let expected = if closed.contains_key(namespace(key)) { &Arc::default() } else { &full.tables[key] };
+            prop_assert_eq!(table, expected, "{:?}", key);
+        }
+        for (namespace, cost) in unlimited.costs() {
+            let tables = full.tables.keys().map(|key| &**key).filter(|key| key.policies[0].namespace == *namespace);
+            prop_assert_eq!(parts(cost), counted(&full, tables), "{}", namespace);
+            prop_assert_eq!(closed.contains_key(namespace), !cost.fits(&shares.per_namespace));
+            let mut alone = cluster.clone();
+            alone.policies.retain(|id, _| id.namespace == *namespace);
+            let mut alone = fresh(&alone, shares, false);
+            alone.take_delta();
+            prop_assert_eq!(alone.closed().next().is_some(), closed.contains_key(namespace));
+        }
+    }
+
+    /// What is in force fits into the total, and nobody is closed for a total that all fit into.
+    #[test]
+    fn what_is_in_force_fits_into_the_total(changes in changes(40), shares in shares()) {
+        let cluster = cluster(changes);
+        let mut index = fresh(&cluster, shares, false);
+        let output = Output::new(index.take_full());
+        let closed = closed(&index);
+        let open = output.tables.keys().map(|key| &**key).filter(|key| !closed.contains_key(namespace(key)));
+        let total = parts(shares.total);
+        let in_force = counted(&output, open);
+        prop_assert!(in_force.iter().zip(total).all(|(part, limit)| *part <= limit), "{:?} of {:?}", in_force, total);
+        let sum: Cost = index.costs().map(|(_, cost)| cost).sum();
+        let by_total = closed.values().any(|limit| *limit == Limit::Total);
+        prop_assert!(!(by_total && sum.fits(&shares.total)), "{:?} of {:?}", sum, shares.total);
+    }
+}
+
+/// The shares of these tests are met again and again, in both ways, and opened again.
+#[test]
+fn shares_are_met_again_and_again() {
+    let sum = Cell::new(News::default());
+    let sequences = (changes(100), shares());
+    let result = TestRunner::new(Config::with_source_file(file!())).run(&sequences, |(changes, shares)| {
+        sum.set(News::of(changes, shares, sum.get()));
+        Ok(())
+    });
+    result.unwrap();
+    let News { deltas, closings, by_total, openings } = sum.get();
+    println!("{:?}", sum.get());
+    assert!(closings * 50 > deltas && openings * 100 > deltas && by_total * 400 > deltas);
+}
+
+/// How often namespaces were closed and opened.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    deltas: usize,
+    closings: usize,
+    by_total: usize,
+    openings: usize,
+}
+
+impl News {
+    fn of(changes: Vec<Change>, shares: Shares, mut sum: Self) -> Self {
+        let mut index = Index::with_shares(NODE, shares);
+        for change in changes {
+            index.apply(change);
+            index.take_delta();
+            let news = index.take_closings();
+            sum.deltas += 1;
+            sum.openings += news.values().filter(|news| news.is_none()).count();
+            sum.closings += news.values().flatten().count();
+            sum.by_total += news.values().flatten().filter(|closed| closed.limit == Limit::Total).count();
+        }
+        sum
+    }
+}
+
+/// No shape of ordinary clusters comes near the standard shares: an eighth of a namespace's, a quarter of the total.
+#[test]
+fn ordinary_namespaces_are_far_from_their_share() {
+    for shape in Shape::ALL {
+        let mut index = Index::with_shares(NODE, Shares::STANDARD);
+        Workload::new(shape, Size::of_pods(3_000), 1).cluster().for_each(|change| index.apply(change));
+        index.take_delta();
+        assert_eq!(index.closed().count(), 0, "{shape}");
+        let times = |cost: Cost, factor: u64| (0..factor).map(|_| cost).sum::<Cost>();
+        for (namespace, cost) in index.costs() {
+            assert!(times(cost, 8).fits(&Shares::STANDARD.per_namespace), "{shape}, {namespace}: {cost:?}");
+        }
+        assert!(times(index.total_cost(), 4).fits(&Shares::STANDARD.total), "{shape}: {:?}", index.total_cost());
+    }
+}
