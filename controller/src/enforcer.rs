@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use palisade_model::{Change, Index};
 use palisade_nft::{
-    Backend, BackendError, CommitError, Conntrack, Diff, Edit, Name, NoConntrack, Ruleset, SetEdit, Transaction, diff,
+    Backend, BackendError, CommitError, Conntrack, Diff, Edit, Errno, Name, NoConntrack, Ruleset, SetEdit, Transaction,
+    diff,
 };
 use thiserror::Error;
 
@@ -41,6 +42,8 @@ pub struct Enforcer<B> {
     look_again: Box<dyn Fn() + Send>,
     /// Whether the table that was there at start was looked at.
     met: bool,
+    /// Whether what is committed first stays as it is, without an agent.
+    lasts: bool,
 }
 
 /// A transaction that was committed.
@@ -121,6 +124,7 @@ impl<B: Backend> Enforcer<B> {
             links_known: false,
             look_again: Box::new(|| {}),
             met: false,
+            lasts: false,
         }
     }
 
@@ -129,6 +133,14 @@ impl<B: Backend> Enforcer<B> {
     pub fn with_origins(self, origins: Origins) -> Self {
         let desired = skeleton(self.desired.table.name, origins);
         Self { renderer: Renderer::new(origins), desired, ..self }
+    }
+
+    /// What is committed is left alone then: there will be no epochs.
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        self.lasts = true;
+        self.edit(Epoch::never());
+        self
     }
 
     /// Keeps the [table of frames](render::table_of_frames) in `backend`, too.
@@ -218,7 +230,14 @@ impl<B: Backend> Enforcer<B> {
             self.in_step = true;
             None
         } else {
-            self.commit_steps(&diff)?;
+            match self.commit_steps(&diff) {
+                Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
+                    tracing::error!(%error, "this kernel cannot ask its routes (CONFIG_NFT_FIB_INET): pods can forge addresses");
+                    self.believe();
+                    return self.commit();
+                }
+                committed => committed?,
+            }
             Some(Commit { diff, from_backend, elapsed: start.elapsed() })
         };
         if !ceased && self.owners.go_on() {
@@ -227,6 +246,17 @@ impl<B: Backend> Enforcer<B> {
         }
         self.commit_frames()?;
         Ok(commit)
+    }
+
+    /// Does without the guard from now on.
+    fn believe(&mut self) {
+        self.renderer = Renderer::new(Origins::Believed);
+        self.desired = skeleton(self.desired.table.name.clone(), Origins::Believed);
+        let held = self.owners.hold(|address| self.index.has_owner(address)).clone();
+        let edit = self.renderer.edit(&self.index.take_full(), &held);
+        self.edit(edit);
+        self.epochs.end();
+        self.frames = None;
     }
 
     /// The links that pods are behind come into force on their own, before pods that are behind them.
@@ -367,6 +397,9 @@ impl<B: Backend> Enforcer<B> {
             let were_here = held.iter().flat_map(render::local_pods);
             self.owners.forget(were_here.filter(|address| !self.index.has_owner(*address)));
         }
+        if is_new && held.as_ref().is_some_and(Epoch::are_never) {
+            self.edit(Epoch::never());
+        }
         if is_new && let Some(epoch) = held.as_ref().and_then(Epoch::given) {
             self.epochs.adopt(epoch);
             self.edit(epoch.begin());
@@ -383,7 +416,7 @@ impl<B: Backend> Enforcer<B> {
 
     /// It ends where `edit` is in force.
     fn end_epoch(&mut self, edit: &mut Edit) {
-        if self.is_settled() || self.met {
+        if self.is_settled() || (Epoch::are_never(&self.desired) && !self.lasts) {
             edit.chains.extend(Epoch::end().chains);
         }
         self.epochs.end();
@@ -394,6 +427,12 @@ impl<B: Backend> Enforcer<B> {
     }
 }
 
+/// Whether the kernel refused the one rule that asks for routes.
+fn lacks_fib(error: &CommitError) -> bool {
+    let is_unknown = |errno: Errno| matches!(errno.0, nix::libc::ENOENT | nix::libc::EOPNOTSUPP | nix::libc::EINVAL);
+    matches!(error, CommitError::Refused { operation, errno, .. } if operation.contains(" fib ") && is_unknown(*errno))
+}
+
 /// Whether what is allowed now may be forbidden then. Sets only ever allow, maps do what they like.
 fn may_forbid(edit: &Edit) -> bool {
     let only_allows =
@@ -402,3 +441,6 @@ fn may_forbid(edit: &Edit) -> bool {
     let mut sets = edit.sets.iter().filter(|(name, _)| !is_apart(name));
     chains || !sets.all(|(_, edit)| only_allows(edit))
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,11 +124,25 @@ mod exemptions {
         }
     }
 
+    /// Of connections that were judged in this epoch.
     #[test]
     fn of_related_packets_only_icmp_errors_pass() {
-        assert_eq!(outcome("10.0.0.9", "10.0.0.1", Transport::Other(1), PacketState::Related), Outcome::Accept);
-        assert_eq!(outcome("fd00::9", "fd00::1", Transport::Icmpv6(1), PacketState::Related), Outcome::Accept);
-        assert_eq!(outcome("10.0.0.9", "10.0.0.1", TCP, PacketState::Related), Outcome::Drop);
+        let mut ruleset = deny_all();
+        ruleset.apply(Epoch::LAST.begin()).unwrap();
+        let related = |source, destination, transport, mark| {
+            let packet = packet(source, destination, transport, PacketState::Related);
+            walk(&ruleset, &Packet { mark, ..packet }).unwrap().verdict
+        };
+        let judged = Epoch::LAST.mark().value;
+        for (mark, expected) in [(judged, Outcome::Accept), (0, Outcome::Drop)] {
+            assert_eq!(related("10.0.0.9", "10.0.0.1", Transport::Other(1), mark), expected);
+            assert_eq!(related("fd00::9", "fd00::1", Transport::Icmpv6(1), mark), expected);
+        }
+        assert_eq!(related("10.0.0.9", "10.0.0.1", TCP, judged), Outcome::Drop);
+        assert_eq!(outcome("10.0.0.9", "10.0.0.1", Transport::Other(1), PacketState::Related), Outcome::Drop);
+        ruleset.apply(Epoch::never()).unwrap();
+        let packet = packet("10.0.0.9", "10.0.0.1", Transport::Other(1), PacketState::Related);
+        assert_eq!(walk(&ruleset, &packet).unwrap().verdict, Outcome::Accept);
     }
 
     #[test]

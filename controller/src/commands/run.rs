@@ -30,7 +30,7 @@ pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
 fn once(args: &RunArgs) -> anyhow::Result<()> {
     let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
     Check::new(&args.proc_sys, args.set_sysctls, !args.no_guard).run();
-    let mut enforcer = enforcer(args, Ownership::Plain)?;
+    let mut enforcer = enforcer(args, Ownership::Plain)?.lasting();
     if !args.no_guard {
         enforcer.set_links(links::read()?);
     }

@@ -58,6 +58,17 @@ impl Epoch {
         Edit { chains: [(names::known(), Some(objects::known(None))), errors].into(), ..Edit::default() }
     }
 
+    /// The edit that fits a ruleset which nobody will begin epochs in: ICMP errors pass.
+    pub fn never() -> Edit {
+        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::OfAll)));
+        Edit { chains: [errors].into(), ..Edit::default() }
+    }
+
+    /// Whether a ruleset was made so.
+    pub fn are_never(ruleset: &Ruleset) -> bool {
+        ruleset.chains.get(&names::errors_of_judged()) == Some(&origin::errors_of_judged(Errors::OfAll))
+    }
+
     /// The one with whose mark connections are marked in `ruleset`, where that is done as it should be.
     pub fn given(ruleset: &Ruleset) -> Option<Self> {
         let judged = ruleset.chains.get(&names::judged())?;

@@ -121,6 +121,11 @@ impl Renderer {
         }
     }
 
+    /// Whether packets are held against where they come from.
+    pub fn is_guarding(&self) -> bool {
+        self.guard.is_on()
+    }
+
     /// How pods hang on the node.
     pub fn set_links(&mut self, links: NodeLinks, edit: &mut Edit) {
         self.guard.set_links(links, edit);

@@ -63,18 +63,18 @@ pub(super) fn sets() -> Vec<(Name, Set)> {
 /// ports: where a policy names ports, they do not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Errors {
-    /// All, before the first epoch.
+    /// All: nobody begins epochs.
     OfAll,
     /// Those of connections that were judged in this epoch.
     OfEpoch(Epoch),
-    /// None, between two epochs: what was allowed may be forbidden by now.
+    /// None, between two epochs, and before the first: what was allowed may be forbidden by now.
     OfNobody,
 }
 
 /// The chain of errors of connections that were judged.
 pub(super) fn errors_of_judged(errors: Errors) -> Chain {
     let passes = match errors {
-        Errors::OfAll => Some(Statement { comment: Some(Comment::new("before the first epoch")), ..accept([]) }),
+        Errors::OfAll => Some(Statement { comment: Some(Comment::new("there are no epochs")), ..accept([]) }),
         Errors::OfEpoch(epoch) => Some(accept([Match::CtMark(epoch.mark())])),
         Errors::OfNobody => None,
     };

@@ -228,8 +228,8 @@ mod tests {
             let pod = json!({"metadata": {"namespace": "shop", "name": "a", "uid": "u"}, "status": status});
             tracker.seen(arrived(&pod)).complaint.map(|complaint| complaint.text)
         };
-        assert!(said("010.0.0.1").unwrap().contains("010.0.0.1"));
-        assert_eq!(said("010.0.0.1"), None);
+        assert!(said("10.0.0.1.1").unwrap().contains("10.0.0.1.1"));
+        assert_eq!(said("10.0.0.1.1"), None);
         assert!(said("10.0.0.256").unwrap().contains("10.0.0.256"));
         assert_eq!(said("10.0.0.1"), None);
     }

@@ -1,0 +1,184 @@
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use palisade_model::testing::NODE;
+use palisade_model::{Age, Labels, NamespacedName, Phase, Pod};
+use palisade_nft::{Elements, Fake, Mark, Operation, Table, Verdict};
+
+use super::*;
+use crate::render::TABLE;
+
+fn table() -> Name {
+    Name::new(TABLE).unwrap()
+}
+
+fn address(number: u8) -> IpAddr {
+    [10, 0, 0, number].into()
+}
+
+fn pod(name: &str, created: i64, number: u8) -> Change {
+    Change::Pod(Pod {
+        id: NamespacedName::new("shop", name),
+        labels: Labels::default(),
+        node: Some(NODE.into()),
+        ips: vec![address(number)],
+        host_ips: vec![],
+        host_network: false,
+        phase: Phase::Active,
+        terminating: false,
+        age: Age { created, ..Age::default() },
+        ports: vec![],
+    })
+}
+
+fn gone(name: &str) -> Change {
+    Change::PodGone(NamespacedName::new("shop", name))
+}
+
+/// A conntrack that remembers what it was to forget, and may fail.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<(Vec<BTreeSet<IpAddr>>, bool)>>);
+
+impl Memory {
+    fn forgotten(&self) -> Vec<BTreeSet<IpAddr>> {
+        self.0.lock().unwrap().0.clone()
+    }
+
+    fn fails(&self, fails: bool) {
+        self.0.lock().unwrap().1 = fails;
+    }
+}
+
+impl Conntrack for Memory {
+    fn clear(&mut self, _: u32, _: Option<Mark>) -> Result<usize, BackendError> {
+        Ok(0)
+    }
+
+    fn forget(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, BackendError> {
+        let mut state = self.0.lock().unwrap();
+        if state.1 {
+            return Err(BackendError::System { what: "forget".to_owned(), errno: Errno(105) });
+        }
+        state.0.push(addresses.clone());
+        Ok(1)
+    }
+
+    fn settle(&mut self) {}
+}
+
+fn node(memory: &Memory) -> Enforcer<Fake> {
+    Enforcer::new(NODE, table(), Fake::new(table())).with_owners_of(memory.clone())
+}
+
+fn change<B: Backend>(enforcer: &mut Enforcer<B>, changes: impl IntoIterator<Item = Change>) {
+    changes.into_iter().for_each(|change| enforcer.apply(change));
+    enforcer.commit().unwrap();
+}
+
+/// Whether nothing is let to or from an address, in both directions.
+fn is_held(enforcer: &mut Enforcer<Fake>, number: u8) -> bool {
+    let ruleset = enforcer.backend().ruleset().unwrap();
+    let held: Vec<bool> = ["egress-pods-4", "ingress-pods-4"]
+        .into_iter()
+        .map(|map| match (&ruleset.sets[&Name::new(map).unwrap()].elements, address(number)) {
+            (Elements::Ipv4Verdicts(map), IpAddr::V4(address)) => {
+                map.get(&address) == Some(&Verdict::Goto(Name::new("renewed").unwrap()))
+            }
+            _ => false,
+        })
+        .collect();
+    assert!(held.iter().all(|one| *one == held[0]), "in one direction: {held:?}");
+    held[0]
+}
+
+#[test]
+fn a_new_owner_waits_until_the_connections_of_the_old_one_are_forgotten() {
+    let memory = Memory::default();
+    let mut enforcer = node(&memory);
+    change(&mut enforcer, [pod("old", 1, 1), pod("other", 1, 2)]);
+    assert!(memory.forgotten().is_empty(), "who was first seen has no predecessor");
+    memory.fails(true);
+    change(&mut enforcer, [gone("old"), pod("new", 2, 1)]);
+    assert!(is_held(&mut enforcer, 1) && !is_held(&mut enforcer, 2));
+    memory.fails(false);
+    while let Some(due) = enforcer.commit_is_due() {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        enforcer.commit().unwrap();
+    }
+    assert_eq!(memory.forgotten(), [BTreeSet::from([address(1)])]);
+    assert!(!is_held(&mut enforcer, 1));
+    assert_eq!(enforcer.backend().ruleset().unwrap().clone(), *enforcer.desired());
+}
+
+/// A pod of a stateful set comes again under its name, and may get its old address.
+#[test]
+fn a_pod_that_is_created_anew_is_another_owner() {
+    let memory = Memory::default();
+    let mut enforcer = node(&memory);
+    change(&mut enforcer, [pod("web-0", 1, 1)]);
+    change(&mut enforcer, [pod("web-0", 1, 1)]);
+    assert!(memory.forgotten().is_empty());
+    change(&mut enforcer, [pod("web-0", 2, 1)]);
+    assert_eq!(memory.forgotten(), [BTreeSet::from([address(1)])]);
+}
+
+/// Nobody waits for it, so it is gathered; whoever comes then has it done at once.
+#[test]
+fn an_address_without_owner_is_forgotten_at_the_latest_when_somebody_gets_it() {
+    let memory = Memory::default();
+    let mut enforcer = node(&memory);
+    change(&mut enforcer, [pod("old", 1, 1), pod("older", 1, 2)]);
+    change(&mut enforcer, [gone("old"), gone("older")]);
+    assert!(memory.forgotten().is_empty() && enforcer.commit_is_due().unwrap() > Instant::now());
+    change(&mut enforcer, [pod("new", 2, 1)]);
+    assert_eq!(memory.forgotten(), [BTreeSet::from([address(1), address(2)])]);
+    assert!(!is_held(&mut enforcer, 1));
+}
+
+#[test]
+fn a_restart_forgets_whose_pod_went_meanwhile_and_nobody_else() {
+    let mut before = node(&Memory::default());
+    change(&mut before, [pod("stays", 1, 1), pod("goes", 1, 2)]);
+    let memory = Memory::default();
+    let table_there = before.backend().ruleset().unwrap().clone();
+    let mut after = Enforcer::new(NODE, table(), Fake::holding(table_there)).with_owners_of(memory.clone());
+    change(&mut after, [pod("stays", 1, 1)]);
+    change(&mut after, [pod("comes", 2, 2)]);
+    assert_eq!(memory.forgotten(), [BTreeSet::from([address(2)])]);
+}
+
+/// A kernel that cannot ask its routes.
+struct WithoutFib(Fake);
+
+impl Backend for WithoutFib {
+    fn read(&mut self) -> Result<Option<Ruleset>, BackendError> {
+        self.0.read()
+    }
+
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
+        let asks = |operation: &Operation| operation.to_string().contains("fib saddr");
+        match transaction.operations.iter().position(asks) {
+            Some(index) => Err(CommitError::Refused {
+                index,
+                operation: transaction.operations[index].to_string(),
+                errno: Errno(nix::libc::ENOENT),
+                detail: None,
+            }),
+            None => self.0.commit(table, transaction),
+        }
+    }
+
+    fn generation(&mut self) -> Result<u32, BackendError> {
+        self.0.generation()
+    }
+}
+
+#[test]
+fn a_kernel_that_cannot_ask_its_routes_enforces_policies_all_the_same() {
+    let mut enforcer = Enforcer::new(NODE, table(), WithoutFib(Fake::new(table())));
+    change(&mut enforcer, [pod("web", 1, 1)]);
+    let held = enforcer.backend().0.ruleset().unwrap().clone();
+    assert_eq!(held, *enforcer.desired());
+    assert!(render::origins(&held) == Origins::Believed && !render::local_pods(&held).is_empty());
+}
