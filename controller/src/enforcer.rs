@@ -252,8 +252,7 @@ impl<B: Backend> Enforcer<B> {
     fn believe(&mut self) {
         self.renderer = Renderer::new(Origins::Believed);
         self.desired = skeleton(self.desired.table.name.clone(), Origins::Believed);
-        let held = self.owners.hold(|address| self.index.has_owner(address)).clone();
-        let edit = self.renderer.edit(&self.index.take_full(), &held);
+        let edit = self.renderer.edit(&self.index.take_full(), self.owners.held());
         self.edit(edit);
         self.epochs.end();
         self.frames = None;
@@ -382,8 +381,9 @@ impl<B: Backend> Enforcer<B> {
 
     fn difference(&mut self) -> Result<Diff, EnforceError> {
         let delta = self.index.take_delta();
-        self.owners.forget(delta.disowned.iter().copied());
-        let mut edit = self.renderer.edit(&delta, self.owners.hold(|address| self.index.has_owner(address)));
+        self.owners.owned(&delta.owned);
+        self.owners.forget(delta.disowned.iter().copied(), |address| self.index.has_owner(address));
+        let mut edit = self.renderer.edit(&delta, self.owners.held());
         if may_forbid(&edit) {
             self.end_epoch(&mut edit);
         }
@@ -395,7 +395,7 @@ impl<B: Backend> Enforcer<B> {
         let is_new = !std::mem::replace(&mut self.met, true);
         if is_new {
             let were_here = held.iter().flat_map(render::local_pods);
-            self.owners.forget(were_here.filter(|address| !self.index.has_owner(*address)));
+            self.owners.forget(were_here.filter(|address| !self.index.has_owner(*address)), |_| false);
         }
         if is_new && held.as_ref().is_some_and(Epoch::are_never) {
             self.edit(Epoch::never());

@@ -4,7 +4,7 @@
 //! the old one's peers, which pass as replies. So they are forgotten when an address gets another owner, or none.
 //!
 //! Invariants:
-//! - Nothing is let to or from an address ([`Owners::hold`]) from the commit that brings its new owner, of whichever node,
+//! - Nothing is let to or from an address ([`Owners::held`]) from the commit that brings its new owner, of whichever node,
 //!   until the connections of the old one are forgotten; they are forgotten only when that commit is in force, and no packet
 //!   is under way any more that came in before.
 //! - The connections of an owner that stays are never forgotten, nor those of who was first seen at start.
@@ -70,19 +70,35 @@ impl Owners {
         }
     }
 
-    /// The connections of these addresses, which had an owner that has them no more, are to be forgotten.
-    pub fn forget(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+    /// The connections of these addresses, which had an owner that has them no more, are to be forgotten; somebody has them
+    /// again where `is_owned` says so.
+    pub fn forget(&mut self, addresses: impl IntoIterator<Item = IpAddr>, is_owned: impl Fn(IpAddr) -> bool) {
         let was_idle = self.stale.is_empty();
-        self.stale.extend(addresses);
+        for address in addresses {
+            self.stale.insert(address);
+            if is_owned(address) {
+                self.held.insert(address);
+            } else {
+                self.held.remove(&address);
+            }
+        }
         if was_idle && !self.stale.is_empty() {
             self.gathering_until = Instant::now() + GATHERING;
         }
     }
 
-    /// The addresses that nothing may be let to or from yet: those that `is_owned` again.
-    pub fn hold(&mut self, is_owned: impl Fn(IpAddr) -> bool) -> &Addresses {
-        let all = self.stale.union(&self.under_way).copied();
-        self.held = all.filter(|address| is_owned(*address)).collect();
+    /// Somebody has these addresses now.
+    pub fn owned(&mut self, addresses: &[IpAddr]) {
+        if self.stale.is_empty() && self.under_way.is_empty() {
+            return;
+        }
+        let is_known = |address: &&IpAddr| self.stale.contains(*address) || self.under_way.contains(*address);
+        let held: Vec<IpAddr> = addresses.iter().filter(is_known).copied().collect();
+        self.held.extend(held);
+    }
+
+    /// The addresses that nothing may be let to or from yet.
+    pub fn held(&self) -> &Addresses {
         &self.held
     }
 
@@ -112,7 +128,9 @@ impl Owners {
             Ok(connections) => {
                 tracing::debug!(addresses = done.len(), connections, "forgot the connections of earlier owners");
                 (self.pause, self.resting_until) = (FIRST_PAUSE, None);
-                !done.is_disjoint(&self.held)
+                let before = self.held.len();
+                self.held.retain(|address| !done.contains(address) || self.stale.contains(address));
+                self.held.len() < before
             }
             Err(error) => {
                 tracing::error!(%error, "connections of earlier owners of addresses are not forgotten, will try again; nothing is let to their new owners");

@@ -60,7 +60,7 @@ fn sweeps() {
         let all = conntrack.list(EVERY).expect("connections can be listed");
         conntrack.mark(&all, Epoch::LAST.mark()).expect("connections can be marked");
         let before = cpu();
-        let sweep = epochs::sweep(&mut conntrack).expect("marks can be cleared");
+        let sweep = epochs::sweep(&mut conntrack, None).expect("marks can be cleared");
         assert_eq!(sweep.cleared, all.len());
         (sweep.elapsed.as_secs_f64() * 1e3, (cpu() - before).as_secs_f64() * 1e3)
     });

@@ -61,6 +61,8 @@ pub struct Index {
     tables: HashMap<Arc<TableKey>, LiveTable>,
     /// Addresses that lost an owner since the last delta.
     disowned: BTreeSet<IpAddr>,
+    /// Addresses that got one, having had none.
+    owned: Vec<IpAddr>,
     /// Local pods that own addresses.
     locals: BTreeMap<NamespacedName, LocalPod>,
     pods: BTreeMap<NamespacedName, PodEnforcement>,
@@ -115,6 +117,7 @@ impl Index {
             told_closed: BTreeMap::new(),
             tables: HashMap::new(),
             disowned: BTreeSet::new(),
+            owned: Vec::new(),
             locals: BTreeMap::new(),
             pods: BTreeMap::new(),
             dirty_pods: BTreeSet::new(),
@@ -145,6 +148,7 @@ impl Index {
         self.settle();
         Delta {
             disowned: BTreeSet::new(),
+            owned: Vec::new(),
             locals: self.locals.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             pods: self.pods.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table())).collect(),

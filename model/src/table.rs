@@ -164,6 +164,8 @@ pub struct Delta {
     pub locals: BTreeMap<NamespacedName, Option<LocalPod>>,
     /// Addresses, of pods of any node, that were an earlier pod's: they have another owner now, or none.
     pub disowned: BTreeSet<IpAddr>,
+    /// Addresses, of pods of any node, that were nobody's and have an owner now; some more than once.
+    pub owned: Vec<IpAddr>,
     /// Local pods that are judged differently; `None`: no longer judged.
     pub pods: BTreeMap<NamespacedName, Option<PodEnforcement>>,
     /// Tables that are new or were edited; `None`: no longer used by any pod.
@@ -191,7 +193,7 @@ pub enum SetDelta {
 impl Delta {
     /// Whether nothing changed. Whose an address was before is no part of what there is.
     pub fn is_empty(&self) -> bool {
-        let Self { locals, disowned: _, pods, tables, sets } = self;
+        let Self { locals, disowned: _, owned: _, pods, tables, sets } = self;
         locals.is_empty() && pods.is_empty() && tables.is_empty() && sets.is_empty()
     }
 }

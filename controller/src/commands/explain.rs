@@ -157,14 +157,17 @@ fn hints(cluster: &Cluster, source: IpAddr, destination: IpAddr) -> Vec<String> 
     let missing = namespaces.into_iter().filter(|name| !cluster.namespaces.contains_key(*name));
     let no_namespace =
         |name| format!("there is no object for Namespace {name}: no namespaceSelector matches its pods, not even {{}}");
-    let is_a_nodes = cluster.pods.values().any(|pod| pod.host_ips.contains(&destination));
-    let a_service = (ends[1].is_none() && !is_a_nodes).then(|| {
+    let is_a_nodes = |address| cluster.pods.values().any(|pod| pod.host_ips.contains(&address));
+    let no_pods = (ends[0].is_none() && !is_a_nodes(source)).then(|| {
+        format!("no pod can send from {source}, which is no pod's address: its node's guard would drop it as forged")
+    });
+    let a_service = (ends[1].is_none() && !is_a_nodes(destination)).then(|| {
         format!(
             "{destination} is no pod's address. Where it is a Service's, policies see the pod behind it instead: \
              ask about that pod, and its port"
         )
     });
-    missing.map(no_namespace).chain(a_service).collect()
+    missing.map(no_namespace).chain(no_pods).chain(a_service).collect()
 }
 
 fn addresses(cluster: &Cluster, endpoint: &Endpoint) -> anyhow::Result<Vec<IpAddr>> {

@@ -47,26 +47,26 @@ impl Epoch {
     pub fn begin(self) -> Edit {
         let known = (names::known(), Some(objects::known(Some(self))));
         let judged = (names::judged(), Some(objects::judged(Some(self))));
-        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::OfEpoch(self))));
+        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::Judged(self))));
         Edit { chains: [known, judged, errors].into(), ..Edit::default() }
     }
 
     /// The edit that ends whichever it is. Its mark is still given, but no longer asked for: so only rules go, and the
     /// kernel need not validate the table.
     pub fn end() -> Edit {
-        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::OfNobody)));
+        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::None)));
         Edit { chains: [(names::known(), Some(objects::known(None))), errors].into(), ..Edit::default() }
     }
 
     /// The edit that fits a ruleset which nobody will begin epochs in: ICMP errors pass.
     pub fn never() -> Edit {
-        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::OfAll)));
+        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::All)));
         Edit { chains: [errors].into(), ..Edit::default() }
     }
 
     /// Whether a ruleset was made so.
     pub fn are_never(ruleset: &Ruleset) -> bool {
-        ruleset.chains.get(&names::errors_of_judged()) == Some(&origin::errors_of_judged(Errors::OfAll))
+        ruleset.chains.get(&names::errors_of_judged()) == Some(&origin::errors_of_judged(Errors::All))
     }
 
     /// The one with whose mark connections are marked in `ruleset`, where that is done as it should be.
@@ -78,7 +78,7 @@ impl Epoch {
         })?;
         let errors = ruleset.chains.get(&names::errors_of_judged())?;
         (*judged == objects::judged(Some(epoch))
-            && [Errors::OfEpoch(epoch), Errors::OfNobody]
+            && [Errors::Judged(epoch), Errors::None]
                 .iter()
                 .any(|judged| *errors == origin::errors_of_judged(*judged)))
         .then_some(epoch)

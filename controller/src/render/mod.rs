@@ -10,8 +10,8 @@
 //! | base chain | `forward-egress`, `forward-ingress` | what is known, what always passes, then the dispatch |
 //! | chain | `known` | accepts what was judged in this [epoch](Epoch) |
 //! | chain | `judged` | marks what both directions allow with the epoch, and accepts it |
-//! | base chain | `guard` | where packets come from ([`guard`]) |
-//! | chain | `errors`, `unseen`, ... | who a packet can be from ([`origin`]) |
+//! | base chain | `guard` | where packets come from (`guard.rs`) |
+//! | chain | `errors`, `unseen`, ... | who a packet can be from (`origin.rs`) |
 //! | dispatch map | `egress-pods-4`, ... | address of an isolated local pod : goto its chain |
 //! | pod chain | `pod-egress-NAMESPACE-POD-HASH` | the pod itself, its policies, then count and drop |
 //! | policies chain | `policies-egress-NAMESPACE-POLICY-HASH` | the decision table of one combination of policies |
@@ -73,8 +73,12 @@ pub struct Renderer {
     held: BTreeSet<IpAddr>,
     guard: Guard,
     frames: Frames,
+    /// Whether pods or links have changed since frames were looked at.
+    frames_outdated: bool,
     /// Pods on bridges without a port.
     lost: BTreeSet<NamespacedName>,
+    /// Whether there are more of them than before.
+    lost_more: bool,
 }
 
 /// Whether packets are held against where they come from.
@@ -117,7 +121,9 @@ impl Renderer {
             held: BTreeSet::new(),
             guard: Guard::new(origins == Origins::Guarded),
             frames: Frames::new(),
+            frames_outdated: false,
             lost: BTreeSet::new(),
+            lost_more: false,
         }
     }
 
@@ -128,31 +134,38 @@ impl Renderer {
 
     /// How pods hang on the node.
     pub fn set_links(&mut self, links: NodeLinks, edit: &mut Edit) {
+        self.frames_outdated = true;
         self.guard.set_links(links, edit);
     }
 
     /// What differs in the table of frames from what was last asked for; it is needed only where there are pods on bridges.
     pub fn edit_frames(&mut self) -> Diff {
+        if !std::mem::take(&mut self.frames_outdated) {
+            return Diff::default();
+        }
+        let lost = self.pods_without_port();
+        self.lost_more |= !lost.is_subset(&self.lost);
+        self.lost = lost;
         let ports = self.ports();
         self.frames.update(ports)
     }
 
     /// Whether a pod has come since this was last asked that is on a bridge, with an address that no port is known to have.
     pub fn lost_a_port(&mut self) -> bool {
+        std::mem::take(&mut self.lost_more)
+    }
+
+    fn pods_without_port(&self) -> BTreeSet<NamespacedName> {
         let links = self.guard.links();
+        if links.bridges.is_empty() {
+            return BTreeSet::new();
+        }
         let is_lost = |address: &IpAddr| {
-            links.link_of(*address).is_some_and(|link| links.bridges.contains_key(link))
-                && links.port_of(*address).is_none()
+            let on_bridge = links.link_of(*address).is_some_and(|link| links.bridges.contains_key(link));
+            on_bridge && links.port_of(*address).is_none()
         };
         let lost = |pod: &LocalPod| pod.addresses.iter().any(is_lost);
-        let lost: BTreeSet<_> = if links.bridges.is_empty() {
-            BTreeSet::new()
-        } else {
-            self.guard.locals().iter().filter(|(_, pod)| lost(pod)).map(|(id, _)| id.clone()).collect()
-        };
-        let is_news = !lost.is_subset(&self.lost);
-        self.lost = lost;
-        is_news
+        self.guard.locals().iter().filter(|(_, pod)| lost(pod)).map(|(id, _)| id.clone()).collect()
     }
 
     /// The table of frames, if one is needed.
@@ -202,6 +215,7 @@ impl Renderer {
         }
         self.hold(held, &mut dispatch);
         edit.sets.extend(dispatch.into_edits());
+        self.frames_outdated |= !delta.locals.is_empty() || !delta.pods.is_empty();
         self.edit_isolated(delta, &mut edit);
         self.guard.edit(&delta.locals, &mut edit);
         edit

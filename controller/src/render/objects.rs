@@ -35,7 +35,7 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset.chains.insert(names::layout(), layout);
     ruleset.chains.insert(names::known(), known(None));
     ruleset.chains.insert(names::judged(), judged(None));
-    ruleset.chains.insert(names::errors_of_judged(), origin::errors_of_judged(Errors::OfNobody));
+    ruleset.chains.insert(names::errors_of_judged(), origin::errors_of_judged(Errors::None));
     ruleset.chains.insert(names::tunnels(), guard::tunnels([]));
     ruleset.chains.extend(origin::chains());
     ruleset.sets.extend(origin::sets());

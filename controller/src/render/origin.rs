@@ -64,19 +64,19 @@ pub(super) fn sets() -> Vec<(Name, Set)> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Errors {
     /// All: nobody begins epochs.
-    OfAll,
+    All,
     /// Those of connections that were judged in this epoch.
-    OfEpoch(Epoch),
+    Judged(Epoch),
     /// None, between two epochs, and before the first: what was allowed may be forbidden by now.
-    OfNobody,
+    None,
 }
 
 /// The chain of errors of connections that were judged.
 pub(super) fn errors_of_judged(errors: Errors) -> Chain {
     let passes = match errors {
-        Errors::OfAll => Some(Statement { comment: Some(Comment::new("there are no epochs")), ..accept([]) }),
-        Errors::OfEpoch(epoch) => Some(accept([Match::CtMark(epoch.mark())])),
-        Errors::OfNobody => None,
+        Errors::All => Some(Statement { comment: Some(Comment::new("there are no epochs")), ..accept([]) }),
+        Errors::Judged(epoch) => Some(accept([Match::CtMark(epoch.mark())])),
+        Errors::None => None,
     };
     chain("ICMP errors of connections that were judged", passes)
 }

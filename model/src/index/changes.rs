@@ -41,8 +41,10 @@ impl Index {
         self.replace_pod(id, old, new);
         let after = self.standing(&addresses, |owned| owned + 1);
         for (address, owner) in addresses.iter().zip(owners) {
-            if owner.is_some() && self.owner(*address) != owner {
-                self.disowned.insert(*address);
+            match (owner, self.owner(*address)) {
+                (None, Some(_)) => self.owned.push(*address),
+                (Some(before), after) if after.as_ref() != Some(&before) => drop(self.disowned.insert(*address)),
+                _ => {}
             }
         }
         for (before, after) in before.iter().zip(&after) {

@@ -14,11 +14,12 @@ impl Index {
     pub(super) fn settle(&mut self) -> Delta {
         let locals = self.settle_locals();
         let disowned = std::mem::take(&mut self.disowned);
+        let owned = std::mem::take(&mut self.owned);
         let pods = self.settle_pods();
         let dirty = self.dirty_tables();
         let dirty = self.price(dirty);
         let tables = self.settle_tables(dirty);
-        Delta { locals, disowned, pods, tables, sets: self.sets.take(&mut self.cluster) }
+        Delta { locals, disowned, owned, pods, tables, sets: self.sets.take(&mut self.cluster) }
     }
 
     fn settle_locals(&mut self) -> BTreeMap<NamespacedName, Option<LocalPod>> {
