@@ -42,6 +42,7 @@ pub(crate) fn every_value() -> Value {
                 "scrapeTimeout": "7s"
             }
         },
+        "guard": {"enabled": false},
         "sysctls": {"set": true},
         "extraArgs": ["--extra=1"],
         "extraEnv": [{"name": "EXTRA", "value": "2"}],
@@ -98,6 +99,7 @@ fn every_value_has_its_effect() {
         "--log-format=text",
         "--probe-address=[::]:9998",
         "--metrics-address=0.0.0.0:9999",
+        "--no-guard",
         "--set-sysctls",
         "--proc-sys=/host/proc/sys",
         "--extra=1",
@@ -175,6 +177,7 @@ fn mistakes_are_refused() {
         json!({"metrics": {"service": {"enabled": true}}}),
         json!({"metrics": {"serviceMonitor": {"enabled": true}}}),
         json!({"metrics": {"serviceMonitor": {"interval": "often"}}}),
+        json!({"guard": {"enabled": "no"}}),
         json!({"sysctls": {"set": "no"}}),
         json!({"extraArgs": "--once"}),
         json!({"updateStrategy": {"type": "Recreate"}}),
