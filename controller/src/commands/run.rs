@@ -16,6 +16,7 @@ use crate::enforcer::Enforcer;
 use crate::input::Input;
 use crate::logging::LogFilter;
 use crate::manifests::Hints;
+use crate::notices::Notices;
 use crate::render::{self, Origins};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
@@ -36,6 +37,7 @@ fn once(args: &RunArgs) -> anyhow::Result<()> {
     }
     changes.into_iter().for_each(|change| enforcer.apply(change));
     enforcer.commit()?.iter().for_each(agent::log);
+    Notices::default().closings(&mut enforcer);
     Ok(())
 }
 
@@ -100,6 +102,7 @@ fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Ker
     let origins = if args.no_guard { Origins::Believed } else { Origins::Guarded };
     let frames = Kernel::open(render::table_of_frames(), ownership)?;
     let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?);
+    let enforcer = enforcer.with_shares(args.node.shares.shares);
     Ok(enforcer.with_origins(origins).with_frames(frames))
 }
 
