@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use palisade_model::NamespacedName;
+use palisade_model::{Index, NamespacedName};
 use tokio::sync::mpsc;
 
 use crate::enforcer::Enforcer;
-use crate::shares::{ClosedNamespace, Over};
+use crate::shares::{self, ClosedNamespace, Over};
 
 /// How many lines there are in an interval at most.
 const LINES: usize = 60;
@@ -29,9 +30,10 @@ pub fn channel() -> (Teller, mpsc::Receiver<ClosedNamespace>) {
     mpsc::channel(WAITING)
 }
 
-/// What was told last.
+/// What was told last, and what of that still is.
 #[derive(Debug, Default)]
 pub struct Notices {
+    closed: BTreeMap<Arc<str>, ClosedNamespace>,
     conflicts: BTreeMap<IpAddr, Vec<NamespacedName>>,
     lines: usize,
     left_out: usize,
@@ -39,12 +41,13 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Logs which namespaces were closed or opened since the last call. Gives the closed ones.
+    /// Logs which namespaces were closed or opened since the last call. Gives those that were closed.
     pub fn closings<B: palisade_nft::Backend>(&mut self, enforcer: &mut Enforcer<B>) -> Vec<ClosedNamespace> {
         let mut all = Vec::new();
         for (namespace, closed) in enforcer.take_closings() {
             let may_log = self.may_log(Instant::now());
             let Some(closed) = closed else {
+                self.closed.remove(&namespace);
                 if may_log {
                     tracing::info!(%namespace, "open again: its policies fit, and are enforced as they are written");
                 }
@@ -56,9 +59,22 @@ impl Notices {
                 let over = if closed.over == Over::Share { "its share" } else { "the total" };
                 tracing::warn!(%namespace, why, policies, "closed: over {over}: its isolated pods here reach themselves and their node alone");
             }
+            self.closed.insert(namespace, closed.clone());
             all.push(closed);
         }
         all
+    }
+
+    /// All closed namespaces, ascending, with what they cost `index` now.
+    pub fn closed(&mut self, index: &Index) -> Vec<ClosedNamespace> {
+        for (namespace, closed) in index.closed() {
+            if let Some(told) = self.closed.get_mut(namespace)
+                && told.costs != shares::costs(index, closed)
+            {
+                *told = ClosedNamespace::new(index, namespace, closed);
+            }
+        }
+        self.closed.values().cloned().collect()
     }
 
     /// Logs which addresses several live pods claim that did not before.

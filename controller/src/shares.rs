@@ -73,23 +73,32 @@ fn pairs(cost: &Cost, limit: &Cost) -> [(&'static str, u64, u64); 5] {
     ]
 }
 
+/// What `closed` costs, and what would fit.
+pub(crate) fn costs(index: &Index, closed: Closed) -> Vec<Part> {
+    let Shares { per_namespace, total } = index.shares();
+    let part = |(what, cost, limit): (&str, u64, u64)| Part { what: what.to_owned(), cost, limit };
+    match closed.limit {
+        Limit::Namespace => {
+            let parts = pairs(&closed.cost, per_namespace).into_iter();
+            parts.filter(|(_, cost, limit)| cost > limit).map(part).collect()
+        }
+        Limit::Total => pairs(&closed.cost, total).map(part).into(),
+    }
+}
+
 impl ClosedNamespace {
     /// `closed` is what `index` says of it.
     pub fn new(index: &Index, namespace: &Arc<str>, closed: Closed) -> Self {
-        let Shares { per_namespace, total } = index.shares();
-        let part = |(what, cost, limit): (&str, u64, u64)| Part { what: what.to_owned(), cost, limit };
-        let (over, costs) = match closed.limit {
-            Limit::Namespace => {
-                let parts = pairs(&closed.cost, per_namespace).into_iter();
-                (Over::Share, parts.filter(|(_, cost, limit)| cost > limit).map(part).collect())
-            }
-            Limit::Total => (Over::Total, pairs(&closed.cost, total).map(part).into()),
-        };
         let policies = index.most_expensive(namespace, POLICIES).into_iter().map(|(policy, _)| policy.name.to_string());
+        let over = match closed.limit {
+            Limit::Namespace => Over::Share,
+            Limit::Total => Over::Total,
+        };
+        let costs = costs(index, closed);
         Self { namespace: namespace.to_string(), over, costs, policies: policies.collect() }
     }
 
-    /// What it costs and what would fit: `1,200,000 elements, of which 820,000 fit`.
+    /// What it costs and what would fit, as a clause.
     pub fn costs(&self) -> String {
         let costs: Vec<String> = self.costs.iter().map(ToString::to_string).collect();
         let costs = costs.join("; ");
