@@ -42,6 +42,7 @@ pub(crate) fn every_value() -> Value {
                 "scrapeTimeout": "7s"
             }
         },
+        "shares": {"factor": 2.5},
         "sysctls": {"set": true},
         "extraArgs": ["--extra=1"],
         "extraEnv": [{"name": "EXTRA", "value": "2"}],
@@ -98,6 +99,7 @@ fn every_value_has_its_effect() {
         "--log-format=text",
         "--probe-address=[::]:9998",
         "--metrics-address=0.0.0.0:9999",
+        "--shares=2.5",
         "--set-sysctls",
         "--proc-sys=/host/proc/sys",
         "--extra=1",
@@ -176,6 +178,8 @@ fn mistakes_are_refused() {
         json!({"metrics": {"serviceMonitor": {"enabled": true}}}),
         json!({"metrics": {"serviceMonitor": {"interval": "often"}}}),
         json!({"sysctls": {"set": "no"}}),
+        json!({"shares": {"factor": 0}}),
+        json!({"shares": {"factor": "much"}}),
         json!({"extraArgs": "--once"}),
         json!({"updateStrategy": {"type": "Recreate"}}),
     ];
