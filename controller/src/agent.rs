@@ -23,7 +23,9 @@ use tokio::time::sleep;
 use crate::enforcer::{Commit, Enforcer, Settled};
 use crate::epochs::Sweep;
 use crate::input::Input;
+use crate::notices::Notices;
 use crate::serve::{Figures, State};
+use crate::shares;
 use crate::text::shorten;
 
 /// How often the table is read and compared although nothing is known to have changed it.
@@ -68,6 +70,7 @@ struct Agent<'a, B> {
     enforcer: &'a mut Enforcer<B>,
     state: &'a State,
     schedule: Schedule,
+    notices: Notices,
     synced: bool,
     enforcing: bool,
     /// Whether others are shut out of the table, where they can be, as far as is known.
@@ -78,8 +81,8 @@ struct Agent<'a, B> {
 
 impl<'a, B: Backend> Agent<'a, B> {
     fn new(enforcer: &'a mut Enforcer<B>, state: &'a State) -> Self {
-        let (schedule, acted) = (Schedule::new(), Instant::now());
-        Self { enforcer, state, schedule, synced: false, enforcing: false, guarded: false, acted }
+        let (schedule, notices, acted) = (Schedule::new(), Notices::default(), Instant::now());
+        Self { enforcer, state, schedule, notices, synced: false, enforcing: false, guarded: false, acted }
     }
 
     /// Takes `first`, and what else there is. Where one thing comes soon after the other, a source on this thread goes on
@@ -168,9 +171,13 @@ impl<'a, B: Backend> Agent<'a, B> {
             self.enforcing = true;
             tracing::info!(adopted = matches!(result, Ok(None)), "enforcing");
         }
+        self.state.closed(self.notices.closings(self.enforcer));
         self.state.attempted(&result, compared, || {
             let generation = self.enforcer.backend().generation().ok();
-            Figures { generation, ruleset: self.enforcer.desired(), index: self.enforcer.index().size() }
+            let (ruleset, index) = (self.enforcer.desired(), self.enforcer.index());
+            self.notices.conflicts(index.conflicts());
+            let (closed, shares_used) = (self.notices.closed(index), shares::used(index));
+            Figures { generation, ruleset, index: index.size(), closed, shares_used }
         });
         guarded
     }

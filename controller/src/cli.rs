@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use palisade_model::Shares;
 
 use crate::sysctl;
 
@@ -65,7 +66,7 @@ pub enum Command {
     /// Print the ruleset as text that `nft -f` accepts. Needs no privileges.
     ///
     /// The text replaces the table as a whole and gives the same `nft list ruleset` as `palisade run`.
-    Render(NodeArgs),
+    Render(RenderArgs),
     /// Show what `run` would change in this kernel now.
     Diff(DiffArgs),
     /// Say whether a connection is allowed, and which policies and rules decide. Needs no privileges.
@@ -116,6 +117,40 @@ pub struct NodeArgs {
     /// The node whose pods are judged here. In a directory of manifests, a pod without spec.nodeName is local too.
     #[arg(long, env = "NODE_NAME", value_name = "NODE")]
     pub node_name: String,
+    /// What policies may cost there.
+    #[command(flatten)]
+    pub shares: ShareArgs,
+}
+
+/// What policies may cost a node.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ShareArgs {
+    /// What the policies of one namespace may cost a node, and those of all namespaces: this many times what an agent with
+    /// 512 MiB can afford, or `unlimited`. A namespace over its share is closed: its isolated pods reach, and are reached
+    /// by, themselves and their node alone.
+    #[arg(long = "shares", env = "PALISADE_SHARES", value_name = "FACTOR|unlimited", default_value = "1")]
+    #[arg(value_parser = parse_shares)]
+    pub shares: Shares,
+}
+
+fn parse_shares(text: &str) -> Result<Shares, String> {
+    match text.parse::<f64>() {
+        _ if text == "unlimited" => Ok(Shares::UNLIMITED),
+        Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(Shares::STANDARD.scaled(factor)),
+        Ok(_) | Err(_) => Err("neither a number above 0 nor `unlimited`".to_owned()),
+    }
+}
+
+/// `palisade render`.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// The objects, and the node.
+    #[command(flatten)]
+    pub node: NodeArgs,
+    /// Print no ruleset, but which namespaces would be closed because their policies cost more than their share; exit with
+    /// 1 if there are any.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `palisade run`.
@@ -165,6 +200,9 @@ pub struct ExplainArgs {
     /// Where objects come from.
     #[command(flatten)]
     pub source: SourceArgs,
+    /// What policies may cost the nodes.
+    #[command(flatten)]
+    pub shares: ShareArgs,
     /// Who connects.
     #[arg(long, value_name = "NS/POD|IP")]
     pub from: Endpoint,

@@ -7,11 +7,13 @@
 //! - Nothing is written before [`Enforcer::commit`], and nothing where there is no difference.
 //! - A transaction that may forbid something ends the epoch ([`Epochs`]), and so does every repair.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use palisade_model::{Change, Index};
+use palisade_model::{Change, Closed, Index, Shares};
 use palisade_nft::{
     Backend, BackendError, CommitError, Conntrack, Diff, Edit, Errno, Name, NoConntrack, Ruleset, SetEdit, Transaction,
     diff,
@@ -109,7 +111,7 @@ pub enum EnforceError {
 }
 
 impl<B: Backend> Enforcer<B> {
-    /// Enforces the policies of `node`'s pods in `table`.
+    /// Enforces the policies of `node`'s pods in `table`, whatever they cost.
     pub fn new(node: &str, table: Name, backend: B) -> Self {
         Self {
             index: Index::new(node),
@@ -126,6 +128,12 @@ impl<B: Backend> Enforcer<B> {
             met: false,
             lasts: false,
         }
+    }
+
+    /// Closes the namespaces whose policies cost more than that. To be said before anything is applied.
+    #[must_use]
+    pub fn with_shares(self, shares: Shares) -> Self {
+        Self { index: Index::with_shares(self.index.node().clone(), shares), ..self }
     }
 
     /// Where packets come from is looked at, or is not. To be said before anything else.
@@ -355,6 +363,11 @@ impl<B: Backend> Enforcer<B> {
     /// The index.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// The namespaces that were closed since this was last asked, or for another reason; `None`: opened again.
+    pub fn take_closings(&mut self) -> BTreeMap<Arc<str>, Option<Closed>> {
+        self.index.take_closings()
     }
 
     /// The backend.

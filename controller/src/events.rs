@@ -34,6 +34,8 @@ pub struct Warning {
     pub action: &'static str,
     /// What that means, and what to do. What is too long for an Event is cut.
     pub note: String,
+    /// Whether every node says something else: then the note does not tell one Event from another.
+    pub differs_by_node: bool,
 }
 
 /// Takes warnings; never waits. Cheap to clone.
@@ -125,7 +127,7 @@ fn event_name(warning: &Warning) -> String {
     let mut hash = Sha256::new();
     hash.update(&warning.uid);
     hash.update(warning.generation.to_be_bytes());
-    hash.update(&warning.note);
+    hash.update(if warning.differs_by_node { warning.reason } else { &warning.note });
     let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let policy = cut(&warning.policy.name, LONGEST_NAME - 1 - hash.len()).trim_end_matches(['.', '-']);
     format!("{policy}.{hash}")
@@ -138,7 +140,15 @@ mod tests {
     fn warning(name: &str, generation: i64, message: &str) -> Warning {
         let policy = NamespacedName::new("shop", name);
         let (reason, action) = ("NotUnderstood", "LeaveOut");
-        Warning { policy, uid: "u".to_owned(), generation, reason, action, note: message.to_owned() }
+        Warning {
+            policy,
+            uid: "u".to_owned(),
+            generation,
+            reason,
+            action,
+            note: message.to_owned(),
+            differs_by_node: false,
+        }
     }
 
     #[test]
@@ -150,6 +160,13 @@ mod tests {
         for other in [warning("web", 2, "0 is not a port"), warning("web", 1, "-1 is not a port")] {
             assert_ne!(name("n1", &one), name("n1", &other));
         }
+    }
+
+    #[test]
+    fn what_every_node_says_in_other_words_is_one_event() {
+        let said = |note: &str| event_name(&Warning { differs_by_node: true, ..warning("web", 1, note) });
+        assert_eq!(said("9 elements"), said("8 elements"));
+        assert_ne!(said("9 elements"), event_name(&warning("web", 1, "9 elements")));
     }
 
     #[test]

@@ -282,8 +282,8 @@ mod explain {
             "to": {"address": "10.0.1.1", "pod": "shop/db"},
             "protocol": "TCP",
             "port": 5432,
-            "egress": {"isolated": true, "allowed": true, "policies": ["shop/web"], "rule": {"policy": "shop/web", "field": "spec.egress[0]"}},
-            "ingress": {"isolated": true, "allowed": true, "policies": ["shop/db"], "rule": {"policy": "shop/db", "field": "spec.ingress[1]"}},
+            "egress": {"isolated": true, "closed": false, "allowed": true, "policies": ["shop/web"], "rule": {"policy": "shop/web", "field": "spec.egress[0]"}},
+            "ingress": {"isolated": true, "closed": false, "allowed": true, "policies": ["shop/db"], "rule": {"policy": "shop/db", "field": "spec.ingress[1]"}},
         });
         assert_eq!(verdict, expected);
         let text = text(&["--from", "shop/web", "--to", "shop/db", "--port", "5432"]);
@@ -301,10 +301,13 @@ mod explain {
     fn a_denied_connection() {
         let verdict = json(&["--from", "shop/open", "--to", "shop/db", "--port", "5432"]);
         assert_eq!(verdict["allowed"], false);
-        assert_eq!(verdict["egress"], json!({"isolated": false, "allowed": true, "policies": [], "rule": null}));
+        assert_eq!(
+            verdict["egress"],
+            json!({"isolated": false, "closed": false, "allowed": true, "policies": [], "rule": null})
+        );
         assert_eq!(
             verdict["ingress"],
-            json!({"isolated": true, "allowed": false, "policies": ["shop/db"], "rule": null})
+            json!({"isolated": true, "closed": false, "allowed": false, "policies": ["shop/db"], "rule": null})
         );
         let text = text(&["--from", "shop/open", "--to", "shop/db", "--port", "5432"]);
         says(&text, &["DENIED: shop/open", "no policy isolates shop/open", "isolated by shop/db"]);
@@ -426,5 +429,86 @@ mod explain {
         let directory = Directory::of(&SHOP.replace("podSelector: {matchLabels: {app: db}},", "podSelecter: {},"));
         let message = fails(&directory.explain(&["--from", "shop/web", "--to", "shop/db", "--port", "1"]), 1);
         says(&message, &["shop.yaml:", "NetworkPolicy shop/db: spec.podSelecter"]);
+    }
+}
+
+mod shares {
+    use super::*;
+
+    /// The rules have a port and peers of their own each: so many sets.
+    fn costly(namespace: &str, rules: u16) -> String {
+        let rule = |n| format!("{{ports: [{{port: {n}}}], from: [{{podSelector: {{matchLabels: {{app: p{n}}}}}}}]}}");
+        let rules: Vec<String> = (1..=rules).map(rule).collect();
+        format!(
+            "{{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {{name: costly, namespace: {namespace}}}, \
+             spec: {{podSelector: {{matchLabels: {{app: db}}}}, ingress: [{}]}}}}",
+            rules.join(", ")
+        )
+    }
+
+    /// [`SHOP`] with a policy that has so many sets on node `b`.
+    fn shop(sets: u16) -> Directory {
+        Directory::of(&format!("{SHOP}---\n{}\n", costly("shop", sets)))
+    }
+
+    fn check(directory: &Directory, node: &str, shares: &str) -> Output {
+        let mut palisade = palisade();
+        palisade.args(["render", "--check", "--node-name", node, "--shares", shares, "--manifests"]);
+        palisade.arg(directory.path()).output().unwrap()
+    }
+
+    #[test]
+    fn a_check_names_the_closed_namespaces_of_a_node() {
+        let directory = shop(30);
+        let output = check(&directory, "b", "0.01");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        says(&said, &["closed: shop: its policies need more", "sets (10 fit)", "most of it: costly, db"]);
+        says(&String::from_utf8(output.stderr).unwrap(), &["1 namespaces would be closed on b"]);
+        assert_eq!(succeeds(&check(&directory, "a", "0.01")), "", "its cost is on the node of the pods it selects");
+        for shares in ["1", "unlimited"] {
+            assert_eq!(succeeds(&check(&directory, "b", shares)), "");
+        }
+    }
+
+    #[test]
+    fn shares_are_a_factor_or_unlimited() {
+        for shares in ["0", "inf", "NaN", "much", ""] {
+            says(&fails(&check(&shop(1), "b", shares), 2), &["neither a number above 0 nor `unlimited`"]);
+        }
+    }
+
+    #[test]
+    fn explain_tells_of_a_closed_namespace() {
+        let arguments = ["--from", "shop/web", "--to", "shop/db", "--port", "5432", "--shares", "0.01"];
+        let denied = succeeds(&shop(30).explain(&arguments));
+        says(
+            &denied,
+            &[
+                "DENIED: shop/web",
+                "egress  allowed by shop/web",
+                "ingress DENIED: namespace shop is closed: over its share",
+            ],
+        );
+        let json: Value =
+            serde_json::from_str(&succeeds(&shop(30).explain(&[&arguments[..], &["-o", "json"]].concat()))).unwrap();
+        assert_eq!(
+            (&json["allowed"], &json["ingress"]["closed"], &json["egress"]["closed"]),
+            (&json!(false), &json!(true), &json!(false))
+        );
+        says(&succeeds(&shop(3).explain(&arguments)), &["allowed: shop/web"]);
+        says(&succeeds(&shop(30).explain(&arguments[..6])), &["allowed: shop/web"]);
+    }
+
+    #[test]
+    fn explain_tells_of_two_pods_with_one_address() {
+        let twin =
+            "{kind: Pod, apiVersion: v1, metadata: {name: aaa, namespace: shop}, status: {podIPs: [{ip: 10.0.1.1}]}}";
+        let directory = Directory::of(&format!("{SHOP}---\n{twin}\n"));
+        let said = succeeds(&directory.explain(&["--from", "shop/web", "--to", "10.0.1.1", "--port", "5432"]));
+        says(
+            &said,
+            &["hint: 10.0.1.1 is claimed by shop/aaa, too: it is taken to be shop/db's, which was given it last"],
+        );
     }
 }

@@ -47,6 +47,21 @@ impl Cost {
     pub const UNLIMITED: Self =
         Self { grants: u64::MAX, elements: u64::MAX, sets: u64::MAX, chains: u64::MAX, bytes: u64::MAX };
 
+    /// `factor` times as much of everything, rounded up; nothing for a factor below zero.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a limit")]
+    pub fn scaled(self, factor: f64) -> Self {
+        let scaled = |part: u64| (part as f64 * factor).ceil() as u64;
+        let Self { grants, elements, sets, chains, bytes } = self;
+        Self {
+            grants: scaled(grants),
+            elements: scaled(elements),
+            sets: scaled(sets),
+            chains: scaled(chains),
+            bytes: scaled(bytes),
+        }
+    }
+
     /// Whether it is within `limit` in every respect.
     pub fn fits(&self, limit: &Self) -> bool {
         self.parts().iter().zip(limit.parts()).all(|(part, limit)| *part <= limit)

@@ -15,6 +15,7 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     let origins = kernel.read()?.as_ref().map_or(Origins::Guarded, render::origins);
     let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel);
     let frames = Kernel::open(render::table_of_frames(), Ownership::Plain)?;
+    let enforcer = enforcer.with_shares(args.node.shares.shares);
     let mut enforcer = enforcer.with_origins(origins).with_frames(frames);
     if origins == Origins::Guarded {
         enforcer.set_links(links::read()?);

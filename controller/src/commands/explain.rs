@@ -8,17 +8,21 @@ use anyhow::{Context, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic, Verdict};
-use palisade_model::{Direction, Pod, Protocol};
+use palisade_model::{Change, Direction, Pod, Protocol};
 use serde::Serialize;
 
 use super::sources;
 use crate::cli::{Cli, Endpoint, ExplainArgs, ExplainProtocol, Family, Output};
+use crate::text::some_of;
+
+mod closing;
 
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     // Every pod is judged, wherever it runs: the node's name does not matter.
+    let objects = sources::snapshot(&args.source, "")?;
     let mut cluster = Cluster::default();
-    sources::snapshot(&args.source, "")?.into_iter().for_each(|change| cluster.apply(change));
-    let explanation = Explanation::new(&cluster, args)?;
+    objects.iter().for_each(|change| cluster.apply(change.clone()));
+    let explanation = Explanation::new(cluster, &objects, args)?;
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&explanation)?)?,
@@ -56,6 +60,8 @@ struct End {
 #[derive(Debug, Serialize)]
 struct Judgement {
     isolated: bool,
+    /// Whether its namespace is closed on its node, so that no rule was asked.
+    closed: bool,
     allowed: bool,
     policies: Vec<String>,
     rule: Option<Rule>,
@@ -69,12 +75,14 @@ struct Rule {
 }
 
 impl Explanation {
-    fn new(cluster: &Cluster, args: &ExplainArgs) -> anyhow::Result<Self> {
-        let from = addresses(cluster, &args.from).context("--from")?;
-        let to = addresses(cluster, &args.to).context("--to")?;
+    fn new(mut cluster: Cluster, objects: &[Change], args: &ExplainArgs) -> anyhow::Result<Self> {
+        let from = addresses(&cluster, &args.from).context("--from")?;
+        let to = addresses(&cluster, &args.to).context("--to")?;
         let (source, destination) = pair(&from, &to, args.family)?;
-        let traffic = traffic(cluster, args, destination)?;
-        let verdict = cluster.verdict(&Flow { source, destination, traffic });
+        let traffic = traffic(&cluster, args, destination)?;
+        let flow = Flow { source, destination, traffic };
+        let verdict = closing::verdict(&mut cluster, objects, args.shares.shares, &flow);
+        let cluster = &cluster;
         let end = |address| End { address, pod: cluster.owner(address).map(|pod| pod.id.to_string()) };
         let (protocol, port) = match traffic {
             Traffic::Port { protocol, port } => (protocol.to_string(), Some(port)),
@@ -131,6 +139,7 @@ impl Judgement {
     fn new(direction: Direction, verdict: DirectionVerdict) -> Self {
         Self {
             isolated: verdict.isolated,
+            closed: verdict.closed,
             allowed: verdict.allowed,
             policies: verdict.policies.iter().map(ToString::to_string).collect(),
             rule: verdict.rule.map(|rule| Rule {
@@ -145,6 +154,12 @@ impl Judgement {
             (None, _) => format!("allowed: {} is no pod, so no policy applies to it", end.address),
             (Some(pod), _) if !self.isolated => format!("allowed: no policy isolates {pod} in this direction"),
             (Some(_), Some(rule)) => format!("allowed by {} {}", rule.policy, rule.field),
+            (Some(pod), None) if self.closed => {
+                let namespace = pod.split('/').next().unwrap_or_default();
+                format!(
+                    "DENIED: namespace {namespace} is closed: over its share, so that no rule of its policies counts"
+                )
+            }
             (Some(_), None) => "DENIED: none of the policies' rules allows it".to_owned(),
         }
     }
@@ -167,7 +182,19 @@ fn hints(cluster: &Cluster, source: IpAddr, destination: IpAddr) -> Vec<String> 
              ask about that pod, and its port"
         )
     });
-    missing.map(no_namespace).chain(no_pods).chain(a_service).collect()
+    let shared = BTreeSet::from([source, destination]).into_iter().filter_map(|address| several(cluster, address));
+    missing.map(no_namespace).chain(no_pods).chain(a_service).chain(shared).collect()
+}
+
+/// Several live pods claim the address.
+fn several(cluster: &Cluster, address: IpAddr) -> Option<String> {
+    let owner = cluster.owner(address)?;
+    let live = cluster.claimants(address).filter(|pod| !pod.terminating && pod.id != owner.id);
+    let others: Vec<String> = live.map(|pod| pod.id.to_string()).collect();
+    (!others.is_empty()).then(|| {
+        let others = some_of(&others, 3, 500, ", ");
+        format!("{address} is claimed by {others}, too: it is taken to be {}'s, which was given it last", owner.id)
+    })
 }
 
 fn addresses(cluster: &Cluster, endpoint: &Endpoint) -> anyhow::Result<Vec<IpAddr>> {

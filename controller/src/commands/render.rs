@@ -2,16 +2,40 @@
 
 use std::io::Write;
 
+use anyhow::bail;
 use palisade_model::Index;
 
 use super::{kernel, sources};
-use crate::cli::NodeArgs;
+use crate::cli::RenderArgs;
 use crate::render::{self, Epoch};
+use crate::shares;
 
-pub(super) fn render(args: &NodeArgs) -> anyhow::Result<()> {
-    let mut index = Index::new(&*args.node_name);
-    sources::snapshot(&args.source, &args.node_name)?.into_iter().for_each(|change| index.apply(change));
-    let mut ruleset = render::render(kernel::table(), &index.take_delta());
+pub(super) fn render(args: &RenderArgs) -> anyhow::Result<()> {
+    let node = &args.node;
+    let mut index = Index::with_shares(&*node.node_name, node.shares.shares);
+    sources::snapshot(&node.source, &node.node_name)?.into_iter().for_each(|change| index.apply(change));
+    let delta = index.take_delta();
+    if args.check {
+        return check(&index);
+    }
+    let mut ruleset = render::render(kernel::table(), &delta);
     ruleset.apply(Epoch::never()).expect("it edits a chain that every ruleset has");
     Ok(write!(std::io::stdout().lock(), "{ruleset}")?)
+}
+
+/// Says which namespaces are closed.
+fn check(index: &Index) -> anyhow::Result<()> {
+    let closed = shares::closed(index);
+    let mut out = std::io::stdout().lock();
+    for namespace in &closed {
+        writeln!(out, "closed: {namespace}")?;
+    }
+    if !closed.is_empty() {
+        bail!(
+            "{} namespaces would be closed on {}: their policies cost more than their share",
+            closed.len(),
+            index.node()
+        );
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ use crate::enforcer::Enforcer;
 use crate::input::Input;
 use crate::logging::LogFilter;
 use crate::manifests::Hints;
+use crate::notices::{self, Notices};
 use crate::render::{self, Origins};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
@@ -36,6 +37,7 @@ fn once(args: &RunArgs) -> anyhow::Result<()> {
     }
     changes.into_iter().for_each(|change| enforcer.apply(change));
     enforcer.commit()?.iter().for_each(agent::log);
+    Notices::default().closings(&mut enforcer);
     Ok(())
 }
 
@@ -45,7 +47,8 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let servers = servers()?;
     let (inputs, mut receiver) = mpsc::unbounded_channel();
     let (health, hints) = (Health::default(), Hints::default());
-    let state = Arc::new(State::new(node, probe(args, &health, &hints)));
+    let (teller, closings) = notices::channel();
+    let state = Arc::new(State::new(node, probe(args, &health, &hints)).with_teller(teller));
     let _watch = match &args.node.source.manifests {
         Some(directory) => {
             let first = manifests::read(directory, node)?;
@@ -53,6 +56,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
         }
         None => {
             let client = runtime.block_on(sources::client(&args.node.source))?;
+            runtime.spawn(source::tell_closings(client.clone(), node.clone(), closings));
             runtime.spawn(source::run(client, node.clone(), inputs.clone(), health));
             None
         }
@@ -100,6 +104,7 @@ fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Ker
     let origins = if args.no_guard { Origins::Believed } else { Origins::Guarded };
     let frames = Kernel::open(render::table_of_frames(), ownership)?;
     let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?);
+    let enforcer = enforcer.with_shares(args.node.shares.shares);
     Ok(enforcer.with_origins(origins).with_frames(frames))
 }
 

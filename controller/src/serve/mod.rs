@@ -5,7 +5,8 @@
 //! Invariants:
 //! - What clients can cost is bounded (`server`).
 //! - Nothing served here can change or delay what is enforced: [`State`]'s lock is held for copies only.
-//! - The number of time series is bounded: no label holds the name of an object (`bounded_cardinality`).
+//! - The number of time series is bounded: no label holds the name of an object (`bounded_cardinality`) but of
+//!   those that the guard dropped packets of, and of a hundred closed namespaces.
 //! - What changes the agent (its log filter) is asked over the socket alone, which only its own user may open.
 
 mod client;

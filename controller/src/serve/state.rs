@@ -13,6 +13,8 @@ use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes
 use crate::agent::LONGEST_ERROR;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::forged::Forged;
+use crate::notices::Teller;
+use crate::shares::ClosedNamespace;
 use crate::sysctl::Unmet;
 use crate::text::shorten;
 
@@ -21,6 +23,9 @@ pub type SourceProbe = Box<dyn Fn() -> SourceStatus + Send + Sync>;
 
 /// How old figures may get. They are not taken at every commit: that costs time in proportion to the ruleset.
 const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How many closed namespaces are listed.
+const LISTED: usize = 100;
 
 /// The agent's state, shared by its thread, which writes, and the servers, which read.
 #[derive(Debug)]
@@ -32,11 +37,13 @@ pub struct State {
     metrics: Metrics,
     /// The agent's, once it has begun.
     thread: OnceLock<Thread>,
+    /// Who is told of namespaces that were closed.
+    teller: Option<Teller>,
     progress: Mutex<Progress>,
 }
 
 /// What there is to publish after a commit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Figures<'a> {
     /// The generation of the node's ruleset, where it could be read.
     pub generation: Option<u32>,
@@ -44,6 +51,10 @@ pub struct Figures<'a> {
     pub ruleset: &'a Ruleset,
     /// How much the index holds.
     pub index: IndexSize,
+    /// The namespaces that are closed: ascending.
+    pub closed: Vec<ClosedNamespace>,
+    /// In each respect how much of what all namespaces may cost together is used.
+    pub shares_used: [(&'static str, f64); 5],
 }
 
 #[derive(Debug)]
@@ -60,6 +71,9 @@ struct Progress {
     outdated: bool,
     generation: Option<u32>,
     totals: Totals,
+    closed_namespaces: usize,
+    /// The first of them.
+    closed: Vec<ClosedNamespace>,
     last_commit: Option<LastCommit>,
     last_check: Option<Timestamp>,
     last_error: Option<LastError>,
@@ -80,7 +94,24 @@ impl State {
             figures_interval,
             metrics: Metrics::new(source),
             thread: OnceLock::new(),
+            teller: None,
             progress: Mutex::new(Progress::new(Pulse::new(limits, start))),
+        }
+    }
+
+    /// Namespaces that were closed are told to `teller`, too.
+    #[must_use]
+    pub fn with_teller(self, teller: Teller) -> Self {
+        Self { teller: Some(teller), ..self }
+    }
+
+    /// These namespaces were closed. Who is told and cannot keep up misses some: the log and the status have them too.
+    pub fn closed(&self, closed: Vec<ClosedNamespace>) {
+        let Some(teller) = &self.teller else { return };
+        for closed in closed {
+            if let Err(error) = teller.try_send(closed) {
+                tracing::debug!(%error, "no event will tell of a closed namespace");
+            }
         }
     }
 
@@ -146,9 +177,13 @@ impl State {
                     self.metrics.compared(now, commit.is_some() && undisturbed);
                 }
                 if progress.figures_due(self.figures_interval).is_some_and(|due| due <= Instant::now()) {
-                    let Figures { generation, ruleset, index } = figures();
-                    progress.publish(generation, &index);
+                    let Figures { generation, ruleset, index, mut closed, shares_used } = figures();
                     self.metrics.holds(ruleset, &index);
+                    self.metrics.shares(&closed, shares_used);
+                    progress.closed_namespaces = closed.len();
+                    closed.truncate(LISTED);
+                    progress.closed = closed;
+                    progress.publish(generation, &index);
                 }
             }
             Err(error) => {
@@ -229,6 +264,8 @@ impl State {
             behind,
             generation: progress.generation,
             totals: progress.totals,
+            closed_namespaces: progress.closed_namespaces,
+            closed: progress.closed.clone(),
             last_commit: progress.last_commit.clone(),
             last_check: progress.last_check,
             last_error: progress.last_error.clone(),
@@ -252,6 +289,8 @@ impl Progress {
             outdated: false,
             generation: None,
             totals: Totals::default(),
+            closed_namespaces: 0,
+            closed: Vec::new(),
             last_commit: None,
             last_check: None,
             last_error: None,

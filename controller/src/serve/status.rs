@@ -7,6 +7,7 @@ use palisade_model::IndexSize;
 use palisade_nft::Summary;
 use serde::{Deserialize, Serialize};
 
+use crate::shares::ClosedNamespace;
 use crate::source::Health;
 
 /// What the agent says of itself.
@@ -35,6 +36,12 @@ pub struct Status {
     /// How much there is.
     #[serde(flatten)]
     pub totals: Totals,
+    /// How many namespaces are closed, because their policies cost more than their share.
+    #[serde(default)]
+    pub closed_namespaces: usize,
+    /// The first hundred of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedNamespace>,
     /// The last commit that changed something.
     pub last_commit: Option<LastCommit>,
     /// When the table was last read and compared as a whole.
@@ -184,6 +191,10 @@ impl fmt::Display for Status {
         writeln!(f, "generation  {}", self.generation.map_or_else(|| "none yet".to_owned(), |g| g.to_string()))?;
         writeln!(f, "pods        {pods} known, {local_pods} on this node, {isolated_pods} of them isolated")?;
         writeln!(f, "policies    {policies} in {namespaces} namespaces{}", self.source.problems())?;
+        self.closed.iter().try_for_each(|closed| writeln!(f, "closed      {closed}"))?;
+        if self.closed_namespaces > self.closed.len() {
+            writeln!(f, "closed      and {} namespaces more", self.closed_namespaces - self.closed.len())?;
+        }
         if let Some(LastCommit { at, seconds, changes }) = &self.last_commit {
             writeln!(f, "last commit {at:.0}, in {:.1} ms: {changes}", seconds * 1000.0)?;
         }

@@ -9,6 +9,7 @@
 //! - Objects are not kept here: of a pod only its name.
 
 mod client;
+mod closings;
 mod complaint;
 mod failure;
 mod health;
@@ -27,6 +28,7 @@ use kube::Client;
 use palisade_model::Change;
 
 pub use client::{ConnectError, client};
+pub use closings::tell as tell_closings;
 pub use health::{Health, WatchState};
 pub use node::exists as node_exists;
 use watch::Watcher;

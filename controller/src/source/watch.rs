@@ -372,7 +372,15 @@ fn warning(complaint: &Complaint) -> Warning {
         Effect::Earlier => "KeepEarlier",
     };
     let note = format!("Not understood: {}: {text}", effect.text());
-    Warning { policy: id, uid: version.uid, generation: version.generation, reason: "NotUnderstood", action, note }
+    Warning {
+        policy: id,
+        uid: version.uid,
+        generation: version.generation,
+        reason: "NotUnderstood",
+        action,
+        note,
+        differs_by_node: false,
+    }
 }
 
 async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {

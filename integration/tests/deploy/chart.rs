@@ -43,6 +43,7 @@ pub(crate) fn every_value() -> Value {
             }
         },
         "guard": {"enabled": false},
+        "shares": {"factor": 2.5},
         "sysctls": {"set": true},
         "extraArgs": ["--extra=1"],
         "extraEnv": [{"name": "EXTRA", "value": "2"}],
@@ -99,6 +100,7 @@ fn every_value_has_its_effect() {
         "--log-format=text",
         "--probe-address=[::]:9998",
         "--metrics-address=0.0.0.0:9999",
+        "--shares=2.5",
         "--no-guard",
         "--set-sysctls",
         "--proc-sys=/host/proc/sys",
@@ -179,6 +181,8 @@ fn mistakes_are_refused() {
         json!({"metrics": {"serviceMonitor": {"interval": "often"}}}),
         json!({"guard": {"enabled": "no"}}),
         json!({"sysctls": {"set": "no"}}),
+        json!({"shares": {"factor": 0}}),
+        json!({"shares": {"factor": "much"}}),
         json!({"extraArgs": "--once"}),
         json!({"updateStrategy": {"type": "Recreate"}}),
     ];

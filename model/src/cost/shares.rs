@@ -30,6 +30,12 @@ pub enum Limit {
 }
 
 impl Shares {
+    /// `factor` times as much of everything, rounded up.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { per_namespace: self.per_namespace.scaled(factor), total: self.total.scaled(factor) }
+    }
+
     /// No limits.
     pub const UNLIMITED: Self = Self { per_namespace: Cost::UNLIMITED, total: Cost::UNLIMITED };
 

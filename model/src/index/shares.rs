@@ -10,6 +10,11 @@ use crate::compile::grants;
 use crate::{Closed, Cost, Limit, NamespacedName, Shares};
 
 impl Index {
+    /// The node whose pods are local.
+    pub fn node(&self) -> &Arc<str> {
+        &self.node
+    }
+
     /// What namespaces may cost.
     pub fn shares(&self) -> &Shares {
         &self.bills.shares

@@ -56,6 +56,24 @@ impl ForgerLabels {
     }
 }
 
+/// A closed namespace, or the empty name for those that have no series of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct NamespaceLabel {
+    namespace: String,
+}
+
+impl NamespaceLabel {
+    pub(super) fn of(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned() }
+    }
+}
+
+/// A respect in which policies cost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ShareLabel {
+    pub(super) what: &'static str,
+}
+
 /// An error of the kernel's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ErrorLabels {

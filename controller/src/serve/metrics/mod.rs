@@ -21,13 +21,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use self::labels::{ErrorLabels, EventLabels, ForgerLabels, KindLabel, SysctlLabel};
+use self::labels::{ErrorLabels, EventLabels, ForgerLabels, KindLabel, NamespaceLabel, ShareLabel, SysctlLabel};
 use self::source::{Source, SourceCollector};
 use super::SourceProbe;
 use super::status::SourceStatus;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::forged::Forged;
 use crate::render::Forger;
+use crate::shares::ClosedNamespace;
 use crate::sysctl::{Sysctl, Unmet};
 
 /// Upper bounds of the buckets for the time that a commit takes, or a sweep over the connections, in seconds.
@@ -42,6 +43,10 @@ const BUILD: [(&str, &str); 3] = [
 ];
 
 type Seconds = Gauge<f64, AtomicU64>;
+type Ratio = Gauge<f64, AtomicU64>;
+
+/// How many closed namespaces have a series of their own.
+const CLOSED_SERIES: usize = 100;
 
 /// The metrics and their registry.
 #[derive(Debug)]
@@ -71,6 +76,8 @@ pub(super) struct Metrics {
     tables: Gauge,
     sysctls: Family<SysctlLabel, Gauge>,
     forged: Family<ForgerLabels, Counter>,
+    namespace_closed: Family<NamespaceLabel, Gauge>,
+    shares_used: Family<ShareLabel, Ratio>,
 }
 
 impl Metrics {
@@ -102,6 +109,8 @@ impl Metrics {
             tables: Gauge::default(),
             sysctls: Family::default(),
             forged: Family::default(),
+            namespace_closed: Family::default(),
+            shares_used: Family::default(),
         };
         metrics.register();
         metrics.start_at_zero();
@@ -185,6 +194,19 @@ impl Metrics {
         }
     }
 
+    /// Which namespaces are closed, and how much of what all may cost together is used.
+    pub(super) fn shares(&self, closed: &[ClosedNamespace], used: [(&'static str, f64); 5]) {
+        self.namespace_closed.clear();
+        let rest = closed.len().saturating_sub(CLOSED_SERIES);
+        self.namespace_closed.get_or_create(&NamespaceLabel::default()).set(signed(rest));
+        for one in closed.iter().take(CLOSED_SERIES) {
+            self.namespace_closed.get_or_create(&NamespaceLabel::of(&one.namespace)).set(1);
+        }
+        for (what, ratio) in used {
+            self.shares_used.get_or_create(&ShareLabel { what }).set(ratio);
+        }
+    }
+
     /// What the source says of itself.
     pub(super) fn source(&self) -> SourceStatus {
         (self.source.0)()
@@ -206,6 +228,7 @@ impl Metrics {
             set(&self.elements, kind, 0);
         }
         self.sysctls(&[]);
+        self.shares(&[], ["grants", "elements", "sets", "chains", "bytes"].map(|what| (what, 0.0)));
         drop(self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere)));
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
         ErrorLabels::usual().for_each(|labels| drop(self.netlink_errors.get_or_create(&labels)));
@@ -238,6 +261,8 @@ impl Metrics {
         r.register("tables", "Decision tables in use: pods with the same policies share one", self.tables.clone());
         r.register("guard_dropped_packets", "Packets that cannot be from where they came from: from pods of this node, links of no known pod, or elsewhere in a pod's name", self.forged.clone());
         r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
+        r.register("namespace_closed", "1 for a namespace that is closed: its policies cost more than its share. Without a name: how many more are than are named", self.namespace_closed.clone());
+        r.register("shares_used_ratio", "How much is used of what the policies of all namespaces may cost together", self.shares_used.clone());
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }
 }

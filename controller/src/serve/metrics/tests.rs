@@ -74,6 +74,17 @@ fn what_is_held_is_shown_by_kind() {
 }
 
 #[test]
+fn a_hundred_closed_namespaces_are_named() {
+    let state = state();
+    assert_eq!(value(&state, r#"palisade_namespace_closed{namespace=""}"#), "0");
+    Attempt::committed(1).report(&state);
+    assert_eq!(value(&state, r#"palisade_namespace_closed{namespace="ns-099"}"#), "1");
+    assert_eq!(value(&state, r#"palisade_namespace_closed{namespace=""}"#), "50");
+    assert_eq!(state.metrics().matches("palisade_namespace_closed{").count(), 101);
+    assert_eq!(value(&state, r#"palisade_shares_used_ratio{what="bytes"}"#), "0.25");
+}
+
+#[test]
 fn the_source_is_asked_at_each_scrape() {
     let state = state();
     assert_eq!(value(&state, r#"palisade_watch_synced{resource="pods"}"#), "1.0");
@@ -118,6 +129,7 @@ fn parameters_that_are_not_as_they_should_be_are_shown_until_they_are() {
 #[test]
 fn bounded_cardinality() {
     let state = state();
+    Attempt::committed(1).report(&state);
     let before = series(&state);
     for errno in -1..1000 {
         Attempt::failed(errno).report(&state);

@@ -3,6 +3,7 @@ use palisade_nft::{BackendError, BaseChain, Chain, CommitError, Elements, Errno,
 
 use super::*;
 use crate::serve::WatchStatus;
+use crate::shares::Over;
 
 /// A state whose figures are always due.
 pub(crate) fn state() -> State {
@@ -72,13 +73,38 @@ impl Attempt {
     pub(crate) fn report(&self, state: &State) {
         let ruleset = ruleset();
         let index = IndexSize { pods: 9, local_pods: 3, isolated_pods: 2, policies: 5, ..IndexSize::default() };
-        state.attempted(&self.result, self.compared, || Figures { generation: Some(7), ruleset: &ruleset, index });
+        let figures =
+            Figures { generation: Some(7), ruleset: &ruleset, index, closed: closed(150), shares_used: used() };
+        state.attempted(&self.result, self.compared, || figures);
     }
 }
 
 pub(crate) fn commit(micros: u64) -> Commit {
     let diff = diff(None, &ruleset());
     Commit { diff, from_backend: false, elapsed: Duration::from_micros(micros) }
+}
+
+/// So many closed namespaces.
+fn closed(count: usize) -> Vec<ClosedNamespace> {
+    let closed =
+        |n| ClosedNamespace { namespace: format!("ns-{n:03}"), over: Over::Share, costs: vec![], policies: vec![] };
+    (0..count).map(closed).collect()
+}
+
+fn used() -> [(&'static str, f64); 5] {
+    ["grants", "elements", "sets", "chains", "bytes"].map(|what| (what, 0.25))
+}
+
+#[test]
+fn closed_namespaces_are_listed_up_to_a_hundred_and_hinder_nothing() {
+    let (teller, mut told) = crate::notices::channel();
+    let state = state().with_teller(teller);
+    state.synced();
+    Attempt::committed(1).report(&state);
+    state.closed(closed(1));
+    let status = state.status();
+    assert_eq!((status.closed_namespaces, status.closed.len(), status.ready), (150, 100, true));
+    assert_eq!(told.try_recv().unwrap().namespace, "ns-000");
 }
 
 fn gone() -> Vec<Change> {

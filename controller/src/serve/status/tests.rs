@@ -1,4 +1,5 @@
 use super::*;
+use crate::shares::{Over, Part};
 
 fn status() -> Status {
     let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).unwrap();
@@ -13,6 +14,8 @@ fn status() -> Status {
         behind: vec![],
         generation: Some(12),
         totals: Totals { pods: 150, local_pods: 11, isolated_pods: 7, namespaces: 4, policies: 9 },
+        closed_namespaces: 0,
+        closed: vec![],
         last_commit: Some(LastCommit { at: at(60), seconds: 0.0012, changes: "2 elements added".to_owned() }),
         last_check: Some(at(61)),
         last_error: Some(LastError { at: at(1), message: "no buffer space".to_owned(), resolved: true }),
@@ -61,6 +64,18 @@ fn says_what_is_wrong_first() {
     assert!(
         text.contains("state       behind; what was enforced before still is\nbehind      the last commit failed\n")
     );
+}
+
+#[test]
+fn closed_namespaces_are_listed_with_what_they_cost() {
+    let costs = [("elements", 9, 8), ("bytes", 3 << 20, 2 << 20)];
+    let costs = costs.map(|(what, cost, limit)| Part { what: what.to_owned(), cost, limit }).into();
+    let policies = vec!["big".to_owned(), "less".to_owned()];
+    let closed = vec![ClosedNamespace { namespace: "shop".to_owned(), over: Over::Share, costs, policies }];
+    let text = Status { closed, closed_namespaces: 3, ..status() }.to_string();
+    let expected = "closed      shop: its policies need more than a namespace's share of this node: 9 elements (8 fit); 3.0 MiB \
+                    (2.0 fit); most of it: big, less\nclosed      and 2 namespaces more\n";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! What is told of the cluster when it begins, and when it ends: closed namespaces, and pods with one address.
+//!
+//! Invariants:
+//! - Lines are bounded: at most [`LINES`] a minute. What was left out is counted.
+//! - Whoever writes Events is never waited for.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use palisade_model::{Index, NamespacedName};
+use tokio::sync::mpsc;
+
+use crate::enforcer::Enforcer;
+use crate::shares::{self, ClosedNamespace, Over};
+
+/// How many lines there are in an interval at most.
+const LINES: usize = 60;
+/// What that is counted in.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// How many closed namespaces may wait for their Events to be written.
+const WAITING: usize = 64;
+
+/// Where closed namespaces are told, for the Events on their policies.
+pub type Teller = mpsc::Sender<ClosedNamespace>;
+
+/// A teller, and what it tells.
+pub fn channel() -> (Teller, mpsc::Receiver<ClosedNamespace>) {
+    mpsc::channel(WAITING)
+}
+
+/// What was told last, and what of that still is.
+#[derive(Debug, Default)]
+pub struct Notices {
+    closed: BTreeMap<Arc<str>, ClosedNamespace>,
+    conflicts: BTreeMap<IpAddr, Vec<NamespacedName>>,
+    lines: usize,
+    left_out: usize,
+    interval_ends: Option<Instant>,
+}
+
+impl Notices {
+    /// Logs which namespaces were closed or opened since the last call. Gives those that were closed.
+    pub fn closings<B: palisade_nft::Backend>(&mut self, enforcer: &mut Enforcer<B>) -> Vec<ClosedNamespace> {
+        let mut all = Vec::new();
+        for (namespace, closed) in enforcer.take_closings() {
+            let may_log = self.may_log(Instant::now());
+            let Some(closed) = closed else {
+                self.closed.remove(&namespace);
+                if may_log {
+                    tracing::info!(%namespace, "open again: its policies fit, and are enforced as they are written");
+                }
+                continue;
+            };
+            let closed = ClosedNamespace::new(enforcer.index(), &namespace, closed);
+            if may_log {
+                let (policies, why) = (closed.policies.join(", "), closed.costs());
+                let over = if closed.over == Over::Share { "its share" } else { "the total" };
+                tracing::warn!(%namespace, why, policies, "closed: over {over}: its isolated pods here reach themselves and their node alone");
+            }
+            self.closed.insert(namespace, closed.clone());
+            all.push(closed);
+        }
+        all
+    }
+
+    /// All closed namespaces, ascending, with what they cost `index` now.
+    pub fn closed(&mut self, index: &Index) -> Vec<ClosedNamespace> {
+        for (namespace, closed) in index.closed() {
+            if let Some(told) = self.closed.get_mut(namespace)
+                && told.costs != shares::costs(index, closed)
+            {
+                *told = ClosedNamespace::new(index, namespace, closed);
+            }
+        }
+        self.closed.values().cloned().collect()
+    }
+
+    /// Logs which addresses several live pods claim that did not before.
+    pub fn conflicts(&mut self, now: BTreeMap<IpAddr, Vec<NamespacedName>>) {
+        for (address, pods) in &now {
+            let is_new = self.conflicts.get(address) != Some(pods);
+            if is_new && self.may_log(Instant::now()) {
+                let pods = crate::text::some_of(pods, 3, 500, ", ");
+                tracing::warn!(%address, pods, "several pods claim this address: it is taken to be the first one's, which was given it last");
+            }
+        }
+        self.conflicts = now;
+    }
+
+    fn may_log(&mut self, now: Instant) -> bool {
+        if self.interval_ends.is_none_or(|ends| now >= ends) {
+            if self.left_out > 0 {
+                tracing::warn!(
+                    left_out = self.left_out,
+                    "more was closed, opened or in conflict than is logged in a minute"
+                );
+            }
+            (self.lines, self.left_out, self.interval_ends) = (0, 0, Some(now + INTERVAL));
+        }
+        let may = self.lines < LINES;
+        self.lines += usize::from(may);
+        self.left_out += usize::from(!may);
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_bounded() {
+        let (start, mut notices) = (Instant::now(), Notices::default());
+        assert_eq!((0..5 * LINES).filter(|_| notices.may_log(start)).count(), LINES);
+        assert_eq!(notices.left_out, 4 * LINES);
+        assert!(notices.may_log(start + INTERVAL));
+        assert_eq!(notices.left_out, 0);
+    }
+}
