@@ -1,5 +1,8 @@
 //! A client pod and a server pod behind one node, and what the node enforces.
 
+use std::thread::sleep;
+use std::time::Instant;
+
 use palisade::enforcer::Enforcer;
 use palisade::links;
 use palisade::render::{Epoch, Origins, table_of_frames};
@@ -83,8 +86,9 @@ fn enforce(changes: &[Change], origins: Origins, settled: bool) {
     enforcer.set_links(links);
     changes.iter().cloned().for_each(|change| enforcer.apply(change));
     enforcer.commit().expect("the ruleset is committed").expect("there was something to commit");
-    if settled {
-        enforcer.settle().expect("an epoch begins").expect("nothing has to be waited for");
+    while let Some(due) = enforcer.settle_is_due().filter(|_| settled) {
+        sleep(due.saturating_duration_since(Instant::now()));
+        enforcer.settle().expect("an epoch begins");
     }
     if origins == Origins::Guarded {
         holds(&mut kernel(), &["pod-links", "guarded-4"]);
