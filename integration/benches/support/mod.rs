@@ -65,6 +65,23 @@ fn udp(first: u16, last: u16) -> PortMatch {
     PortMatch::Numbers { protocol: Protocol::Udp, ports: PortRange::new(first, last).expect("ascending") }
 }
 
+/// A policy that lets the first peer of [`many_policies`] have TCP connections to the server, too.
+pub(crate) fn to_server() -> Change {
+    let tcp = PortMatch::Numbers { protocol: Protocol::Tcp, ports: PortRange::new(PORT, PORT).expect("ascending") };
+    policy("stream", vec![rule(group(labelled("app", "peer-0")), vec![tcp])])
+}
+
+/// A policy that lets that peer send to the server alone.
+pub(crate) fn from_client() -> Change {
+    let server = Rule { peers: Peers::AnyOf(vec![group(labelled("app", "server"))]), ports: Ports::All };
+    Change::Policy(Policy {
+        id: NamespacedName::new("bench", "to-server"),
+        selector: labelled("app", "peer-0"),
+        ingress: None,
+        egress: Some(vec![server]),
+    })
+}
+
 fn rule(peer: Peer, ports: Vec<PortMatch>) -> Rule {
     Rule { peers: Peers::AnyOf(vec![peer]), ports: Ports::AnyOf(ports) }
 }
