@@ -78,9 +78,7 @@ impl Epoch {
         })?;
         let errors = ruleset.chains.get(&names::errors_of_judged())?;
         (*judged == objects::judged(Some(epoch))
-            && [Errors::Judged(epoch), Errors::None]
-                .iter()
-                .any(|judged| *errors == origin::errors_of_judged(*judged)))
+            && [Errors::Judged(epoch), Errors::None].iter().any(|judged| *errors == origin::errors_of_judged(*judged)))
         .then_some(epoch)
     }
 
