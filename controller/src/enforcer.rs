@@ -44,8 +44,6 @@ pub struct Enforcer<B> {
     look_again: Box<dyn Fn() + Send>,
     /// Whether the table that was there at start was looked at.
     met: bool,
-    /// Whether what is committed first stays as it is, without an agent.
-    lasts: bool,
 }
 
 /// A transaction that was committed.
@@ -126,7 +124,6 @@ impl<B: Backend> Enforcer<B> {
             links_known: false,
             look_again: Box::new(|| {}),
             met: false,
-            lasts: false,
         }
     }
 
@@ -141,14 +138,6 @@ impl<B: Backend> Enforcer<B> {
     pub fn with_origins(self, origins: Origins) -> Self {
         let desired = skeleton(self.desired.table.name, origins);
         Self { renderer: Renderer::new(origins), desired, ..self }
-    }
-
-    /// What is committed is left alone then: there will be no epochs.
-    #[must_use]
-    pub fn lasting(mut self) -> Self {
-        self.lasts = true;
-        self.edit(Epoch::never());
-        self
     }
 
     /// Keeps the [table of frames](render::table_of_frames) in `backend`, too.
@@ -410,9 +399,6 @@ impl<B: Backend> Enforcer<B> {
             let were_here = held.iter().flat_map(render::local_pods);
             self.owners.forget(were_here.filter(|address| !self.index.has_owner(*address)), |_| false);
         }
-        if is_new && held.as_ref().is_some_and(Epoch::are_never) {
-            self.edit(Epoch::never());
-        }
         if is_new && let Some(epoch) = held.as_ref().and_then(Epoch::given) {
             self.epochs.adopt(epoch);
             self.edit(epoch.begin());
@@ -429,7 +415,7 @@ impl<B: Backend> Enforcer<B> {
 
     /// It ends where `edit` is in force.
     fn end_epoch(&mut self, edit: &mut Edit) {
-        if self.is_settled() || (Epoch::are_never(&self.desired) && !self.lasts) {
+        if self.is_settled() {
             edit.chains.extend(Epoch::end().chains);
         }
         self.epochs.end();

@@ -1,7 +1,7 @@
 //! What is told of the cluster when it begins, and when it ends: closed namespaces, and pods with one address.
 //!
 //! Invariants:
-//! - Lines are bounded: at most [`LINES`] a minute. What was left out is counted.
+//! - Lines are bounded: at most `LINES` a minute. What was left out is counted.
 //! - Whoever writes Events is never waited for.
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use palisade_model::Index;
 
 use super::{kernel, sources};
 use crate::cli::RenderArgs;
-use crate::render::{self, Epoch};
+use crate::render;
 use crate::shares;
 
 pub(super) fn render(args: &RenderArgs) -> anyhow::Result<()> {
@@ -18,8 +18,7 @@ pub(super) fn render(args: &RenderArgs) -> anyhow::Result<()> {
     if args.check {
         return check(&index);
     }
-    let mut ruleset = render::render(kernel::table(), &delta);
-    ruleset.apply(Epoch::never()).expect("it edits a chain that every ruleset has");
+    let ruleset = render::render(kernel::table(), &delta);
     Ok(write!(std::io::stdout().lock(), "{ruleset}")?)
 }
 

@@ -31,7 +31,7 @@ pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
 fn once(args: &RunArgs) -> anyhow::Result<()> {
     let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
     Check::new(&args.proc_sys, args.set_sysctls, !args.no_guard).run();
-    let mut enforcer = enforcer(args, Ownership::Plain)?.lasting();
+    let mut enforcer = enforcer(args, Ownership::Plain)?;
     if !args.no_guard {
         enforcer.set_links(links::read()?);
     }
@@ -102,8 +102,10 @@ fn servers() -> anyhow::Result<Runtime> {
 
 fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Kernel>> {
     let origins = if args.no_guard { Origins::Believed } else { Origins::Guarded };
+    // The first socket of a process has its id for a port, which is what others see of the owner.
+    let packets = kernel::open(ownership)?;
     let frames = Kernel::open(render::table_of_frames(), ownership)?;
-    let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel::open(ownership)?);
+    let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), packets);
     let enforcer = enforcer.with_shares(args.node.shares.shares);
     Ok(enforcer.with_origins(origins).with_frames(frames))
 }

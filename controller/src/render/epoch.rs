@@ -4,7 +4,6 @@ use std::num::NonZeroU8;
 
 use palisade_nft::{Action, Edit, Mark, Ruleset};
 
-use super::origin::Errors;
 use super::{names, objects, origin};
 
 /// A time in which nothing was forbidden that had been allowed: connections that were judged in it pass.
@@ -47,26 +46,14 @@ impl Epoch {
     pub fn begin(self) -> Edit {
         let known = (names::known(), Some(objects::known(Some(self))));
         let judged = (names::judged(), Some(objects::judged(Some(self))));
-        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::Judged(self))));
+        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Some(self))));
         Edit { chains: [known, judged, errors].into(), ..Edit::default() }
     }
 
-    /// The edit that ends whichever it is. Its mark is still given, but no longer asked for: so only rules go, and the
+    /// The edit that ends whichever it is. Its mark is still given, but no longer asked for: so only a rule goes, and the
     /// kernel need not validate the table.
     pub fn end() -> Edit {
-        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::None)));
-        Edit { chains: [(names::known(), Some(objects::known(None))), errors].into(), ..Edit::default() }
-    }
-
-    /// The edit that fits a ruleset which nobody will begin epochs in: ICMP errors pass.
-    pub fn never() -> Edit {
-        let errors = (names::errors_of_judged(), Some(origin::errors_of_judged(Errors::All)));
-        Edit { chains: [errors].into(), ..Edit::default() }
-    }
-
-    /// Whether a ruleset was made so.
-    pub fn are_never(ruleset: &Ruleset) -> bool {
-        ruleset.chains.get(&names::errors_of_judged()) == Some(&origin::errors_of_judged(Errors::All))
+        Edit { chains: [(names::known(), Some(objects::known(None)))].into(), ..Edit::default() }
     }
 
     /// The one with whose mark connections are marked in `ruleset`, where that is done as it should be.
@@ -77,9 +64,8 @@ impl Epoch {
             _ => None,
         })?;
         let errors = ruleset.chains.get(&names::errors_of_judged())?;
-        (*judged == objects::judged(Some(epoch))
-            && [Errors::Judged(epoch), Errors::None].iter().any(|judged| *errors == origin::errors_of_judged(*judged)))
-        .then_some(epoch)
+        let is_whole = *judged == objects::judged(Some(epoch)) && *errors == origin::errors_of_judged(Some(epoch));
+        is_whole.then_some(epoch)
     }
 
     /// The epoch that it is in `ruleset`, if all that it takes is there as it should be.

@@ -11,7 +11,6 @@ use palisade_nft::{
     Range, Rule, Ruleset, Set, Statement, Verdict,
 };
 
-use super::origin::Errors;
 use super::{Epoch, guard, names, origin, ranges};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
@@ -35,7 +34,7 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset.chains.insert(names::layout(), layout);
     ruleset.chains.insert(names::known(), known(None));
     ruleset.chains.insert(names::judged(), judged(None));
-    ruleset.chains.insert(names::errors_of_judged(), origin::errors_of_judged(Errors::None));
+    ruleset.chains.insert(names::errors_of_judged(), origin::errors_of_judged(None));
     ruleset.chains.insert(names::tunnels(), guard::tunnels([]));
     ruleset.chains.extend(origin::chains());
     ruleset.sets.extend(origin::sets());

@@ -59,26 +59,15 @@ pub(super) fn sets() -> Vec<(Name, Set)> {
     FAMILIES.into_iter().flat_map(sets).collect()
 }
 
-/// Which ICMP errors pass because of the connections that they are about. Others are judged as those connections are, but for
-/// ports: where a policy names ports, they do not pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Errors {
-    /// All: nobody begins epochs.
-    All,
-    /// Those of connections that were judged in this epoch.
-    Judged(Epoch),
-    /// None, between two epochs, and before the first: what was allowed may be forbidden by now.
-    None,
-}
-
-/// The chain of errors of connections that were judged.
-pub(super) fn errors_of_judged(errors: Errors) -> Chain {
-    let passes = match errors {
-        Errors::All => Some(Statement { comment: Some(Comment::new("there are no epochs")), ..accept([]) }),
-        Errors::Judged(epoch) => Some(accept([Match::CtMark(epoch.mark())])),
-        Errors::None => None,
+/// The chain of errors of connections that were judged: in this epoch, or in the last one until the next begins, which takes a
+/// second or so; before the first one all pass. Others are judged as their connections are, but for ports: where a policy
+/// names ports, they do not pass.
+pub(super) fn errors_of_judged(epoch: Option<Epoch>) -> Chain {
+    let passes = match epoch {
+        Some(epoch) => accept([Match::CtMark(epoch.mark())]),
+        None => Statement { comment: Some(Comment::new("before the first epoch")), ..accept([]) },
     };
-    chain("ICMP errors of connections that were judged", passes)
+    chain("ICMP errors of connections that were judged", [passes])
 }
 
 /// ICMP of no connection (errors and answers that nobody asked for) goes nowhere from a local pod: whether an error has

@@ -89,7 +89,7 @@ fn measure_events(enforcer: &mut Enforcer<Timed>, workload: &mut Workload, kind:
 fn commit_whole(desired: &Ruleset) -> Outcome<Duration> {
     Namespace::new()?.enter(|| {
         let mut kernel = Kernel::open(table(), Ownership::Take)?;
-        let (time, committed) = timed(|| kernel.commit(&table(), &Transaction::from(&diff(None, desired))));
+        let (time, committed) = timed(|| kernel.commit(&table().into(), &Transaction::from(&diff(None, desired))));
         committed?;
         Ok(time)
     })?

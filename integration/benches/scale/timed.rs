@@ -6,7 +6,7 @@ use nix::time::{ClockId, clock_gettime};
 use palisade::enforcer::Enforcer;
 use palisade::render::TABLE;
 use palisade_model::testing::NODE;
-use palisade_nft::{Backend, BackendError, CommitError, Kernel, Name, Ownership, Ruleset, Transaction};
+use palisade_nft::{Backend, BackendError, CommitError, Kernel, Name, Ownership, Ruleset, Table, Transaction};
 
 use super::Outcome;
 
@@ -21,7 +21,7 @@ impl Backend for Timed {
         self.kernel.read()
     }
 
-    fn commit(&mut self, table: &Name, transaction: &Transaction) -> Result<(), CommitError> {
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         let begin = Instant::now();
         let committed = self.kernel.commit(table, transaction);
         self.commits.push((begin, Instant::now()));

@@ -1,10 +1,13 @@
 //! ICMP errors of who has no part in what they are about.
 
 use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
 
 use palisade_integration::forge::transport::{echo, port_unreachable, too_big, udp};
 use palisade_integration::forge::{BROADCAST, Frame};
-use palisade_integration::netns::{Place, Topology};
+use palisade_integration::netns::{Node, Place, Topology};
+use palisade_integration::patience;
 
 use crate::policies::{admits, isolated, no_ingress};
 use crate::scene::Scene;
@@ -12,6 +15,7 @@ use crate::talk::{Mouth, Pair};
 use crate::volley::{Aim, Volley};
 use crate::{BRIDGED, FAMILIES, ROUTED, TUNNELLED, family};
 
+const PAUSE: Duration = Duration::from_millis(50);
 pub(crate) const PORT: u16 = 4000;
 /// Where nobody listens.
 pub(crate) const NOWHERE: u16 = 4009;
@@ -151,7 +155,19 @@ fn fail_once_cut(topology: Topology, from: &'static str) {
     let pairs = FAMILIES.map(|v6| Pair::open(&scene, [(from, PORT), ("talker", PORT)], v6));
     pairs.iter().for_each(Pair::talk);
     scene.enforce(&[no_ingress("talker")]);
+    settle(&scene);
     volley.fails(&scene);
+}
+
+/// Until nodes know what was judged since: errors of what was cut pass for a second or so.
+fn settle(scene: &Scene) {
+    let is_settled = |node: &Node| {
+        let mut list = Command::new("nft");
+        let known = node.namespace().run(list.args(["list", "chain", "inet", "palisade", "known"]), "").unwrap();
+        String::from_utf8_lossy(&known.stdout).contains("accept")
+    };
+    let all = || scene.network.nodes().iter().all(is_settled).then_some(());
+    patience::eventually(PAUSE, all, || "no epoch begins".to_owned());
 }
 
 #[test]

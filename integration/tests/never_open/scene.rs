@@ -165,7 +165,10 @@ impl Scene {
 
     /// The lines of [`Scene::listing`] but those about owners and epochs, sorted: nft lists objects in the order of making.
     pub(crate) fn blocks(&self) -> Vec<String> {
-        let is_left_out = |line: &&str| line.trim_start().starts_with("flags ") || line.contains("ct mark ");
+        let is_left_out = |line: &&str| {
+            let of_epochs = line.contains("ct mark ") || line.contains("before the first epoch");
+            line.trim_start().starts_with("flags ") || of_epochs
+        };
         let listing = self.listing();
         let lines = listing.lines().filter(|line| !line.is_empty() && !is_left_out(line));
         let mut lines: Vec<_> = lines.map(|line| line.split(" # progname").next().unwrap().to_owned()).collect();

@@ -129,7 +129,7 @@ fn fifteen_chains_deep_is_the_limit() {
     };
     let palisade = name("palisade");
     assert!(Fake::new(palisade.clone()).commit(&palisade.clone().into(), &chain_of(15)).is_ok());
-    let error = Fake::new(palisade.clone()).commit(&palisade.clone().into(), &chain_of(16)).unwrap_err();
+    let error = Fake::new(palisade.clone()).commit(&palisade.into(), &chain_of(16)).unwrap_err();
     assert_eq!(error.errno(), Errno(EMLINK));
 }
 

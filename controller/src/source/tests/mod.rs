@@ -1,3 +1,4 @@
+mod closings;
 mod fake;
 mod faults;
 mod lists;
