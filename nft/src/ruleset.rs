@@ -206,6 +206,11 @@ pub enum Family {
     Ipv6,
 }
 
+impl Family {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+}
+
 /// What of the packet, or of its connection, is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {

@@ -34,7 +34,6 @@ use crate::links::Port;
 
 const IIFNAME: Key = Key::Link(LinkField::Iifname);
 const OIFNAME: Key = Key::Link(LinkField::Oifname);
-const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
 const ETHER_IP: u16 = 0x0800;
 const ETHER_ARP: u16 = 0x0806;
@@ -124,7 +123,7 @@ fn bridged(family: Family) -> Name {
 
 fn skeleton() -> Ruleset {
     let base = |hook, priority| Some(BaseChain { hook, priority });
-    let elsewhere = FAMILIES.map(|family| {
+    let elsewhere = Family::ALL.map(|family| {
         let bridged = Match::In(Key::Address(family, AddressField::Saddr), bridged(family));
         counted_drop([bridged], "with the address of a pod of this bridge, from elsewhere")
     });
@@ -142,7 +141,7 @@ fn skeleton() -> Ruleset {
     ];
     let forward = [
         counted_drop(nobody, "from an isolated pod without an address, to a pod"),
-        Statement { matches: local.into(), ..goto(name(LINK_LOCAL)) },
+        goto(local, name(LINK_LOCAL)),
         statement([], Action::Vmap(OIFNAME, name("isolated-ingress"))),
     ];
     let chains = [
@@ -198,8 +197,7 @@ fn sets(ports: &BTreeMap<LinkName, PodPort>) -> BTreeMap<Name, Set> {
 fn port_chain(link: &LinkName, port: &PodPort) -> Chain {
     let PodPort { port: Port { addresses, mac, forwards }, pod, .. } = port;
     let whose = pod.as_ref().map_or_else(|| format!("port {}", link.as_str()), |pod| format!("pod {pod}"));
-    let drop =
-        |matches: Vec<Match>, what: &str| Statement { matches, ..counted_drop([], &format!("{what} of {whose}")) };
+    let drop = |matches: Vec<Match>, what: &str| counted_drop(matches, &format!("{what} of {whose}"));
     let mut rules =
         vec![drop([ETHER_IP, ETHER_IPV6, ETHER_ARP].map(Match::EtherTypeIsNot).into(), "tags and wrappings")];
     if let Some(mac) = mac.filter(|_| !forwards) {
@@ -207,7 +205,7 @@ fn port_chain(link: &LinkName, port: &PodPort) -> Chain {
     }
     // A bridge has netfilter take these in for the node, too, and conntrack note them, whatever becomes of them.
     for (family, group) in
-        FAMILIES.into_iter().flat_map(|f| [Group::Broadcast, Group::Multicast].map(|group| (f, group)))
+        Family::ALL.into_iter().flat_map(|f| [Group::Broadcast, Group::Multicast].map(|group| (f, group)))
     {
         let pods = Match::In(Key::Address(family, AddressField::Daddr), bridged(family));
         rules.push(drop(vec![Match::ToGroup(group), pods], "to everybody, for one"));
@@ -220,7 +218,7 @@ fn port_chain(link: &LinkName, port: &PodPort) -> Chain {
         None => rules.push(accept([])),
     }
     if *forwards {
-        for family in FAMILIES {
+        for family in Family::ALL {
             let others = Match::In(Key::Address(family, AddressField::Saddr), bridged(family));
             rules.push(drop(vec![others], "with another pod's address, out of the mouth"));
         }
@@ -249,10 +247,7 @@ fn sources(addresses: &BTreeSet<IpAddr>) -> Vec<Statement> {
     // Routers do not forward what comes from a link-local address; a node does where it goes back to the same bridge.
     let on_link = || Match::In(Key::Address(Family::Ipv6, AddressField::Daddr), name(ON_LINK));
     let scope = |address: Ipv6Addr| is_link_local(address.into()).then(on_link);
-    rules.extend(v6().map(|address| {
-        let matches = [saddr(address.into())].into_iter().chain(scope(address)).collect();
-        Statement { matches, ..accept([]) }
-    }));
+    rules.extend(v6().map(|address| accept([saddr(address.into())].into_iter().chain(scope(address)))));
     // Who has no address yet looks whether it is free, and asks for one.
     rules.push(accept([saddr(Ipv6Addr::UNSPECIFIED.into()), Match::L4Proto(ICMPV6)]));
     let to_all = Match::Address(AddressField::Daddr, Ipv4Addr::BROADCAST.into());
@@ -266,7 +261,7 @@ fn to_port_chain(port: &PodPort) -> Chain {
     let judged = proven.map(|address| accept([Match::Address(AddressField::Daddr, *address)]));
     let whose = port.pod.as_ref().map(ToString::to_string).unwrap_or_default();
     let rules = match port.port.addresses {
-        Some(_) => judged.chain([goto(name(TO_ISOLATED))]).collect(),
+        Some(_) => judged.chain([goto([], name(TO_ISOLATED))]).collect(),
         None => vec![accept([])],
     };
     chain(&format!("what is sent to pod {whose} in one link"), rules)
@@ -275,11 +270,9 @@ fn to_port_chain(port: &PodPort) -> Chain {
 /// Neighbours have to find each other, and whoever is no pod may answer who asks for an address.
 fn to_isolated() -> Chain {
     let no_pod = || Match::NotIn(IIFNAME, name("pod-ports"));
-    let not = |types: &[u16]| types.iter().copied().map(Match::EtherTypeIsNot).collect::<Vec<_>>();
-    let tagged = not(&[ETHER_IP, ETHER_IPV6, ETHER_ARP]);
     let rules = [
-        Statement { matches: tagged, ..counted_drop([], "tags and wrappings") },
-        Statement { matches: not(&[ETHER_IP, ETHER_IPV6]), ..accept([]) },
+        counted_drop([ETHER_IP, ETHER_IPV6, ETHER_ARP].map(Match::EtherTypeIsNot), "tags and wrappings"),
+        accept([ETHER_IP, ETHER_IPV6].map(Match::EtherTypeIsNot)),
         neighbour_discovery(),
         accept([no_pod(), Match::UdpDport(DHCP_CLIENT)]),
         accept([no_pod(), Match::UdpDport(DHCPV6_CLIENT)]),

@@ -52,13 +52,13 @@ struct Behind {
 /// What a node without pods has besides.
 pub(super) fn skeleton(ruleset: &mut Ruleset) {
     let base = BaseChain { hook: Hook::Prerouting, priority: RAW };
-    let sources = Statement { matches: vec![Match::In(IIFNAME, names::pod_links())], ..goto(names::guard_sources()) };
-    let elsewhere = [Family::Ipv4, Family::Ipv6].map(|family| {
+    let sources = goto([Match::In(IIFNAME, names::pod_links())], names::guard_sources());
+    let elsewhere = Family::ALL.map(|family| {
         let pods = Match::In(Key::Address(family, AddressField::Saddr), names::guarded(family));
         counted_drop([pods], "with the address of a pod of this node, from elsewhere")
     });
     let guard = chain("where packets come from", [sources].into_iter().chain(elsewhere));
-    let missing = Statement { matches: vec![Match::FibMissing], ..goto(names::guard_forged()) };
+    let missing = goto([Match::FibMissing], names::guard_forged());
     let forged = [
         statement([], Action::Vmap(IIFNAME, names::forgers())),
         counted_drop([], "from a link of pods, with a source that is not routed over it"),
@@ -72,7 +72,7 @@ pub(super) fn skeleton(ruleset: &mut Ruleset) {
         (names::pod_links(), links([], "links that pods are behind")),
         (names::forgers(), set(Elements::LinkVerdicts(BTreeMap::new()), "links of single pods")),
     ]);
-    ruleset.sets.extend([Family::Ipv4, Family::Ipv6].map(|family| {
+    ruleset.sets.extend(Family::ALL.map(|family| {
         let empty = set(addresses(family, &BTreeSet::new()), "pods of this node that are behind these links");
         (names::guarded(family), empty)
     }));
@@ -80,7 +80,7 @@ pub(super) fn skeleton(ruleset: &mut Ruleset) {
 
 /// Whether an object has no say in what the mark of an epoch may be on.
 pub(super) fn is_apart(name: &Name) -> bool {
-    let families = [Family::Ipv4, Family::Ipv6];
+    let families = Family::ALL;
     let sets = |of: fn(Family) -> Name| families.into_iter().any(|family| of(family) == *name);
     sets(names::guarded)
         || sets(names::local_pods)
@@ -253,10 +253,7 @@ fn encapsulated(tunnels: &Tunnels, from: &[Match]) -> Vec<Statement> {
     let ports = tunnels.udp_ports.iter().map(|port| Match::UdpDport(*port));
     let protocols = tunnels.protocols.iter().map(|protocol| Match::L4Proto(*protocol));
     let comment = "tunnelled by a pod: nobody could say whose packets these are";
-    let rule = |what: Match| {
-        let matches = [what].into_iter().chain(from.iter().cloned()).collect();
-        Statement { matches, ..counted_drop([], comment) }
-    };
+    let rule = |what: Match| counted_drop([what].into_iter().chain(from.iter().cloned()), comment);
     ports.chain(protocols).map(rule).collect()
 }
 
@@ -266,9 +263,4 @@ fn link_names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<LinkName> {
 
 fn links(names: impl IntoIterator<Item = LinkName>, comment: &str) -> Set {
     set(Elements::Links(names.into_iter().collect()), comment)
-}
-
-/// What becomes of a set of addresses where pods come to be isolated, or cease to be.
-pub(super) fn isolated(moves: &Moves) -> impl Iterator<Item = (Name, SetEdit)> {
-    moves.edits(names::isolated, addresses)
 }

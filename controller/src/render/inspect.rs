@@ -22,7 +22,7 @@ pub struct InspectedPod {
 pub fn pods(ruleset: &Ruleset) -> BTreeMap<String, InspectedPod> {
     let mut pods: BTreeMap<String, InspectedPod> = BTreeMap::new();
     for direction in Direction::ALL {
-        for family in [Family::Ipv4, Family::Ipv6] {
+        for family in Family::ALL {
             let Some(map) = ruleset.sets.get(&names::dispatch_map(direction, family)) else { continue };
             for (address, chain) in dispatched(&map.elements) {
                 let comment = ruleset.chains.get(chain).and_then(|chain| chain.comment.as_ref());
@@ -85,7 +85,7 @@ pub fn origins(ruleset: &Ruleset) -> Origins {
 
 /// The addresses of the local pods that a ruleset was made for.
 pub fn local_pods(ruleset: &Ruleset) -> Vec<IpAddr> {
-    let sets = [Family::Ipv4, Family::Ipv6].map(|family| ruleset.sets.get(&names::local_pods(family)));
+    let sets = Family::ALL.map(|family| ruleset.sets.get(&names::local_pods(family)));
     let addresses = |set: &Set| -> Vec<IpAddr> {
         match &set.elements {
             Elements::Ipv4(addresses) => addresses.iter().map(|address| IpAddr::V4(*address)).collect(),

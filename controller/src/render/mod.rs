@@ -255,7 +255,7 @@ impl Renderer {
                 self.isolated.insert(id, after);
             }
         }
-        edit.sets.extend(guard::isolated(&moves));
+        edit.sets.extend(moves.edits(names::isolated, origin::addresses));
     }
 
     /// Whether a table lets everyone do everything.

@@ -186,7 +186,7 @@ pub(super) fn sets(key: &SetKey) -> Vec<(Name, Family)> {
     };
     let first = readable(&definitions(key).next().unwrap_or_default());
     let stem = format!("{what}{first}-{}", hash(key));
-    [Family::Ipv4, Family::Ipv6]
+    Family::ALL
         .into_iter()
         .filter(|family| match key {
             SetKey::Blocks(blocks) => {

@@ -40,7 +40,7 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset.sets.extend(origin::sets());
     for direction in Direction::ALL {
         ruleset.chains.insert(names::base_chain(direction), base_chain(direction));
-        for family in [Family::Ipv4, Family::Ipv6] {
+        for family in Family::ALL {
             let comment = Some(Comment::new(&format!("local pods isolated for {direction}")));
             let map = Set { elements: dispatch(family, &[]), comment };
             ruleset.sets.insert(names::dispatch_map(direction, family), map);
@@ -53,10 +53,8 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
 /// judged by their own addresses, and as those of nobody: an isolated pod's pass nowhere. Neither do those of connections
 /// whose beginning nobody saw: who began them is not known.
 fn base_chain(direction: Direction) -> Chain {
-    let goto =
-        |matches: Vec<Match>, chain| Statement { matches, ..statement([], Action::Verdict(Verdict::Goto(chain))) };
-    let jump =
-        |matches: Vec<Match>, chain| Statement { matches, ..statement([], Action::Verdict(Verdict::Jump(chain))) };
+    let goto = |matches: Vec<Match>, chain| statement(matches, Action::Verdict(Verdict::Goto(chain)));
+    let jump = |matches: Vec<Match>, chain| statement(matches, Action::Verdict(Verdict::Jump(chain)));
     let errors =
         |protocol| jump(vec![Match::CtState([CtState::Related].into()), Match::L4Proto(protocol)], names::errors());
     let begins = |condition| goto(vec![condition, Match::CtState([CtState::New].into())], names::begins_unseen());
@@ -310,12 +308,12 @@ fn verdict(direction: Direction, verdict: PolicyVerdict) -> Verdict {
     }
 }
 
-pub(super) fn accept<const N: usize>(matches: [Match; N]) -> Statement {
+pub(super) fn accept(matches: impl IntoIterator<Item = Match>) -> Statement {
     statement(matches, Action::Verdict(Verdict::Accept))
 }
 
-pub(super) fn statement<const N: usize>(matches: [Match; N], action: Action) -> Statement {
-    Statement { matches: matches.into(), counter: false, action, comment: None }
+pub(super) fn statement(matches: impl IntoIterator<Item = Match>, action: Action) -> Statement {
+    Statement { matches: matches.into_iter().collect(), counter: false, action, comment: None }
 }
 
 fn policies_comment(key: &TableKey) -> Comment {

@@ -19,24 +19,23 @@ use super::objects::{ICMPV6, accept, ipv4, ipv6, statement};
 use super::{Epoch, names};
 
 const ICMP: u8 = 1;
-const FAMILIES: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
 /// The chains of every node, but for those that epochs change.
 pub(super) fn chains() -> [(Name, Chain); 4] {
-    let unseen = FAMILIES.into_iter().flat_map(|family| {
+    let unseen = Family::ALL.into_iter().flat_map(|family| {
         [AddressField::Saddr, AddressField::Daddr].map(|field| {
             let isolated = Match::In(Key::Address(family, field), names::isolated(family));
             counted_drop([isolated], "nobody saw begin what it belongs to")
         })
     });
-    let by_strangers = FAMILIES.into_iter().map(|family| {
+    let by_strangers = Family::ALL.into_iter().map(|family| {
         let no_end = |end| Match::NotIn(Key::SourceAndEnd(family, end), names::own_ends(family));
         let local = Match::In(Key::Address(family, AddressField::Saddr), names::local_pods(family));
         let matches = [local, no_end(End::Original), no_end(End::Reply)];
         counted_drop(matches, "ICMP errors of pods that have no part in the connection")
     });
     let of_judged = statement([], Action::Verdict(Verdict::Jump(names::errors_of_judged())));
-    let begins = [statement([], Action::SetCtMark(Epoch::UNSEEN)), goto(names::unseen())];
+    let begins = [statement([], Action::SetCtMark(Epoch::UNSEEN)), goto([], names::unseen())];
     let renewed = [counted_drop([], "what had begun with an earlier owner of the address is being forgotten")];
     [
         (names::errors(), chain("ICMP errors", by_strangers.chain([of_judged]))),
@@ -56,7 +55,7 @@ pub(super) fn sets() -> Vec<(Name, Set)> {
             (names::own_ends(family), set(pairs(family, &BTreeSet::new()), "pods of this node as ends of their own")),
         ]
     };
-    FAMILIES.into_iter().flat_map(sets).collect()
+    Family::ALL.into_iter().flat_map(sets).collect()
 }
 
 /// The chain of errors of connections that were judged: in this epoch, or in the last one until the next begins, which takes a
@@ -102,7 +101,7 @@ impl Moves {
         name: fn(Family) -> Name,
         elements: fn(Family, &BTreeSet<IpAddr>) -> Elements,
     ) -> impl Iterator<Item = (Name, SetEdit)> {
-        FAMILIES.into_iter().filter_map(move |family| {
+        Family::ALL.into_iter().filter_map(move |family| {
             let (add, remove) = (elements(family, &self.added), elements(family, &self.removed));
             let is_nothing = add.is_empty() && remove.is_empty();
             (!is_nothing).then(|| (name(family), SetEdit::Elements { add, remove }))
@@ -137,11 +136,11 @@ pub(super) fn chain(comment: &str, rules: impl IntoIterator<Item = Statement>) -
     Chain { base: None, rules, comment: Some(Comment::new(comment)) }
 }
 
-pub(super) fn goto(chain: Name) -> Statement {
-    statement([], Action::Verdict(Verdict::Goto(chain)))
+pub(super) fn goto(matches: impl IntoIterator<Item = Match>, chain: Name) -> Statement {
+    statement(matches, Action::Verdict(Verdict::Goto(chain)))
 }
 
-pub(super) fn counted_drop<const N: usize>(matches: [Match; N], comment: &str) -> Statement {
+pub(super) fn counted_drop(matches: impl IntoIterator<Item = Match>, comment: &str) -> Statement {
     let comment = Some(Comment::new(comment));
     Statement { counter: true, comment, ..statement(matches, Action::Verdict(Verdict::Drop)) }
 }

@@ -135,7 +135,7 @@ impl Reader {
             }
             _ => {
                 let asked = |family: &Family| family_of(self.table, *family) == (key, value.to_vec());
-                self.known.family = Some([Family::Ipv4, Family::Ipv6].into_iter().find(asked)?);
+                self.known.family = Some(Family::ALL.into_iter().find(asked)?);
             }
         }
         Some(())
@@ -143,7 +143,7 @@ impl Reader {
 
     /// The key that is loaded first, and what follows.
     fn key<'a>(&self, expressions: &'a [Expression]) -> Option<(Key, &'a [Expression])> {
-        let families = || [Family::Ipv4, Family::Ipv6].into_iter();
+        let families = || Family::ALL.into_iter();
         let endpoints = self.known.protocol.into_iter().flat_map(|protocol| {
             families().map(move |family| Key::Endpoint(family, protocol)).chain([Key::Port(protocol)])
         });
