@@ -12,6 +12,7 @@ pub mod events;
 pub mod forged;
 pub mod frames;
 pub mod input;
+mod lines;
 pub mod links;
 pub mod logging;
 pub mod manifests;

@@ -1,24 +1,21 @@
 //! What is told of the cluster when it begins, and when it ends: closed namespaces, and pods with one address.
 //!
 //! Invariants:
-//! - Lines are bounded: at most `LINES` a minute. What was left out is counted.
+//! - Lines are bounded: 60 a minute at most. What was left out is counted.
 //! - Whoever writes Events is never waited for.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use palisade_model::{Index, NamespacedName};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::enforcer::Enforcer;
+use crate::lines::Lines;
 use crate::shares::{self, ClosedNamespace, Over};
 
-/// How many lines there are in an interval at most.
-const LINES: usize = 60;
-/// What that is counted in.
-const INTERVAL: Duration = Duration::from_secs(60);
 /// How many closed namespaces may wait for their Events to be written.
 const WAITING: usize = 64;
 
@@ -31,13 +28,17 @@ pub fn channel() -> (Teller, mpsc::Receiver<ClosedNamespace>) {
 }
 
 /// What was told last, and what of that still is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Notices {
     closed: BTreeMap<Arc<str>, ClosedNamespace>,
     conflicts: BTreeMap<IpAddr, Vec<NamespacedName>>,
-    lines: usize,
-    left_out: usize,
-    interval_ends: Option<Instant>,
+    lines: Lines,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self { closed: BTreeMap::new(), conflicts: BTreeMap::new(), lines: Lines::new(Instant::now()) }
+    }
 }
 
 impl Notices {
@@ -45,7 +46,7 @@ impl Notices {
     pub fn closings<B: palisade_nft::Backend>(&mut self, enforcer: &mut Enforcer<B>) -> Vec<ClosedNamespace> {
         let mut all = Vec::new();
         for (namespace, closed) in enforcer.take_closings() {
-            let may_log = self.may_log(Instant::now());
+            let may_log = self.may_log();
             let Some(closed) = closed else {
                 self.closed.remove(&namespace);
                 if may_log {
@@ -81,7 +82,7 @@ impl Notices {
     pub fn conflicts(&mut self, now: BTreeMap<IpAddr, Vec<NamespacedName>>) {
         for (address, pods) in &now {
             let is_new = self.conflicts.get(address) != Some(pods);
-            if is_new && self.may_log(Instant::now()) {
+            if is_new && self.may_log() {
                 let pods = crate::text::some_of(pods, 3, 500, ", ");
                 tracing::warn!(%address, pods, "several pods claim this address: it is taken to be the first one's, which was given it last");
             }
@@ -89,33 +90,11 @@ impl Notices {
         self.conflicts = now;
     }
 
-    fn may_log(&mut self, now: Instant) -> bool {
-        if self.interval_ends.is_none_or(|ends| now >= ends) {
-            if self.left_out > 0 {
-                tracing::warn!(
-                    left_out = self.left_out,
-                    "more was closed, opened or in conflict than is logged in a minute"
-                );
-            }
-            (self.lines, self.left_out, self.interval_ends) = (0, 0, Some(now + INTERVAL));
+    fn may_log(&mut self) -> bool {
+        let now = Instant::now();
+        if let Some(left_out) = self.lines.left_out(now) {
+            tracing::warn!(left_out, "more was closed, opened or in conflict than is logged in a minute");
         }
-        let may = self.lines < LINES;
-        self.lines += usize::from(may);
-        self.left_out += usize::from(!may);
-        may
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_bounded() {
-        let (start, mut notices) = (Instant::now(), Notices::default());
-        assert_eq!((0..5 * LINES).filter(|_| notices.may_log(start)).count(), LINES);
-        assert_eq!(notices.left_out, 4 * LINES);
-        assert!(notices.may_log(start + INTERVAL));
-        assert_eq!(notices.left_out, 0);
+        self.lines.may_log(now)
     }
 }

@@ -5,21 +5,17 @@
 //! Invariants:
 //! - A complaint has at most [`LONGEST`] bytes, whatever the object holds.
 //! - Of an object there is at most one complaint in [`INTERVAL`]; what comes in between waits, and only the newest is kept.
-//! - Of all objects together at most [`LINES`] lines are logged in [`INTERVAL`], and one that counts the others.
+//! - Of all objects together [so many lines](Lines) are logged in [`INTERVAL`] at most, and one that counts the others.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use palisade_model::NamespacedName;
 use tokio::time::Instant;
 
 use crate::convert::Problem;
+use crate::lines::{INTERVAL, Lines};
 use crate::text::some_of;
 
-/// Between two complaints about one object.
-pub(super) const INTERVAL: Duration = Duration::from_secs(60);
-/// Lines that are logged in an interval.
-pub(super) const LINES: usize = 60;
 /// Of how many objects the newest complaint waits at most.
 const WAITING: usize = 1000;
 /// How many problems of an object are told.
@@ -86,9 +82,8 @@ pub(super) struct Turns {
     objects: HashMap<NamespacedName, Turn>,
     /// When the first of them is over.
     next: Instant,
-    lines: usize,
-    left_out: usize,
-    interval_ends: Instant,
+    /// What is logged of all of them.
+    pub(super) lines: Lines,
 }
 
 #[derive(Debug)]
@@ -99,8 +94,7 @@ struct Turn {
 
 impl Turns {
     pub(super) fn new(now: Instant) -> Self {
-        let interval_ends = now + INTERVAL;
-        Self { objects: HashMap::new(), next: interval_ends, lines: 0, left_out: 0, interval_ends }
+        Self { objects: HashMap::new(), next: now + INTERVAL, lines: Lines::new(now) }
     }
 
     /// There is something to complain about: given back where it is to be said now.
@@ -112,7 +106,7 @@ impl Turns {
                 None
             }
             None if full => {
-                self.left_out += 1;
+                self.lines.leave_out();
                 None
             }
             _ => {
@@ -142,23 +136,6 @@ impl Turns {
         due
     }
 
-    /// Whether one more line may be logged.
-    pub(super) fn may_log(&mut self, now: Instant) -> bool {
-        if now >= self.interval_ends {
-            (self.lines, self.interval_ends) = (0, now + INTERVAL);
-        }
-        let may = self.lines < LINES;
-        self.lines += usize::from(may);
-        self.left_out += usize::from(!may);
-        may
-    }
-
-    /// How many lines were left out in an interval that is over; each is counted once.
-    pub(super) fn left_out(&mut self, now: Instant) -> Option<usize> {
-        let told = self.left_out > 0 && now >= self.interval_ends;
-        told.then(|| std::mem::take(&mut self.left_out))
-    }
-
     fn begin(&mut self, id: NamespacedName, now: Instant) {
         let ends = now + INTERVAL;
         self.next = self.next.min(ends);
@@ -168,7 +145,10 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::lines::LINES;
 
     fn complaint(name: &str, message: &str) -> Complaint {
         let problem = Problem { field: "spec".to_owned(), message: message.to_owned() };
@@ -209,11 +189,11 @@ mod tests {
     fn lines_are_bounded_and_counted() {
         let start = Instant::now();
         let mut turns = Turns::new(start);
-        assert_eq!((0..500).filter(|_| turns.may_log(start)).count(), LINES);
-        assert_eq!(turns.left_out(start), None);
-        assert_eq!(turns.left_out(start + INTERVAL), Some(500 - LINES));
-        assert_eq!(turns.left_out(start + INTERVAL), None);
-        assert!(turns.may_log(start + INTERVAL));
+        assert_eq!((0..500).filter(|_| turns.lines.may_log(start)).count(), LINES);
+        assert_eq!(turns.lines.left_out(start), None);
+        assert_eq!(turns.lines.left_out(start + INTERVAL), Some(500 - LINES));
+        assert_eq!(turns.lines.left_out(start + INTERVAL), None);
+        assert!(turns.lines.may_log(start + INTERVAL));
     }
 
     #[test]
@@ -222,6 +202,6 @@ mod tests {
         let mut turns = Turns::new(start);
         let raised = (0..2 * WAITING).filter_map(|n| turns.raise(complaint(&n.to_string(), "1"), start));
         assert_eq!(raised.count(), WAITING);
-        assert_eq!(turns.left_out(start + INTERVAL), Some(WAITING));
+        assert_eq!(turns.lines.left_out(start + INTERVAL), Some(WAITING));
     }
 }

@@ -338,13 +338,13 @@ impl<K: Kind> Watcher<K> {
     fn complain_of_what_waited(&mut self) {
         let now = Instant::now();
         self.turns.due(now).iter().for_each(|complaint| self.complain(complaint));
-        if let Some(left_out) = self.turns.left_out(now) {
+        if let Some(left_out) = self.turns.lines.left_out(now) {
             tracing::warn!(kind = K::KIND, left_out, "more objects are not understood than are logged in a minute");
         }
     }
 
     fn complain(&mut self, complaint: &Complaint) {
-        if self.turns.may_log(Instant::now()) {
+        if self.turns.lines.may_log(Instant::now()) {
             let Complaint { id, version, effect, problems, text } = complaint;
             let (kind, uid, generation) = (K::KIND, &version.uid, version.generation);
             tracing::warn!(kind, %id, uid, generation, problems, what = text, "not understood: {}", effect.text());
