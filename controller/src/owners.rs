@@ -14,6 +14,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use palisade_nft::{BackendError, Conntrack};
 
 use crate::worker::Worker;
@@ -21,8 +22,7 @@ use crate::worker::Worker;
 /// How long addresses are gathered that nobody has yet: each look takes milliseconds, and some 2 µs for each connection that
 /// there is.
 const GATHERING: Duration = Duration::from_secs(10);
-/// How long to wait after an error, twice as long after each further one, and how long at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait after an error at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 type Addresses = BTreeSet<IpAddr>;
@@ -38,10 +38,8 @@ pub struct Owners {
     worker: Worker<Addresses, Result<usize, BackendError>>,
     /// Till when what nobody waits for is gathered.
     gathering_until: Instant,
-    /// Till when an error is rested from.
-    resting_until: Option<Instant>,
-    /// How long to wait after the next error.
-    pause: Duration,
+    /// Till when an error is rested from, and how long from the next ones.
+    resting: Option<(Instant, ExponentialBackoff)>,
 }
 
 impl Owners {
@@ -65,8 +63,7 @@ impl Owners {
             held: Addresses::new(),
             worker,
             gathering_until: Instant::now(),
-            resting_until: None,
-            pause: FIRST_PAUSE,
+            resting: None,
         }
     }
 
@@ -108,7 +105,8 @@ impl Owners {
             return None;
         }
         let awaited = !self.held.is_disjoint(&self.stale);
-        Some(self.resting_until.unwrap_or_else(|| if awaited { Instant::now() } else { self.gathering_until }))
+        let resting_until = self.resting.as_ref().map(|(until, _)| *until);
+        Some(resting_until.unwrap_or_else(|| if awaited { Instant::now() } else { self.gathering_until }))
     }
 
     /// Returns when what is under way is done. Can be dropped and called again.
@@ -127,7 +125,7 @@ impl Owners {
         match result {
             Ok(connections) => {
                 tracing::debug!(addresses = done.len(), connections, "forgot the connections of earlier owners");
-                (self.pause, self.resting_until) = (FIRST_PAUSE, None);
+                self.resting = None;
                 let before = self.held.len();
                 self.held.retain(|address| !done.contains(address) || self.stale.contains(address));
                 self.held.len() < before
@@ -135,12 +133,18 @@ impl Owners {
             Err(error) => {
                 tracing::error!(%error, "connections of earlier owners of addresses are not forgotten, will try again; nothing is let to their new owners");
                 self.stale.extend(done);
-                self.resting_until = Some(Instant::now() + self.pause);
-                self.pause = LONGEST_PAUSE.min(2 * self.pause);
+                let mut pauses = self.resting.take().map_or_else(pauses, |(_, pauses)| pauses);
+                let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+                self.resting = Some((Instant::now() + pause, pauses));
                 false
             }
         }
     }
+}
+
+fn pauses() -> ExponentialBackoff {
+    let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(20));
+    pauses.with_max_delay(LONGEST_PAUSE).without_max_times().build()
 }
 
 fn forget(addresses: &Addresses, conntrack: &mut dyn Conntrack) -> Result<usize, BackendError> {
