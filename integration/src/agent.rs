@@ -1,7 +1,8 @@
 //! `palisade` in the namespace of a node.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::thread::sleep;
@@ -14,8 +15,23 @@ use crate::netns::{Daemon, NetnsError, Node};
 /// Names the binary to use instead of the one that was built beside the tests.
 pub const BINARY_VARIABLE: &str = "PALISADE_BIN";
 
+/// Where an agent serves its metrics that is told to: in its node's namespace.
+pub const METRICS: &str = "127.0.0.1:9468";
+
 const LOG_LINES_SHOWN: usize = 15;
 const POLL_INTERVAL: Duration = Duration::from_millis(30);
+
+/// What an agent serves at [`METRICS`] in the namespace of the calling thread, with the head of the answer.
+///
+/// # Errors
+/// Where nothing is served there.
+pub fn metrics() -> io::Result<String> {
+    let mut stream = TcpStream::connect(METRICS)?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
 
 /// Why an agent does not work.
 #[derive(Debug, Error)]

@@ -35,6 +35,18 @@ pub enum Place {
     External,
 }
 
+impl Place {
+    /// Addresses for the host of this number there, one of each family: other places have others.
+    pub fn addresses(self, number: u8) -> Vec<IpAddr> {
+        let (v4, v6) = match self {
+            Self::Behind(node) => (format!("10.1.{node}.{number}"), format!("fd01:{node}::{number:x}")),
+            Self::OnNode(node) => (format!("10.2.{node}.{number}"), format!("fd02:{node}::{number:x}")),
+            Self::External => (format!("192.0.2.{number}"), format!("2001:db8::{number:x}")),
+        };
+        [v4, v6].map(|address| address.parse().expect("numbers of few digits in addresses")).into()
+    }
+}
+
 impl Network {
     /// Nodes (`node-0`, `node-1`, …) that reach each other in both families. A bare number is that many routed ones.
     pub fn new(topology: impl Into<Topology>) -> Result<Self, NetnsError> {

@@ -44,7 +44,7 @@ impl Scene {
 
     /// One more host, with the addresses of this number.
     pub(crate) fn attach(&mut self, name: &'static str, place: Place, number: u8) {
-        self.attach_with(name, place, &addresses(place, number));
+        self.attach_with(name, place, &place.addresses(number));
     }
 
     /// One more host, with these addresses.
@@ -182,13 +182,4 @@ fn rp_filter(value: u8) -> std::process::Command {
         &value.to_string(),
     ]);
     command
-}
-
-fn addresses(place: Place, number: u8) -> Vec<IpAddr> {
-    let (v4, v6) = match place {
-        Place::Behind(node) => (format!("10.1.{node}.{number}"), format!("fd01:{node}::{number:x}")),
-        Place::OnNode(node) => (format!("10.2.{node}.{number}"), format!("fd02:{node}::{number:x}")),
-        Place::External => (format!("192.0.2.{number}"), format!("2001:db8::{number:x}")),
-    };
-    vec![v4.parse().unwrap(), v6.parse().unwrap()]
 }

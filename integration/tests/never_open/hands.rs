@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use palisade_integration::agent::Agent;
+use palisade_integration::agent::{Agent, METRICS};
 use palisade_nft::{Backend, Kernel, Ownership};
 
-use crate::scene::{GUARD, METRICS, Scene, eventually, rounds, table};
+use crate::scene::{GUARD, Scene, eventually, rounds, table};
 
 /// What others try on a table that an agent owns, and what nft says of it.
 const REFUSED: [&str; 6] = [

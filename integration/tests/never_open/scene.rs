@@ -1,13 +1,11 @@
 //! A node with a server that a friend may reach and a stranger may not, and the agent that sees to it.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use palisade_integration::agent::{Agent, binary};
+use palisade_integration::agent::{Agent, binary, metrics};
 use palisade_integration::netns::{Host, Namespace, Network, Node, Place};
 use palisade_integration::patience::{self, LIMIT};
 use palisade_integration::traffic::{Tally, Traffic};
@@ -17,8 +15,6 @@ use tempfile::TempDir;
 /// The number of rounds in a soak.
 const SOAK_VARIABLE: &str = "PALISADE_SOAK";
 const PAUSE: Duration = Duration::from_millis(1);
-/// Where an agent serves its metrics that is told to: in its node's namespace.
-pub(crate) const METRICS: &str = "127.0.0.1:9468";
 
 /// Enforces what shall hold, beside our table: while it is there, nothing that happens to ours is open. It has no sets, so
 /// that it comes and goes without a packet that is judged by half of it, and it asks for connections, so that they are
@@ -149,14 +145,7 @@ impl Scene {
 
     /// What the agent serves at [`METRICS`].
     pub(crate) fn metrics(&self) -> String {
-        let get = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(METRICS)?;
-            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        self.namespace().enter(get).unwrap().unwrap()
+        self.namespace().enter(metrics).unwrap().unwrap()
     }
 
     pub(crate) fn listing(&self) -> String {

@@ -1,12 +1,10 @@
 //! A node with a server and a friend in each of two namespaces, and an agent with small shares.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use palisade_integration::agent::{Agent, binary};
+use palisade_integration::agent::{Agent, METRICS, binary, metrics};
 use palisade_integration::netns::{Host, Network, Node, Place};
 use palisade_integration::patience::eventually;
 use palisade_integration::probe::{Family, Flow, Kind, Patience, probe};
@@ -18,7 +16,6 @@ pub(crate) const SHOP: &str = "shop";
 const NAMESPACES: [&str; 2] = [BIG, SHOP];
 /// Of the standard ones.
 const SHARES: &str = "0.01";
-const METRICS: &str = "127.0.0.1:9468";
 const PAUSE: Duration = Duration::from_millis(30);
 
 pub(crate) struct Scene {
@@ -100,26 +97,24 @@ impl Scene {
         assert!(is_so(Patience::FULL), "{expected:?} was, and is no more:\n{}", self.log());
     }
 
-    /// What the agent says of itself, once its figures are of now.
+    /// Waits until the figures that the agent serves, which are of a moment ago, have this line, or have it no more.
+    #[track_caller]
+    pub(crate) fn counts(&self, line: &str, expected: bool) {
+        let is_so = || (self.metrics().contains(line) == expected).then_some(());
+        eventually(PAUSE, is_so, || format!("`{line}` is not {expected} in\n{}", self.metrics()));
+    }
+
+    /// What the agent says of itself.
     pub(crate) fn status(&self) -> Value {
         let mut status = Command::new(binary().unwrap());
         status.args(["status", "-o", "json", "--status-socket"]).arg(self.directory.path().join("status.sock"));
-        std::thread::sleep(Duration::from_millis(1_500));
         let output = self.node().namespace().run(&mut status, "").unwrap();
         serde_json::from_slice::<Value>(&output.stdout).unwrap()["agent"].take()
     }
 
-    /// The same of its metrics.
-    pub(crate) fn metrics(&self) -> String {
-        std::thread::sleep(Duration::from_millis(1_500));
-        let get = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(METRICS)?;
-            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        self.node().namespace().enter(get).unwrap().unwrap()
+    /// What it serves at [`METRICS`].
+    fn metrics(&self) -> String {
+        self.node().namespace().enter(metrics).unwrap().unwrap()
     }
 }
 

@@ -30,7 +30,7 @@ impl Scene {
     /// Hosts by name, each with an address of either family and a server. Pods are labelled `app: NAME`. No policies.
     pub(crate) fn new(topology: Topology, hosts: &[(&'static str, Place)]) -> Self {
         let mut network = Network::new(topology).unwrap();
-        let specs = hosts.iter().zip(1..).map(|((_, place), number)| (*place, addresses(*place, number)));
+        let specs = hosts.iter().zip(1..).map(|((_, place), number)| (*place, place.addresses(number)));
         let specs: Vec<_> = specs.collect();
         let attached = network.attach(&specs).unwrap();
         let named: BTreeMap<_, _> =
@@ -164,13 +164,4 @@ pub(crate) fn subject(app: &str) -> Value {
 
 fn list(items: impl Iterator<Item = Value>) -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": items.collect::<Vec<_>>()})
-}
-
-fn addresses(place: Place, number: u8) -> Vec<IpAddr> {
-    let (v4, v6) = match place {
-        Place::Behind(node) => (format!("10.1.{node}.{number}"), format!("fd01:{node}::{number:x}")),
-        Place::OnNode(node) => (format!("10.2.{node}.{number}"), format!("fd02:{node}::{number:x}")),
-        Place::External => (format!("192.0.2.{number}"), format!("2001:db8::{number:x}")),
-    };
-    vec![v4.parse().unwrap(), v6.parse().unwrap()]
 }
