@@ -3,7 +3,9 @@
 mod algorithms;
 
 pub(crate) use algorithms::Misfit;
-use algorithms::{Collection, Value, difference, edit, insert_each, remove_each, text, with_verdict};
+use algorithms::{
+    Collection, Value, by_key, compose, difference, edit, insert_each, remove_each, take_first, text, with_verdict,
+};
 
 use crate::{Elements, ElementsKind, Verdict};
 
@@ -91,6 +93,34 @@ macro_rules! elements_methods {
                         Some((Self::$variant(removed), Self::$variant(added)))
                     })+
                     _ => None,
+                }
+            }
+
+            /// Makes of what goes (`self`) and what then comes (`add`) what both go and come after a second such change.
+            pub(crate) fn compose(&mut self, add: &mut Self, then_remove: &Self, then_add: &Self) {
+                match (self, add, then_remove, then_add) {
+                    $((Self::$variant(remove), Self::$variant(add), Self::$variant(then_remove), Self::$variant(then_add)) => {
+                        compose(remove, add, then_remove, then_add);
+                    })+
+                    _ => unreachable!("the elements of a set are of one type"),
+                }
+            }
+
+            /// Takes the first `count` out, or all, and gives them.
+            pub(crate) fn take_first(&mut self, count: usize) -> Self {
+                match self {
+                    $(Self::$variant(elements) => Self::$variant(take_first(elements, count)),)+
+                }
+            }
+
+            /// One change for each key of what goes (`self`) and what then comes.
+            pub(crate) fn by_key(&self, add: &Self) -> Vec<(Self, Self)> {
+                match (self, add) {
+                    $((Self::$variant(remove), Self::$variant(add)) => {
+                        let changes = by_key(remove, add).into_iter();
+                        changes.map(|(remove, add)| (Self::$variant(remove), Self::$variant(add))).collect()
+                    })+
+                    _ => unreachable!("the elements of a set are of one type"),
                 }
             }
 

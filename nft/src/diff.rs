@@ -2,14 +2,17 @@
 //! makes the one ruleset of the other, is held by `tests::laws` against the fake and by `tests::kernel` against nft.
 
 mod dependents;
+mod parts;
 mod steps;
 mod summary;
+mod then;
 
+pub use parts::Division;
 pub use summary::Summary;
 
 use std::collections::BTreeMap;
 
-use crate::{BaseChain, Chain, Comment, Elements, Name, Rule, Ruleset, Set};
+use crate::{Chain, Comment, Elements, Name, Rule, Ruleset, Set};
 
 /// What must change to make one ruleset another: only what really differs.
 ///
@@ -50,25 +53,20 @@ pub enum ChainChange {
     /// It is new.
     Created(Chain),
     /// It goes.
-    Removed {
-        /// Where it was hooked in.
-        base: Option<BaseChain>,
-        /// How many rules it had.
-        rules_before: usize,
-    },
+    Removed(Chain),
     /// It stays, its rules are written anew.
     Rewritten {
+        /// Its rules so far.
+        before: Vec<Rule>,
         /// Its rules from now on.
         rules: Vec<Rule>,
-        /// How many it had.
-        rules_before: usize,
     },
     /// It goes and comes under the same name.
     Recreated {
+        /// As it was.
+        before: Chain,
         /// As it shall be.
         chain: Chain,
-        /// How many rules it had.
-        rules_before: usize,
     },
 }
 
@@ -78,13 +76,7 @@ pub enum SetChange {
     /// It is new.
     Created(Set),
     /// It goes.
-    Removed {
-        /// How many elements it had.
-        elements_before: usize,
-        /// Those of them that lead to chains. They are released ahead of the map: kernels before 6.4 do not count them
-        /// as gone when the map is deleted, and then refuse to delete the chains.
-        references: Elements,
-    },
+    Removed(Set),
     /// It stays, its elements change. A key of a map whose verdict changes is in both.
     Elements {
         /// What goes, with the verdicts that it had.
@@ -94,10 +86,10 @@ pub enum SetChange {
     },
     /// It goes and comes under the same name.
     Recreated {
+        /// As it was.
+        before: Set,
         /// As it shall be.
         set: Set,
-        /// How many elements it had.
-        elements_before: usize,
     },
 }
 
@@ -139,16 +131,12 @@ impl ChainChange {
         match (from, to) {
             (None, None) => None,
             (None, Some(to)) => Some(Self::Created(to.clone())),
-            (Some(from), None) => Some(Self::Removed { base: from.base, rules_before: from.rules.len() }),
+            (Some(from), None) => Some(Self::Removed(from.clone())),
             (Some(from), Some(to)) if from == to => None,
-            (Some(Chain { base, rules, comment }), Some(to)) => {
-                let rules_before = rules.len();
-                if *base == to.base && *comment == to.comment {
-                    Some(Self::Rewritten { rules: to.rules.clone(), rules_before })
-                } else {
-                    Some(Self::Recreated { chain: to.clone(), rules_before })
-                }
+            (Some(from), Some(to)) if from.base == to.base && from.comment == to.comment => {
+                Some(Self::Rewritten { before: from.rules.clone(), rules: to.rules.clone() })
             }
+            (Some(from), Some(to)) => Some(Self::Recreated { before: from.clone(), chain: to.clone() }),
         }
     }
 }
@@ -159,15 +147,12 @@ impl SetChange {
         match (from, to) {
             (None, None) => None,
             (None, Some(to)) => Some(Self::Created(to.clone())),
-            (Some(Set { elements, comment: _ }), None) => Some(Self::Removed {
-                elements_before: elements.len(),
-                references: elements.with_verdict(|verdict| verdict.target().is_some()),
-            }),
-            (Some(Set { elements, comment }), Some(to)) => {
-                let same_comment = *comment == to.comment;
-                match elements.difference_to(&to.elements) {
+            (Some(from), None) => Some(Self::Removed(from.clone())),
+            (Some(from), Some(to)) => {
+                let same_comment = from.comment == to.comment;
+                match from.elements.difference_to(&to.elements) {
                     Some((remove, add)) if same_comment => Self::of_elements(remove, add),
-                    _ => Some(Self::Recreated { set: to.clone(), elements_before: elements.len() }),
+                    _ => Some(Self::Recreated { before: from.clone(), set: to.clone() }),
                 }
             }
         }

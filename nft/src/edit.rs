@@ -91,7 +91,7 @@ impl Ruleset {
                 self.sets.insert(name.clone(), set);
                 Some(change)
             }
-            SetEdit::Remove => SetChange::between(self.sets.remove(name).as_ref(), None),
+            SetEdit::Remove => self.sets.remove(name).map(SetChange::Removed),
             SetEdit::Elements { add, remove } => {
                 let (removed, added) = self.sets.get_mut(name)?.elements.edit(&remove, &add)?;
                 SetChange::of_elements(removed, added)

@@ -27,7 +27,7 @@ mod transaction;
 
 pub use backend::{Backend, BackendError, CommitError, Errno, Owner, Process};
 pub use conntrack::{Connection, Conntrack, NoConntrack};
-pub use diff::{ChainChange, Diff, SetChange, Summary, TableChange, diff};
+pub use diff::{ChainChange, Diff, Division, SetChange, Summary, TableChange, diff};
 pub use edit::EditError;
 pub use elements::{Elements, ElementsKind, Endpoint, Pair, Range};
 pub use fake::{Fake, Fault};

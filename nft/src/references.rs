@@ -57,7 +57,12 @@ impl Statement {
 impl Chain {
     /// Its rules that are ours.
     pub fn statements(&self) -> impl Iterator<Item = &Statement> {
-        self.rules.iter().filter_map(|rule| match rule {
+        Self::statements_of(&self.rules)
+    }
+
+    /// Those of `rules` that are ours.
+    pub(crate) fn statements_of(rules: &[Rule]) -> impl Iterator<Item = &Statement> {
+        rules.iter().filter_map(|rule| match rule {
             Rule::Own(statement) => Some(statement),
             Rule::Foreign => None,
         })

@@ -24,6 +24,8 @@ pub(super) trait Collection: Default {
     fn value(&self, key: &Self::Key) -> Option<&Self::Value>;
     fn put(&mut self, key: Self::Key, value: Self::Value) -> Option<Self::Value>;
     fn take(&mut self, key: &Self::Key) -> Option<Self::Value>;
+    /// Takes out, and gives, what has `key` or a higher one.
+    fn split_off(&mut self, key: &Self::Key) -> Self;
     /// The keys next to where `key` is or would be.
     fn neighbours(&self, key: &Self::Key) -> [Option<&Self::Key>; 2];
 }
@@ -65,6 +67,40 @@ pub(super) fn edit<C: Collection>(elements: &mut C, remove: &C, add: &C) -> (C, 
         }
     }
     (removed, added)
+}
+
+/// Makes of one change and the next one change. A key that comes back with the value that it had is in neither.
+pub(super) fn compose<C: Collection>(remove: &mut C, add: &mut C, then_remove: &C, then_add: &C) {
+    let added_alone = then_add.entries().filter(|(key, _)| then_remove.value(key).is_none());
+    let keys = then_remove.entries().chain(added_alone).map(|(key, _)| key);
+    for key in keys {
+        let (removed, added) = (remove.take(key), add.take(key));
+        let was_there = if added.is_some() { None } else { then_remove.value(key).cloned() };
+        let (before, after) = (removed.or(was_there), then_add.value(key).cloned());
+        if before == after {
+            continue;
+        }
+        if let Some(before) = before {
+            remove.put(key.clone(), before);
+        }
+        if let Some(after) = after {
+            add.put(key.clone(), after);
+        }
+    }
+}
+
+/// One change for each key of what goes and what then comes.
+pub(super) fn by_key<C: Collection>(remove: &C, add: &C) -> Vec<(C, C)> {
+    let one = |of: &C, key: &C::Key| collect(of.value(key).into_iter().map(|value| (key, value)));
+    let added_alone = add.entries().filter(|(key, _)| remove.value(key).is_none());
+    let keys = remove.entries().chain(added_alone).map(|(key, _)| key);
+    keys.map(|key| (one(remove, key), one(add, key))).collect()
+}
+
+pub(super) fn take_first<C: Collection>(elements: &mut C, count: usize) -> C {
+    let next = elements.entries().nth(count).map(|(key, _)| key.clone());
+    let rest = next.map(|key| elements.split_off(&key)).unwrap_or_default();
+    std::mem::replace(elements, rest)
 }
 
 pub(super) fn insert_each<C: Collection>(elements: &mut C, add: &C) -> Result<(), Misfit> {
@@ -124,6 +160,10 @@ impl<K: Key> Collection for BTreeSet<K> {
         self.remove(key).then_some(())
     }
 
+    fn split_off(&mut self, key: &K) -> Self {
+        self.split_off(key)
+    }
+
     fn neighbours(&self, key: &K) -> [Option<&K>; 2] {
         [self.range(..key).next_back(), self.range(key..).next()]
     }
@@ -147,6 +187,10 @@ impl<K: Key> Collection for BTreeMap<K, Verdict> {
 
     fn take(&mut self, key: &K) -> Option<Verdict> {
         self.remove(key)
+    }
+
+    fn split_off(&mut self, key: &K) -> Self {
+        self.split_off(key)
     }
 
     fn neighbours(&self, key: &K) -> [Option<&K>; 2] {

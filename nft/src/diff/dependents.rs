@@ -13,7 +13,7 @@ impl Diff {
         }
         for (name, chain) in &to.chains {
             if !self.chains.contains_key(name) && recreated.concerns(chain) {
-                let rewritten = ChainChange::Rewritten { rules: chain.rules.clone(), rules_before: chain.rules.len() };
+                let rewritten = ChainChange::Rewritten { before: chain.rules.clone(), rules: chain.rules.clone() };
                 self.chains.insert(name.clone(), rewritten);
             }
         }
@@ -37,7 +37,7 @@ impl Diff {
                 remove.edit(&none, &renewed);
                 add.edit(&none, &renewed);
             }
-            Some(SetChange::Created(_) | SetChange::Removed { .. } | SetChange::Recreated { .. }) => {}
+            Some(SetChange::Created(_) | SetChange::Removed(_) | SetChange::Recreated { .. }) => {}
         }
     }
 }

@@ -27,8 +27,8 @@ impl Diff {
         }
         let prepares = self.adds_ranges();
         let is_new = |chain: &ChainChange| matches!(chain, ChainChange::Created(chain) if chain.base.is_none());
-        let is_unhooked = |chain: &ChainChange| matches!(chain, ChainChange::Removed { base: Some(_), .. });
-        let is_retired = |chain: &ChainChange| matches!(chain, ChainChange::Removed { base: None, .. });
+        let is_unhooked = |chain: &ChainChange| matches!(chain, ChainChange::Removed(chain) if chain.base.is_some());
+        let is_retired = |chain: &ChainChange| matches!(chain, ChainChange::Removed(chain) if chain.base.is_none());
         let prepared = |chain: &ChainChange| prepares && is_new(chain);
         let prepared_set = |set: &SetChange| prepares && matches!(set, SetChange::Created(_));
         let switched = |chain: &ChainChange| !(prepared(chain) || is_unhooked(chain) || is_retired(chain));
@@ -44,7 +44,7 @@ impl Diff {
     /// Whether it only takes away: as a later one of the [steps](Diff::steps), what packets in flight may still meet.
     pub fn is_retirement(&self) -> bool {
         self.table == TableChange::Kept
-            && self.chains.values().all(|change| matches!(change, ChainChange::Removed { .. }))
+            && self.chains.values().all(|change| matches!(change, ChainChange::Removed(_)))
             && self.sets.values().all(is_removed)
     }
 
@@ -56,15 +56,18 @@ impl Diff {
         self.sets.values().any(is_removed)
     }
 
-    fn replaces_base_chains(&self) -> bool {
-        let goes = |change: &ChainChange| matches!(change, ChainChange::Removed { base: Some(_), .. });
+    pub(super) fn replaces_base_chains(&self) -> bool {
+        let goes = |change: &ChainChange| matches!(change, ChainChange::Removed(chain) if chain.base.is_some());
         let comes = |change: &ChainChange| matches!(change, ChainChange::Created(chain) if chain.base.is_some());
         self.chains.values().any(goes) && self.chains.values().any(comes)
     }
 
     fn recreates(&self) -> bool {
-        self.table != TableChange::Kept
-            || self.chains.values().any(|change| matches!(change, ChainChange::Recreated { .. }))
+        self.table != TableChange::Kept || self.recreates_objects()
+    }
+
+    pub(super) fn recreates_objects(&self) -> bool {
+        self.chains.values().any(|change| matches!(change, ChainChange::Recreated { .. }))
             || self.sets.values().any(|change| matches!(change, SetChange::Recreated { .. }))
     }
 
@@ -80,7 +83,7 @@ impl Diff {
 }
 
 fn is_removed(change: &SetChange) -> bool {
-    matches!(change, SetChange::Removed { .. })
+    matches!(change, SetChange::Removed(_))
 }
 
 #[cfg(test)]

@@ -33,19 +33,19 @@ impl Summary {
                 self.chains_added += 1;
                 self.rules_added += chain.rules.len();
             }
-            ChainChange::Removed { base: _, rules_before } => {
+            ChainChange::Removed(chain) => {
                 self.chains_removed += 1;
-                self.rules_removed += rules_before;
+                self.rules_removed += chain.rules.len();
             }
-            ChainChange::Rewritten { rules, rules_before } => {
+            ChainChange::Rewritten { before, rules } => {
                 self.rules_added += rules.len();
-                self.rules_removed += rules_before;
+                self.rules_removed += before.len();
             }
-            ChainChange::Recreated { chain, rules_before } => {
+            ChainChange::Recreated { before, chain } => {
                 self.chains_added += 1;
                 self.chains_removed += 1;
                 self.rules_added += chain.rules.len();
-                self.rules_removed += rules_before;
+                self.rules_removed += before.rules.len();
             }
         }
     }
@@ -56,19 +56,19 @@ impl Summary {
                 self.sets_added += 1;
                 self.elements_added += set.elements.len();
             }
-            SetChange::Removed { elements_before, references: _ } => {
+            SetChange::Removed(set) => {
                 self.sets_removed += 1;
-                self.elements_removed += elements_before;
+                self.elements_removed += set.elements.len();
             }
             SetChange::Elements { remove, add } => {
                 self.elements_added += add.len();
                 self.elements_removed += remove.len();
             }
-            SetChange::Recreated { set, elements_before } => {
+            SetChange::Recreated { before, set } => {
                 self.sets_added += 1;
                 self.sets_removed += 1;
                 self.elements_added += set.elements.len();
-                self.elements_removed += elements_before;
+                self.elements_removed += before.elements.len();
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::{
 /// The first two are base chains. A chain leads only to later ones, a map only to the last two, which look up no maps:
 /// so there are no circles.
 const CHAINS: [&str; 7] = ["base-0", "base-1", "chain-0", "chain-1", "chain-2", "chain-3", "chain-4"];
-const SETS: [&str; 5] = ["set-0", "set-1", "set-2", "set-3", "set-4"];
+pub(crate) const SETS: [&str; 5] = ["set-0", "set-1", "set-2", "set-3", "set-4"];
 const MAPPED: usize = 5;
 
 /// A ruleset in numbers, which [`Sketch::build`] makes sense of whatever they are.

@@ -1,8 +1,10 @@
 use proptest::prelude::*;
 
-use super::arbitrary::{edits, pairs, rulesets, steady_pairs};
+use proptest::sample::subsequence;
+
+use super::arbitrary::{SETS, edits, pairs, rulesets, steady_pairs};
 use super::build::name;
-use crate::{Backend, Comment, Fake, Ruleset, Transaction, diff};
+use crate::{Backend, Comment, Diff, Division, Fake, Ruleset, Transaction, diff};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -30,6 +32,37 @@ proptest! {
             fake.commit(&before.table, &Transaction::from(&*step)).unwrap();
         }
         prop_assert_eq!(fake.ruleset(), Some(&after));
+    }
+
+    #[test]
+    fn one_difference_and_then_another_is_the_difference_of_both((first, second) in pairs(), third in rulesets()) {
+        let [to_second, to_third] = [(&first, &second), (&second, &third)].map(|(from, to)| diff(Some(from), to));
+        let both = to_second.then(to_third);
+        let mut fake = Fake::holding(first.clone());
+        prop_assert!(fake.commit(&first.table, &Transaction::from(&both)).is_ok(), "{:?}", both);
+        prop_assert_eq!(fake.ruleset(), Some(&third));
+    }
+
+    #[test]
+    fn the_parts_make_the_difference(
+        (before, after) in pairs(),
+        budget in 1..80_usize,
+        entries in subsequence(SETS.to_vec(), 0..3),
+        is_new in any::<bool>(),
+    ) {
+        let division = Division { budget, entries: entries.into_iter().map(name).collect() };
+        let (mut fake, from) = match is_new {
+            true => (Fake::new(before.table.clone()), None),
+            false => (Fake::holding(before.clone()), Some(&before)),
+        };
+        let parts = diff(from, &after).parts(&division);
+        for part in &parts {
+            let committed = fake.commit(&before.table, &Transaction::from(part));
+            prop_assert!(committed.is_ok(), "{:?} of {:#?}", committed, parts);
+        }
+        prop_assert_eq!(fake.ruleset(), Some(&after));
+        let whole = parts.into_iter().fold(Diff::default(), Diff::then);
+        prop_assert_eq!(whole.summary(), diff(from, &after).summary());
     }
 
     #[test]

@@ -30,37 +30,35 @@ fn table_operations(change: &TableChange) -> Vec<Operation> {
 }
 
 fn flush_chain(name: &Name, change: &ChainChange) -> Option<Operation> {
-    match change {
-        ChainChange::Created(_) => None,
-        ChainChange::Removed { rules_before, .. }
-        | ChainChange::Rewritten { rules_before, .. }
-        | ChainChange::Recreated { rules_before, .. } => {
-            (*rules_before > 0).then(|| Operation::FlushChain { chain: name.clone() })
-        }
-    }
+    let rules = match change {
+        ChainChange::Created(_) => return None,
+        ChainChange::Rewritten { before, .. } => before,
+        ChainChange::Removed(before) | ChainChange::Recreated { before, .. } => &before.rules,
+    };
+    (!rules.is_empty()).then(|| Operation::FlushChain { chain: name.clone() })
 }
 
+/// Those of a map that goes are released ahead of it where they lead to chains: kernels before 6.4 do not count them as gone
+/// when the map is deleted, and then refuse to delete the chains.
 fn delete_elements(name: &Name, change: &SetChange) -> Option<Operation> {
     let elements = match change {
-        SetChange::Elements { remove, .. } => remove,
-        SetChange::Removed { references, .. } => references,
+        SetChange::Elements { remove, .. } => remove.clone(),
+        SetChange::Removed(set) => set.elements.with_verdict(|verdict| verdict.target().is_some()),
         SetChange::Created(_) | SetChange::Recreated { .. } => return None,
     };
-    (!elements.is_empty()).then(|| Operation::DeleteElements { set: name.clone(), elements: elements.clone() })
+    (!elements.is_empty()).then(|| Operation::DeleteElements { set: name.clone(), elements })
 }
 
 fn delete_set(name: &Name, change: &SetChange) -> Option<Operation> {
     match change {
-        SetChange::Removed { .. } | SetChange::Recreated { .. } => Some(Operation::DeleteSet { name: name.clone() }),
+        SetChange::Removed(_) | SetChange::Recreated { .. } => Some(Operation::DeleteSet { name: name.clone() }),
         SetChange::Created(_) | SetChange::Elements { .. } => None,
     }
 }
 
 fn delete_chain(name: &Name, change: &ChainChange) -> Option<Operation> {
     match change {
-        ChainChange::Removed { .. } | ChainChange::Recreated { .. } => {
-            Some(Operation::DeleteChain { name: name.clone() })
-        }
+        ChainChange::Removed(_) | ChainChange::Recreated { .. } => Some(Operation::DeleteChain { name: name.clone() }),
         ChainChange::Created(_) | ChainChange::Rewritten { .. } => None,
     }
 }
@@ -71,7 +69,7 @@ fn create_chain(name: &Name, change: &ChainChange) -> Option<Operation> {
             let Chain { base, rules: _, comment } = chain;
             Some(Operation::CreateChain { name: name.clone(), base: *base, comment: comment.clone() })
         }
-        ChainChange::Removed { .. } | ChainChange::Rewritten { .. } => None,
+        ChainChange::Removed(_) | ChainChange::Rewritten { .. } => None,
     }
 }
 
@@ -81,7 +79,7 @@ fn create_set(name: &Name, change: &SetChange) -> Option<Operation> {
             let Set { elements, comment } = set;
             Some(Operation::CreateSet { name: name.clone(), kind: elements.kind(), comment: comment.clone() })
         }
-        SetChange::Removed { .. } | SetChange::Elements { .. } => None,
+        SetChange::Removed(_) | SetChange::Elements { .. } => None,
     }
 }
 
@@ -89,7 +87,7 @@ fn add_elements(name: &Name, change: &SetChange) -> Option<Operation> {
     let elements: &Elements = match change {
         SetChange::Created(set) | SetChange::Recreated { set, .. } => &set.elements,
         SetChange::Elements { add, .. } => add,
-        SetChange::Removed { .. } => return None,
+        SetChange::Removed(_) => return None,
     };
     (!elements.is_empty()).then(|| Operation::AddElements { set: name.clone(), elements: elements.clone() })
 }
@@ -98,7 +96,7 @@ fn add_rules(name: &Name, change: &ChainChange) -> impl Iterator<Item = Operatio
     let rules: &[Rule] = match change {
         ChainChange::Created(chain) | ChainChange::Recreated { chain, .. } => &chain.rules,
         ChainChange::Rewritten { rules, .. } => rules,
-        ChainChange::Removed { .. } => &[],
+        ChainChange::Removed(_) => &[],
     };
     rules.iter().filter_map(move |rule| match rule {
         Rule::Own(rule) => Some(Operation::AddRule { chain: name.clone(), rule: rule.clone() }),

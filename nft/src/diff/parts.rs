@@ -1,0 +1,272 @@
+//! Dividing a large difference into parts, each a transaction that the kernel is done with soon.
+//!
+//! A rule or an element that takes effect at once, a *switch*, comes after all that it leads to; what nothing leads to
+//! yet can come in any number of transactions before. So between two parts each base chain and each chain that is looked
+//! up by one does what it did before, or what it shall do.
+
+mod removals;
+mod switches;
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use self::switches::{Switch, Switches};
+use super::{ChainChange, Diff, SetChange, TableChange};
+use crate::{Elements, Name, Set};
+
+/// How a [`Diff`] is divided.
+#[derive(Clone, Debug)]
+pub struct Division {
+    /// How much a part writes at most, where it can be divided so far: an element counts as one, other objects as what takes
+    /// the kernel as long.
+    pub budget: usize,
+    /// Verdict maps whose elements have nothing to do with each other.
+    pub entries: BTreeSet<Name>,
+}
+
+/// What an object takes as long as, in elements of a hash set.
+const RULE: usize = 4;
+const CHAIN: usize = 8;
+const SET: usize = 64;
+
+impl Diff {
+    /// How long it takes the kernel, in elements of a hash set.
+    pub fn weight(&self) -> usize {
+        let chains = self.chains.values().map(weight_of_chain).sum::<usize>();
+        chains + self.sets.values().map(weight_of_set).sum::<usize>()
+    }
+
+    /// The same difference in parts, to be committed one after the other: what switches little, with what that needs,
+    /// before what switches more; what only takes rules away before everything else; what goes, at the end.
+    ///
+    /// One part, where it is within the budget, or where a table or something in it is replaced.
+    pub fn parts(self, division: &Division) -> Vec<Self> {
+        if self.weight() <= division.budget || self.is_indivisible() {
+            return vec![self];
+        }
+        let mut divider =
+            Divider { rest: self, parts: Vec::new(), part: Self::default(), room: division.budget, division };
+        divider.part.table = mem::take(&mut divider.rest.table);
+        let switches = Switches::of(&mut divider.rest, &division.entries);
+        for switch in switches.lightest_first(&divider.rest) {
+            divider.switch(switch);
+        }
+        divider.rest_of_what_comes();
+        for (name, removed) in removals::in_order(&divider.rest) {
+            divider.remove(&name, removed);
+        }
+        divider.close();
+        divider.parts
+    }
+
+    fn is_indivisible(&self) -> bool {
+        let is_replaced = match self.table {
+            TableChange::Kept => self.replaces_base_chains(),
+            TableChange::Created { .. } => false,
+            TableChange::Recreated { .. } => true,
+        };
+        is_replaced || self.recreates_objects()
+    }
+}
+
+/// A chain, or a set or map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Object {
+    Chain,
+    Set,
+}
+
+struct Divider<'a> {
+    /// What is in no part yet.
+    rest: Diff,
+    parts: Vec<Diff>,
+    /// The part that is being filled, and how much more it may hold.
+    part: Diff,
+    room: usize,
+    division: &'a Division,
+}
+
+impl Divider<'_> {
+    /// Puts in what a switch leads to, then the switch itself, with the maps that belong to it.
+    fn switch(&mut self, switch: Switch) {
+        let mut needed = Needed::default();
+        needed.by(&switch, &self.rest);
+        for (object, name) in needed.before {
+            match object {
+                Object::Chain => self.take_chain(&name),
+                Object::Set => self.take_set(&name),
+            }
+        }
+        let mut whole = Diff::default();
+        for map in needed.together {
+            whole.sets.extend(self.rest.sets.remove_entry(&map));
+        }
+        match switch {
+            Switch::Chain(name) => whole.chains.extend(self.rest.chains.remove_entry(&name)),
+            Switch::Set(name) if self.rest.sets.get(&name).is_some_and(is_of_map) => {
+                whole.sets.extend(self.rest.sets.remove_entry(&name));
+            }
+            Switch::Set(name) => self.take_set(&name),
+            Switch::Entry { map, remove, add } => {
+                whole.sets.extend(SetChange::of_elements(remove, add).map(|change| (map, change)));
+            }
+        }
+        self.put(whole);
+    }
+
+    /// What comes although nothing leads to it.
+    fn rest_of_what_comes(&mut self) {
+        let comes = |change: &ChainChange| !matches!(change, ChainChange::Removed(_));
+        let chains: Vec<Name> =
+            self.rest.chains.iter().filter(|(_, c)| comes(c)).map(|(name, _)| name.clone()).collect();
+        chains.into_iter().for_each(|name| self.switch(Switch::Chain(name)));
+        let comes = |change: &SetChange| !matches!(change, SetChange::Removed(_));
+        let sets: Vec<Name> = self.rest.sets.iter().filter(|(_, c)| comes(c)).map(|(name, _)| name.clone()).collect();
+        sets.into_iter().for_each(|name| self.switch(Switch::Set(name)));
+    }
+
+    fn remove(&mut self, name: &Name, object: Object) {
+        let mut removed = Diff::default();
+        match object {
+            Object::Chain => removed.chains.extend(self.rest.chains.remove_entry(name)),
+            Object::Set => removed.sets.extend(self.rest.sets.remove_entry(name)),
+        }
+        self.put(removed);
+    }
+
+    fn take_chain(&mut self, name: &Name) {
+        let chains = self.rest.chains.remove_entry(name).into_iter().collect();
+        self.put(Diff { chains, ..Diff::default() });
+    }
+
+    /// A set or map that nothing looks up yet, or a set whose elements come and go: in as many parts as it needs.
+    fn take_set(&mut self, name: &Name) {
+        let Some(mut change) = self.rest.sets.remove(name) else { return };
+        while weight_of_set(&change) > self.room {
+            let fitting = self.room.saturating_sub(SET);
+            if fitting > 0 || self.part.is_empty() {
+                let first = take_first(&mut change, fitting.max(1));
+                self.add(Diff { sets: [(name.clone(), first)].into(), ..Diff::default() });
+            }
+            self.close();
+        }
+        if weight_of_set(&change) > 0 {
+            self.put(Diff { sets: [(name.clone(), change)].into(), ..Diff::default() });
+        }
+    }
+
+    /// Puts it into this part, or into the next if there is no room.
+    fn put(&mut self, diff: Diff) {
+        if diff.weight() > self.room {
+            self.close();
+        }
+        self.add(diff);
+    }
+
+    fn add(&mut self, diff: Diff) {
+        self.room = self.room.saturating_sub(diff.weight());
+        let part = mem::take(&mut self.part);
+        self.part = Diff { table: part.table.clone(), ..part.then(diff) };
+    }
+
+    fn close(&mut self) {
+        if !self.part.is_empty() {
+            self.parts.push(mem::take(&mut self.part));
+        }
+        self.room = self.division.budget;
+    }
+}
+
+/// What has to be there before a switch, in order, and which maps change together with it.
+#[derive(Default)]
+struct Needed {
+    seen: BTreeSet<(Object, Name)>,
+    before: Vec<(Object, Name)>,
+    together: Vec<Name>,
+}
+
+impl Needed {
+    fn by(&mut self, switch: &Switch, rest: &Diff) {
+        match switch {
+            Switch::Chain(name) => self.by_references(switches::references_of_chain(rest.chains.get(name)), rest),
+            Switch::Set(name) => self.by_references(switches::references_of_set(rest.sets.get(name)), rest),
+            Switch::Entry { map, add, .. } => {
+                self.by_references([(Object::Set, map.clone())].into(), rest);
+                self.by_references(switches::references_of(add), rest);
+            }
+        }
+    }
+
+    fn by_references(&mut self, references: BTreeSet<(Object, Name)>, rest: &Diff) {
+        for reference in references {
+            let (object, name) = &reference;
+            let references = match object {
+                Object::Chain => match rest.chains.get(name) {
+                    change @ Some(ChainChange::Created(_)) => switches::references_of_chain(change),
+                    _ => continue,
+                },
+                Object::Set => match rest.sets.get(name) {
+                    change @ Some(SetChange::Created(_) | SetChange::Elements { .. }) => {
+                        switches::references_of_set(change)
+                    }
+                    _ => continue,
+                },
+            };
+            if !self.seen.insert(reference.clone()) {
+                continue;
+            }
+            self.by_references(references, rest);
+            let is_live_map = *object == Object::Set && rest.sets.get(name).is_some_and(is_of_map);
+            if is_live_map {
+                self.together.push(reference.1);
+            } else {
+                self.before.push(reference);
+            }
+        }
+    }
+}
+
+/// Whether it changes a map that is there already.
+fn is_of_map(change: &SetChange) -> bool {
+    matches!(change, SetChange::Elements { add, .. } if add.kind().is_map())
+}
+
+/// Divides the first `count` elements that come or go from a change.
+fn take_first(change: &mut SetChange, count: usize) -> SetChange {
+    match change {
+        SetChange::Created(Set { elements, comment }) => {
+            let first = Set { elements: elements.take_first(count), comment: comment.take() };
+            let rest = mem::replace(elements, Elements::empty(first.elements.kind()));
+            *change = SetChange::Elements { remove: Elements::empty(rest.kind()), add: rest };
+            SetChange::Created(first)
+        }
+        SetChange::Elements { remove, add } => {
+            let (removed, added) = if remove.is_empty() {
+                (Elements::empty(remove.kind()), add.take_first(count))
+            } else {
+                (remove.take_first(count), Elements::empty(add.kind()))
+            };
+            SetChange::Elements { remove: removed, add: added }
+        }
+        SetChange::Removed(_) | SetChange::Recreated { .. } => unreachable!("only what comes is divided"),
+    }
+}
+
+fn weight_of_chain(change: &ChainChange) -> usize {
+    match change {
+        ChainChange::Created(chain) => CHAIN + RULE * chain.rules.len(),
+        ChainChange::Removed(_) => CHAIN,
+        ChainChange::Rewritten { rules, .. } => RULE * rules.len(),
+        ChainChange::Recreated { chain, .. } => 2 * CHAIN + RULE * chain.rules.len(),
+    }
+}
+
+fn weight_of_set(change: &SetChange) -> usize {
+    match change {
+        SetChange::Created(set) => SET + set.elements.len(),
+        SetChange::Removed(set) if set.elements.kind().is_map() => SET + set.elements.len(),
+        SetChange::Removed(_) => SET,
+        SetChange::Elements { remove, add } => remove.len() + add.len(),
+        SetChange::Recreated { set, .. } => 2 * SET + set.elements.len(),
+    }
+}

@@ -1,0 +1,42 @@
+//! What goes, in an order in which nothing is taken away that is still named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Object, switches};
+use crate::{Chain, ChainChange, Diff, Name, SetChange};
+
+/// What `diff` removes: what names comes before what is named.
+pub(super) fn in_order(diff: &Diff) -> Vec<(Name, Object)> {
+    let chains = diff.chains.iter().filter_map(|(name, change)| match change {
+        ChainChange::Removed(chain) => Some(((Object::Chain, name.clone()), references(chain))),
+        _ => None,
+    });
+    let sets = diff.sets.iter().filter_map(|(name, change)| match change {
+        SetChange::Removed(set) => Some(((Object::Set, name.clone()), switches::references_of(&set.elements))),
+        _ => None,
+    });
+    let removed: BTreeMap<_, _> = chains.chain(sets).collect();
+    let mut named = BTreeMap::<_, usize>::new();
+    for reference in removed.values().flatten() {
+        *named.entry(reference).or_default() += 1;
+    }
+    let mut order = Vec::new();
+    let mut free: Vec<_> = removed.keys().filter(|object| !named.contains_key(object)).collect();
+    while let Some(object) = free.pop() {
+        order.push((object.1.clone(), object.0));
+        for reference in removed.get(object).into_iter().flatten() {
+            let by = named.get_mut(reference).expect("it was counted");
+            *by -= 1;
+            if *by == 0 {
+                free.push(reference);
+            }
+        }
+    }
+    order.retain(|(name, object)| removed.contains_key(&(*object, name.clone())));
+    order
+}
+
+fn references(chain: &Chain) -> BTreeSet<(Object, Name)> {
+    let created = ChainChange::Created(chain.clone());
+    switches::references_of_chain(Some(&created))
+}
