@@ -10,7 +10,7 @@
 //!   and a group without a set are gone.
 //! - Members of sets are not stored: they follow from classes and the ownership of addresses.
 //! - Tables and sets are settled when a delta is taken, so that a thousand policies that arrive one by one are compiled
-//!   once.
+//!   once; those of some namespaces now and of others later, if the caller likes.
 //! - What a namespace costs is known before it is built: the grants of its rules before it is compiled, the members of its
 //!   sets before any class is listed for them. Who is closed ([`Shares`]) follows from the objects, never from who was
 //!   closed before, and changes the tables of that namespace alone (`tests/shares.rs`).
@@ -140,12 +140,19 @@ impl Index {
 
     /// What changed in the output since the last call, or since the index was new.
     pub fn take_delta(&mut self) -> Delta {
-        self.settle()
+        self.settle(|_| true)
+    }
+
+    /// The same of those namespaces alone whose turn it is. What policies of others have become is left for a later
+    /// delta; until then their pods are judged as before. What pods have become is in it, of whichever namespace, as far as
+    /// the tables that are to judge them are there.
+    pub fn take_delta_of(&mut self, is_turn: impl Fn(&str) -> bool) -> Delta {
+        self.settle(is_turn)
     }
 
     /// The whole output as the difference from nothing. What [`Index::take_delta`] would have given counts as taken.
     pub fn take_full(&mut self) -> Delta {
-        self.settle();
+        self.take_delta();
         Delta {
             disowned: BTreeSet::new(),
             owned: Vec::new(),

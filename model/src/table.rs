@@ -31,6 +31,13 @@ pub struct TableKey {
     pub named_ports: Vec<PortResolution>,
 }
 
+impl TableKey {
+    /// The namespace of its policies.
+    pub fn namespace(&self) -> &Arc<str> {
+        &self.policies.first().expect("a table has policies").namespace
+    }
+}
+
 /// What a port name means on one pod: a name may be declared for several numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortResolution {

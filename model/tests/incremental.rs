@@ -1,5 +1,7 @@
 //! After any sequence of changes the index's output is that of a new index fed with the final objects.
 
+use std::collections::BTreeSet;
+
 use palisade_model::reference::Cluster;
 use palisade_model::testing::{NODE, Output, changes};
 use palisade_model::{Change, Index};
@@ -43,6 +45,31 @@ proptest! {
             prop_assert_eq!(index.size(), fresh.size());
             prop_assert!(index.take_delta().is_empty());
         }
+    }
+
+    /// Whose turn it is when makes no difference in the end, and no pod is judged at an address that is another's meanwhile.
+    #[test]
+    fn namespaces_may_come_in_turns(
+        changes in changes(60),
+        turns in prop::collection::vec(prop::option::of(0..4_usize), 60),
+    ) {
+        let (mut index, mut cluster, mut output) = (Index::new(NODE), Cluster::default(), Output::default());
+        for (change, turn) in changes.into_iter().zip(turns) {
+            cluster.apply(change.clone());
+            index.apply(change);
+            let Some(turn) = turn else { continue };
+            let unsettled: Vec<_> = index.unsettled().into_iter().collect();
+            let whose = unsettled.get(turn).cloned();
+            output.apply(index.take_delta_of(|namespace| whose.as_deref() == Some(namespace)));
+            prop_assert!(whose.is_none_or(|whose| !index.unsettled().contains(&whose)));
+            let judged: Vec<_> = output.pods.values().flat_map(|pod| &pod.addresses).collect();
+            let owned: BTreeSet<_> = output.locals.values().flat_map(|pod| &pod.addresses).collect();
+            prop_assert!(judged.iter().all(|address| owned.contains(address)));
+            prop_assert_eq!(judged.iter().collect::<BTreeSet<_>>().len(), judged.len());
+        }
+        output.apply(index.take_delta());
+        prop_assert_eq!(&output, &Output::new(fresh(cluster).take_full()));
+        prop_assert!(index.unsettled().is_empty() && index.take_delta().is_empty());
     }
 
     #[test]

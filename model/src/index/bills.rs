@@ -69,7 +69,7 @@ impl Bills {
 
     /// Enters a table. Gives the bill of its namespace.
     pub(super) fn enter(&mut self, table: &Arc<TableKey>) -> BillId {
-        let namespace = &table.policies.first().expect("a table has policies").namespace;
+        let namespace = table.namespace();
         let bill = match self.by_name.get(namespace) {
             Some(bill) => *bill,
             None => {

@@ -11,12 +11,13 @@ use crate::{
 };
 
 impl Index {
-    pub(super) fn settle(&mut self) -> Delta {
+    /// Settles what concerns all, and the policies of those namespaces whose turn it is.
+    pub(super) fn settle(&mut self, is_turn: impl Fn(&str) -> bool) -> Delta {
         let locals = self.settle_locals();
         let disowned = std::mem::take(&mut self.disowned);
         let owned = std::mem::take(&mut self.owned);
-        let pods = self.settle_pods();
-        let dirty = self.dirty_tables();
+        let pods = self.settle_pods(&is_turn);
+        let dirty = self.dirty_tables(&is_turn);
         let dirty = self.price(dirty);
         let tables = self.settle_tables(dirty);
         Delta { locals, disowned, owned, pods, tables, sets: self.sets.take(&mut self.cluster) }
@@ -46,10 +47,14 @@ impl Index {
         (claim.local && !addresses.is_empty()).then_some(LocalPod { addresses, created: claim.age.created })
     }
 
-    fn settle_pods(&mut self) -> BTreeMap<NamespacedName, Option<PodEnforcement>> {
+    fn settle_pods(&mut self, is_turn: impl Fn(&str) -> bool) -> BTreeMap<NamespacedName, Option<PodEnforcement>> {
         let mut changed = BTreeMap::new();
         for id in std::mem::take(&mut self.dirty_pods) {
-            let pod = self.enforcement(&id);
+            let mut pod = self.enforcement(&id);
+            if !is_turn(&id.namespace) && !self.is_in_force(pod.as_ref()) {
+                pod = self.enforcement_so_far(&id);
+                self.dirty_pods.insert(id.clone());
+            }
             if self.pods.get(&id) == pod.as_ref() {
                 continue;
             }
@@ -76,15 +81,41 @@ impl Index {
         changed
     }
 
-    /// The tables that may have changed, or that pods began or ceased to need.
-    fn dirty_tables(&mut self) -> BTreeSet<Arc<TableKey>> {
-        let edited = std::mem::take(&mut self.dirty_policies);
-        let mut dirty = std::mem::take(&mut self.dirty_tables);
+    /// Whether all tables that are to judge a pod are in force.
+    fn is_in_force(&self, pod: Option<&PodEnforcement>) -> bool {
+        let is_in_force = |key| self.tables.get(key).is_some_and(|live| live.in_force.is_some());
+        pod.into_iter().flat_map(tables_of).all(is_in_force)
+    }
+
+    /// How a pod is judged until its namespace's turn: as before, at those of its addresses that are still its own.
+    fn enforcement_so_far(&self, id: &NamespacedName) -> Option<PodEnforcement> {
+        let before = self.pods.get(id)?;
+        let owned: Vec<_> = self.cluster.pod(id).into_iter().flat_map(|pod| self.cluster.owned(pod)).collect();
+        let addresses: Vec<_> = before.addresses.iter().copied().filter(|address| owned.contains(address)).collect();
+        (!addresses.is_empty()).then(|| PodEnforcement { addresses, ..before.clone() })
+    }
+
+    /// The tables that may have changed, of namespaces whose turn it is, and all that pods ceased to need.
+    fn dirty_tables(&mut self, is_turn: impl Fn(&str) -> bool) -> BTreeSet<Arc<TableKey>> {
+        let policies = std::mem::take(&mut self.dirty_policies).into_iter();
+        let (edited, later): (BTreeSet<_>, _) = policies.partition(|policy| is_turn(&policy.namespace));
+        self.dirty_policies = later;
+        let is_ready = |key: &Arc<TableKey>| is_turn(key.namespace()) || self.tables[key].users == 0;
+        let (mut dirty, later): (BTreeSet<_>, _) =
+            std::mem::take(&mut self.dirty_tables).into_iter().partition(is_ready);
+        self.dirty_tables = later;
         if !edited.is_empty() {
             let is_edited = |key: &&Arc<TableKey>| key.policies.iter().any(|policy| edited.contains(policy));
             dirty.extend(self.tables.keys().filter(is_edited).cloned());
         }
         dirty
+    }
+
+    /// The namespaces with policies of which no delta has shown yet what becomes of them.
+    pub fn unsettled(&self) -> BTreeSet<Arc<str>> {
+        let pods = self.dirty_pods.iter().map(|pod| &pod.namespace);
+        let policies = self.dirty_policies.iter().map(|policy| &policy.namespace);
+        pods.chain(policies).chain(self.dirty_tables.iter().map(|key| key.namespace())).cloned().collect()
     }
 
     fn settle_tables(&mut self, dirty: BTreeSet<Arc<TableKey>>) -> BTreeMap<Arc<TableKey>, Option<Arc<Table>>> {
