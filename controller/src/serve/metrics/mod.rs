@@ -71,6 +71,7 @@ pub(super) struct Metrics {
     pods: Gauge,
     local_pods: Gauge,
     isolated_pods: Gauge,
+    lingering_pods: Gauge,
     namespaces: Gauge,
     policies: Gauge,
     tables: Gauge,
@@ -104,6 +105,7 @@ impl Metrics {
             pods: Gauge::default(),
             local_pods: Gauge::default(),
             isolated_pods: Gauge::default(),
+            lingering_pods: Gauge::default(),
             namespaces: Gauge::default(),
             policies: Gauge::default(),
             tables: Gauge::default(),
@@ -170,10 +172,11 @@ impl Metrics {
             set(&self.sets, kind, sets);
             set(&self.elements, kind, elements);
         }
-        let IndexSize { pods, local_pods, isolated_pods, namespaces, policies, tables, .. } = *index;
+        let IndexSize { pods, local_pods, isolated_pods, lingering_pods, namespaces, policies, tables, .. } = *index;
         self.pods.set(signed(pods));
         self.local_pods.set(signed(local_pods));
         self.isolated_pods.set(signed(isolated_pods));
+        self.lingering_pods.set(signed(lingering_pods));
         self.namespaces.set(signed(namespaces));
         self.policies.set(signed(policies));
         self.tables.set(signed(tables));
@@ -256,6 +259,7 @@ impl Metrics {
         r.register("pods", "Pods that are known, of all nodes", self.pods.clone());
         r.register("local_pods", "Pods on this node that have addresses of their own", self.local_pods.clone());
         r.register("isolated_pods", "Pods on this node that policies isolate in some direction", self.isolated_pods.clone());
+        r.register("lingering_pods", "Addresses of deleted pods of this node that are judged as before, because a link leads there still", self.lingering_pods.clone());
         r.register("namespaces", "Namespaces that are known", self.namespaces.clone());
         r.register("policies", "NetworkPolicies that are known", self.policies.clone());
         r.register("tables", "Decision tables in use: pods with the same policies share one", self.tables.clone());
