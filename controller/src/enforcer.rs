@@ -404,7 +404,9 @@ impl<B: Backend> Enforcer<B> {
         self.release();
         let delta = self.index.take_delta();
         self.owners.owned(&delta.owned);
-        self.owners.forget(delta.disowned.iter().copied(), |address| self.index.has_owner(address));
+        // Of what came together at first it is not known who had an address before.
+        let disowned = delta.disowned.iter().filter(|_| self.met);
+        self.owners.forget(disowned.copied(), |address| self.index.has_owner(address));
         let mut edit = self.renderer.edit(&delta, self.owners.held());
         if may_forbid(&edit) {
             self.end_epoch(&mut edit);

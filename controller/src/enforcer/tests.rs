@@ -154,6 +154,20 @@ fn a_deleted_pod_is_judged_while_a_link_leads_to_it() {
     assert!(enforcer.commit_is_due().is_some(), "now it is nobody's");
 }
 
+/// Who they are was not known before, whatever came first.
+#[test]
+fn of_pods_with_one_address_that_were_there_at_start_no_connections_are_forgotten() {
+    let memory = Memory::default();
+    let mut enforcer = node(&memory);
+    let pods = [pod("old", 1, 1), pod("new", 2, 1)];
+    pods.iter().cloned().for_each(|pod| enforcer.apply(pod));
+    enforcer.plan().unwrap();
+    assert!(enforcer.owners.held().is_empty(), "`diff` tells of no new owner");
+    let mut enforcer = node(&memory);
+    change(&mut enforcer, pods);
+    assert!(memory.forgotten().is_empty() && !is_held(&mut enforcer, 1));
+}
+
 #[test]
 fn a_restart_forgets_whose_pod_went_meanwhile_and_nobody_else() {
     let mut before = node(&Memory::default());
