@@ -67,6 +67,7 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use palisade_model::Change;
     use tower::ServiceExt;
 
     use super::super::state::tests::{Attempt, state};
@@ -93,10 +94,11 @@ mod tests {
         assert!(body.starts_with("nothing has been committed\n"), "{body}");
         Attempt::nothing_to_do().report(&state);
         assert_eq!(readyz().await, (StatusCode::OK, "ok\n".to_owned()));
+        state.received(&[Change::NamespaceGone("shop".into())]);
         Attempt::failed(nix::libc::ENOBUFS).report(&state);
         let (status, body) = readyz().await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(body.starts_with("the last commit failed\n"), "{body}");
+        assert!(body.starts_with("the last commit failed, of changes in namespaces: shop\n"), "{body}");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! What the agent publishes and the servers read.
 
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use crate::forged::Forged;
 use crate::notices::Teller;
 use crate::shares::ClosedNamespace;
 use crate::sysctl::Unmet;
-use crate::text::shorten;
+use crate::text::{shorten, some_of};
 
 /// Asks the source how it is. Called at each scrape and status request: it must be quick.
 pub type SourceProbe = Box<dyn Fn() -> SourceStatus + Send + Sync>;
@@ -26,6 +27,10 @@ const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many closed namespaces are listed.
 const LISTED: usize = 100;
+/// How many namespaces are named whose changes are not in force.
+const NAMED: usize = 3;
+/// The API allows no longer one, in bytes.
+const LONGEST_NAME: usize = 63;
 
 /// The agent's state, shared by its thread, which writes, and the servers, which read.
 #[derive(Debug)]
@@ -63,8 +68,8 @@ struct Progress {
     synced: bool,
     /// Whether the kernel holds what was last asked of it.
     in_force: bool,
-    /// Whether changes came since the last attempt.
-    pending: bool,
+    /// The namespaces of the changes that came in and are not in force.
+    waiting: HashSet<Arc<str>>,
     /// When figures were last published.
     published: Option<Instant>,
     /// Whether they have changed since.
@@ -138,7 +143,7 @@ impl State {
     /// Changes came in.
     pub fn received(&self, changes: &[Change]) {
         self.metrics.received(changes);
-        self.progress().pending |= !changes.is_empty();
+        self.progress().await_commit_of(changes);
     }
 
     /// Every watch has delivered all that there was.
@@ -216,7 +221,7 @@ impl State {
     }
 
     /// What hinders that the kernel holds what the policies say: what has not been listed, a commit that failed or that
-    /// takes long, a node that does not exist. Names no objects.
+    /// takes long, a node that does not exist. Of objects it names a few namespaces.
     pub fn behind(&self) -> Vec<String> {
         self.behind_of(&self.metrics.source())
     }
@@ -234,11 +239,13 @@ impl State {
                 behind.push("not everything has come in".to_owned());
             }
         } else if !progress.in_force {
-            let failed = progress.last_error.is_some();
-            behind.push(if failed { "the last commit failed" } else { "nothing has been committed" }.to_owned());
+            let what =
+                if progress.last_error.is_some() { "the last commit failed" } else { "nothing has been committed" };
+            behind.push(format!("{what}{}", progress.whose(", of")));
         }
         if let Some(late) = progress.pulse.late(Instant::now()) {
-            behind.push(format!("busy for {} s: what has changed since waits", late.as_secs()));
+            let (seconds, whose) = (late.as_secs(), progress.whose(", with"));
+            behind.push(format!("busy for {seconds} s, and what has changed since waits{whose}"));
         }
         behind
     }
@@ -284,7 +291,7 @@ impl Progress {
             pulse,
             synced: false,
             in_force: false,
-            pending: false,
+            waiting: HashSet::new(),
             published: None,
             outdated: false,
             generation: None,
@@ -297,13 +304,31 @@ impl Progress {
         }
     }
 
+    fn await_commit_of(&mut self, changes: &[Change]) {
+        for namespace in changes.iter().map(Change::namespace) {
+            if !self.waiting.contains(namespace) {
+                self.waiting.insert(namespace.clone());
+            }
+        }
+    }
+
+    /// Whose changes are not in force, behind `word`; nothing where there are none.
+    fn whose(&self, word: &str) -> String {
+        let mut namespaces: Vec<_> = self.waiting.iter().collect();
+        namespaces.sort_unstable();
+        let some = || some_of(&namespaces, NAMED, LONGEST_NAME, ", ");
+        if namespaces.is_empty() { String::new() } else { format!("{word} changes in namespaces: {}", some()) }
+    }
+
     /// Takes note of an attempt. Whether nothing of ours called for it: the kernel held what was asked, and no changes
     /// have come since.
     fn begin(&mut self, succeeded: bool) -> bool {
-        let undisturbed = self.in_force && !self.pending;
-        self.outdated |= self.pending || self.published.is_none();
-        self.pending = false;
+        let undisturbed = self.in_force && self.waiting.is_empty();
+        self.outdated |= !self.waiting.is_empty() || self.published.is_none();
         self.in_force = succeeded;
+        if succeeded {
+            self.waiting = HashSet::new();
+        }
         self.resolve();
         undisturbed
     }
