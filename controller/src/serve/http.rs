@@ -19,7 +19,8 @@ use super::server;
 /// # Errors
 /// Where the address cannot be listened at.
 pub async fn serve_probes(address: SocketAddr, state: Arc<State>) -> io::Result<()> {
-    server::serve(server::listen(address)?, probes(state)).await;
+    let router = probes(Arc::clone(&state));
+    server::serve(server::listen(address)?, router, |is_near| state.refused(is_near)).await;
     Ok(())
 }
 
@@ -28,7 +29,8 @@ pub async fn serve_probes(address: SocketAddr, state: Arc<State>) -> io::Result<
 /// # Errors
 /// Where the address cannot be listened at.
 pub async fn serve_metrics(address: SocketAddr, state: Arc<State>) -> io::Result<()> {
-    server::serve(server::listen(address)?, all(state)).await;
+    let router = all(Arc::clone(&state));
+    server::serve(server::listen(address)?, router, |is_near| state.refused(is_near)).await;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use palisade_model::{Change, IndexSize};
 use palisade_nft::Ruleset;
 
-use super::metrics::Metrics;
+use super::metrics::{Hindrance, Metrics};
 use super::pulse::{Limits, Pulse, Thread};
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
 use crate::agent::LONGEST_ERROR;
@@ -161,6 +161,11 @@ impl State {
         self.metrics.forged(forged);
     }
 
+    /// A connection to one of the servers had to go because there were too many; `is_near`: of the node itself.
+    pub(super) fn refused(&self, is_near: bool) {
+        self.metrics.refused(is_near);
+    }
+
     /// A commit was tried. `compared`: it read the table first and compared it with what it was to put in force.
     pub fn attempted<'a>(
         &self,
@@ -227,32 +232,39 @@ impl State {
     }
 
     fn behind_of(&self, source: &SourceStatus) -> Vec<String> {
+        self.hindrances(source).into_iter().map(|(_, says)| says).collect()
+    }
+
+    /// What is behind, each with its kind.
+    fn hindrances(&self, source: &SourceStatus) -> Vec<(Hindrance, String)> {
         let progress = self.progress();
-        let mut behind = Vec::new();
+        let mut all = Vec::new();
         if source.no_such_node {
-            behind.push(format!("the API has no Node {}, and no pod is on it: see --node-name", self.node));
+            let says = format!("the API has no Node {}, and no pod is on it: see --node-name", self.node);
+            all.push((Hindrance::Node, says));
         }
         if !progress.synced {
             let waiting = source.watches.iter().filter(|watch| !watch.synced);
-            behind.extend(waiting.map(|watch| format!("{} have not been listed", watch.resource)));
-            if behind.is_empty() {
-                behind.push("not everything has come in".to_owned());
+            all.extend(waiting.map(|watch| (Hindrance::Lists, format!("{} have not been listed", watch.resource))));
+            if all.is_empty() {
+                all.push((Hindrance::Lists, "not everything has come in".to_owned()));
             }
         } else if !progress.in_force {
             let what =
                 if progress.last_error.is_some() { "the last commit failed" } else { "nothing has been committed" };
-            behind.push(format!("{what}{}", progress.whose(", of")));
+            all.push((Hindrance::Commit, format!("{what}{}", progress.whose(", of"))));
         }
         if let Some(late) = progress.pulse.late(Instant::now()) {
             let (seconds, whose) = (late.as_secs(), progress.whose(", with"));
-            behind.push(format!("busy for {seconds} s, and what has changed since waits{whose}"));
+            all.push((Hindrance::Work, format!("busy for {seconds} s, and what has changed since waits{whose}")));
         }
-        behind
+        all
     }
 
     /// All metrics, as text in the OpenMetrics format.
     pub fn metrics(&self) -> String {
-        self.metrics.encode(self.is_ready())
+        let hindrances = self.hindrances(&self.metrics.source());
+        self.metrics.encode(&hindrances.into_iter().map(|(what, _)| what).collect::<Vec<_>>())
     }
 
     /// The whole state.
