@@ -27,12 +27,14 @@ fn scene(topology: Topology) -> Scene {
     scene
 }
 
-fn agent(scene: &Scene) -> Agent {
+/// One that knows so many pods.
+fn agent(scene: &Scene, pods: usize) -> Agent {
     let socket = scene.path("status.sock").display().to_string();
     let arguments = ["--metrics-address", METRICS, "--status-socket", &socket];
     let log = scene.path("agent.log");
     let agent = Agent::start_with(&binary().unwrap(), scene.node(), &scene.manifests(), &log, &arguments);
     let mut agent = agent.unwrap();
+    linger(scene, 0, pods);
     scene.settles(&mut agent);
     agent
 }
@@ -69,7 +71,7 @@ fn after_deletion(scene: &Scene, then: impl FnOnce()) -> Tally {
 
 fn is_judged_as_before(topology: Topology) {
     let scene = scene(topology);
-    let _agent = agent(&scene);
+    let _agent = agent(&scene, 3);
     scene.holds_while(|traffic| {
         delete_server(&scene);
         linger(&scene, SERVER, 2);
@@ -94,7 +96,7 @@ fn it_is_judged_as_before_bridged() {
 #[test]
 fn policies_go_on_to_change_for_it() {
     let scene = scene(ROUTED);
-    let _agent = agent(&scene);
+    let _agent = agent(&scene, 3);
     let open = POLICY.replace("[{from: [{podSelector: {matchLabels: {app: friend}}}]}]", "[{}]");
     let tally = after_deletion(&scene, || {
         scene.write("policies.yaml", &open);
@@ -106,7 +108,7 @@ fn policies_go_on_to_change_for_it() {
 /// `gone` takes a part of its way from it.
 fn is_forgotten(topology: Topology, gone: &str) {
     let scene = scene(topology);
-    let mut agent = agent(&scene);
+    let mut agent = agent(&scene, 3);
     delete_server(&scene);
     linger(&scene, SERVER, 2);
     scene.namespace().ip(gone).unwrap();
@@ -133,7 +135,7 @@ fn it_is_forgotten_when_no_route_leads_to_it() {
 #[test]
 fn who_gets_its_address_is_judged_as_what_it_is() {
     let scene = scene(ROUTED);
-    let mut agent = agent(&scene);
+    let mut agent = agent(&scene, 3);
     let tally = after_deletion(&scene, || {
         keep(&scene, &[("friend", 2), ("stranger", 3), ("heir", 1)]);
         linger(&scene, 0, 3);
@@ -146,12 +148,12 @@ fn who_gets_its_address_is_judged_as_what_it_is() {
 #[test]
 fn it_is_judged_while_no_agent_runs_and_unknown_to_the_next_one() {
     let scene = scene(ROUTED);
-    let before = agent(&scene);
+    let before = agent(&scene, 3);
     delete_server(&scene);
     linger(&scene, SERVER, 2);
     drop(before);
     scene.holds_while(|_| ());
-    let _after = agent(&scene);
+    let _after = agent(&scene, 2);
     let tally = scene.tally(|_| ());
     assert!(tally.leaked > 0, "{tally}");
 }
