@@ -5,11 +5,13 @@
 //! - A transaction is computed from the desired ruleset alone only while the last commit was acknowledged; at start,
 //!   after any error and at every check it is computed from what the backend really holds.
 //! - Nothing is written before [`Enforcer::commit`], and nothing where there is no difference.
+//! - A deleted pod of this node is judged while a link leads to its address, where links are known.
 //! - A transaction that may forbid something ends the epoch ([`Epochs`]), and so does every repair.
 
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -138,6 +140,15 @@ impl<B: Backend> Enforcer<B> {
     pub fn with_origins(self, origins: Origins) -> Self {
         let desired = skeleton(self.desired.table.name, origins);
         Self { renderer: Renderer::new(origins), desired, ..self }
+    }
+
+    /// Goes on to judge pods of this node that are deleted, until their addresses are other pods', or [links] that are told
+    /// of lead there no more. To be said before anything is applied.
+    ///
+    /// [links]: Enforcer::set_links
+    #[must_use]
+    pub fn with_lingering(self) -> Self {
+        Self { index: self.index.keep_lingering(), ..self }
     }
 
     /// Keeps the [table of frames](render::table_of_frames) in `backend`, too.
@@ -280,6 +291,14 @@ impl<B: Backend> Enforcer<B> {
         Ok(frames.commit(self.renderer.frames(), &change)?)
     }
 
+    /// Whoever lingers where no link leads is gone.
+    fn release(&mut self) {
+        let links = self.renderer.links();
+        let addresses = self.index.lingering().keys();
+        let gone: Vec<IpAddr> = addresses.filter(|address| !links.may_have(**address)).copied().collect();
+        gone.into_iter().for_each(|address| self.index.release(address));
+    }
+
     /// Lets established connections pass again without being judged, when nothing has been forbidden for a moment.
     /// `None`: there was nothing to do, or it is not due or not done yet.
     ///
@@ -382,9 +401,12 @@ impl<B: Backend> Enforcer<B> {
     }
 
     fn difference(&mut self) -> Result<Diff, EnforceError> {
+        self.release();
         let delta = self.index.take_delta();
         self.owners.owned(&delta.owned);
-        self.owners.forget(delta.disowned.iter().copied(), |address| self.index.has_owner(address));
+        // Of what came together at first it is not known who had an address before.
+        let disowned = delta.disowned.iter().filter(|_| self.met);
+        self.owners.forget(disowned.copied(), |address| self.index.has_owner(address));
         let mut edit = self.renderer.edit(&delta, self.owners.held());
         if may_forbid(&edit) {
             self.end_epoch(&mut edit);

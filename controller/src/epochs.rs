@@ -28,21 +28,19 @@ mod tests;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use backon::ExponentialBackoff;
 use palisade_nft::{BackendError, Conntrack};
 
 use self::sweeper::{Errand, Outcome, run};
 pub use self::sweeper::{Sweep, sweep};
 use crate::render::Epoch;
-use crate::worker::Worker;
+use crate::worker::{LONGEST_PAUSE, Worker, pauses};
 
 /// How long nothing must have been forbidden before an epoch begins: where commits come one after the other, one would
 /// end before it has saved what its own commit takes, and each marks all connections anew.
 const QUIET: Duration = Duration::from_millis(250);
 /// How soon after an epoch began the next one may.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// How long to wait after an error, twice as long after each further one, and how long at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Knows which epoch it is, if it is one, and when the next one may begin.
 pub struct Epochs {
@@ -55,8 +53,8 @@ pub struct Epochs {
     /// The errand that is being done.
     under_way: Option<UnderWay>,
     resting_until: Instant,
-    /// How long to wait after the next error.
-    pause: Duration,
+    /// How long to rest after the next errors; `None` after a success.
+    pauses: Option<ExponentialBackoff>,
 }
 
 #[derive(Debug)]
@@ -96,7 +94,7 @@ impl Epochs {
             unused: 0,
             under_way: None,
             resting_until: Instant::now(),
-            pause: FIRST_PAUSE,
+            pauses: None,
         }
     }
 
@@ -147,10 +145,10 @@ impl Epochs {
         let Some(result) = self.sweeper.result() else { return Ok(None) };
         let UnderWay { outdated } = self.under_way.take().expect("what has a result was begun");
         let swept = result.inspect_err(|_| {
-            self.resting_until = Instant::now() + self.pause;
-            self.pause = LONGEST_PAUSE.min(2 * self.pause);
+            let pause = self.pauses.get_or_insert_with(pauses).next().unwrap_or(LONGEST_PAUSE);
+            self.resting_until = Instant::now() + pause;
         })?;
-        self.pause = FIRST_PAUSE;
+        self.pauses = None;
         if swept.is_some() {
             self.unused = Epoch::COUNT - 1;
         }
@@ -178,7 +176,7 @@ impl Epochs {
 
 impl fmt::Debug for Epochs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sweeper: _, current, last, unused, under_way, resting_until: _, pause: _ } = self;
+        let Self { sweeper: _, current, last, unused, under_way, resting_until: _, pauses: _ } = self;
         let mut shown = f.debug_struct("Epochs");
         shown.field("current", current).field("last", last).field("unused", unused).field("under_way", under_way);
         shown.finish_non_exhaustive()

@@ -14,16 +14,14 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use palisade_nft::{BackendError, Conntrack};
 
-use crate::worker::Worker;
+use crate::worker::{LONGEST_PAUSE, Worker, pauses};
 
 /// How long addresses are gathered that nobody has yet: each look takes milliseconds, and some 2 µs for each connection that
 /// there is.
 const GATHERING: Duration = Duration::from_secs(10);
-/// How long to wait after an error at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 type Addresses = BTreeSet<IpAddr>;
 
@@ -140,11 +138,6 @@ impl Owners {
             }
         }
     }
-}
-
-fn pauses() -> ExponentialBackoff {
-    let pauses = ExponentialBuilder::default().with_min_delay(Duration::from_millis(20));
-    pauses.with_max_delay(LONGEST_PAUSE).without_max_times().build()
 }
 
 fn forget(addresses: &Addresses, conntrack: &mut dyn Conntrack) -> Result<usize, BackendError> {

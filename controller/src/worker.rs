@@ -2,11 +2,16 @@
 
 use std::future::pending;
 use std::sync::mpsc;
+use std::time::Duration;
 use std::{io, thread};
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+/// How long is waited after an error at most.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const ENDS_LATER: &str = "the thread ends after its errands";
 
 /// Does one errand at a time.
@@ -27,6 +32,12 @@ pub enum Worker<E, O> {
         /// What came of the last one.
         outcome: Option<O>,
     },
+}
+
+/// How long to wait after each of the errors that come in a row: without end.
+pub(crate) fn pauses() -> ExponentialBackoff {
+    let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE);
+    pauses.without_max_times().build()
 }
 
 impl<E: Send + 'static, O: Send + 'static> Worker<E, O> {

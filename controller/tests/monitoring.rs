@@ -145,6 +145,23 @@ fn the_dashboard_uses_what_is_exported() {
     assert_eq!(variable, "label_values(palisade_build_info, instance)");
 }
 
+/// What is not looked at is not needed.
+#[test]
+fn all_that_is_exported_is_on_the_dashboard() {
+    let dashboard: Value = serde_json::from_str(include_str!("../../deploy/grafana-dashboard.json")).unwrap();
+    let mut asked = Asked::default();
+    for expression in expressions(&dashboard) {
+        walk_expr(&mut asked, &parser::parse(&expression.replace("$__rate_interval", "5m")).unwrap()).unwrap();
+    }
+    let shown: BTreeSet<String> = asked.selectors.into_iter().filter_map(|selector| selector.name).collect();
+    let shown = |name: &String| {
+        let histogram = ["_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        shown.contains(name) || histogram.is_some_and(|name| shown.contains(&format!("{name}_bucket")))
+    };
+    let missing: Vec<String> = exported().into_keys().filter(|name| !shown(name)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
 #[test]
 fn a_wrong_expression_is_found() {
     let exported = exported();

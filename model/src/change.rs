@@ -20,3 +20,15 @@ pub enum Change {
     /// A policy is gone.
     PolicyGone(NamespacedName),
 }
+
+impl Change {
+    /// The name of the namespace that it is about, or in.
+    pub fn namespace(&self) -> &Arc<str> {
+        match self {
+            Self::Namespace(Namespace { name, .. }) | Self::NamespaceGone(name) => name,
+            Self::Pod(Pod { id, .. }) | Self::PodGone(id) | Self::Policy(Policy { id, .. }) | Self::PolicyGone(id) => {
+                &id.namespace
+            }
+        }
+    }
+}

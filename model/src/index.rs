@@ -89,7 +89,7 @@ pub struct IndexSize {
     pub namespaces: usize,
     /// Policies.
     pub policies: usize,
-    /// Local pods that are isolated in some direction.
+    /// Local pods that are isolated in some direction, those that linger left out.
     pub isolated_pods: usize,
     /// Tables in use.
     pub tables: usize,
@@ -189,7 +189,7 @@ impl Index {
             classes: self.cluster.classes.len(),
             namespaces: spaces().filter(|space| space.labels.is_some()).count(),
             policies: spaces().map(|space| space.policies.len()).sum(),
-            isolated_pods: self.pods.len(),
+            isolated_pods: self.pods.len() - self.isolated_lingering(),
             tables: self.tables.len(),
             sets: self.sets.len(),
             groups: self.sets.listed.len(),

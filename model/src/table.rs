@@ -169,7 +169,8 @@ pub struct LocalPod {
 pub struct Delta {
     /// Pods of this node that own other addresses than before, or were created anew; `None`: no longer any.
     pub locals: BTreeMap<NamespacedName, Option<LocalPod>>,
-    /// Addresses, of pods of any node, that were an earlier pod's: they have another owner now, or none.
+    /// Addresses, of pods of any node, that were an earlier pod's: they have another owner now, or none. Of a deleted
+    /// pod that [lingers](crate::Index::keep_lingering) they are those that were released.
     pub disowned: BTreeSet<IpAddr>,
     /// Addresses, of pods of any node, that were nobody's and have an owner now; some more than once.
     pub owned: Vec<IpAddr>,

@@ -100,6 +100,23 @@ fn a_deleted_pod_is_judged_until_its_address_is_released() {
 }
 
 #[test]
+fn it_loses_its_address_when_it_is_released_and_not_before() {
+    let mut index = shop();
+    let at = address("10.0.0.1");
+    index.take_delta();
+    index.apply(Change::PodGone(id("web-0")));
+    assert_eq!(index.take_delta().disowned, BTreeSet::new());
+    index.release(at);
+    assert_eq!(index.take_delta().disowned, BTreeSet::from([at]));
+    index.apply(web("10.0.0.1", 2));
+    index.take_delta();
+    for change in [Change::PodGone(id("web-0")), web("10.0.0.1", 3), Change::PodGone(id("web-0"))] {
+        index.apply(change);
+    }
+    assert_eq!(index.take_delta().disowned, BTreeSet::from([at]), "who lingers is not who had it");
+}
+
+#[test]
 fn its_successor_of_the_same_name_is_judged_beside_it() {
     for gone in [true, false] {
         let mut index = shop();

@@ -65,6 +65,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let enforcer = enforcer.with_connections_in_background(connections()?, connections()?);
     let mut enforcer = enforcer.context("cannot start a thread")?;
     if !args.no_guard {
+        enforcer = enforcer.with_lingering();
         let nudge = follow_links(&mut enforcer, &inputs)?;
         enforcer.look_again_with(move || nudge.look_again());
     }

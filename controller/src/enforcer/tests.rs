@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use palisade_model::testing::NODE;
@@ -134,6 +133,39 @@ fn an_address_without_owner_is_forgotten_at_the_latest_when_somebody_gets_it() {
     change(&mut enforcer, [pod("new", 2, 1)]);
     assert_eq!(memory.forgotten(), [BTreeSet::from([address(1), address(2)])]);
     assert!(!is_held(&mut enforcer, 1));
+}
+
+/// Who keeps the address keeps the connections.
+#[test]
+fn a_deleted_pod_is_judged_while_a_link_leads_to_it() {
+    let memory = Memory::default();
+    let mut enforcer = node(&memory).with_lingering();
+    let leads = |to: u8| NodeLinks { routes: vec![(address(to).into(), "veth1".to_owned())], ..NodeLinks::default() };
+    enforcer.set_links(leads(1));
+    change(&mut enforcer, [pod("web", 1, 1), pod("stray", 1, 2)]);
+    change(&mut enforcer, [gone("web"), gone("stray")]);
+    assert_eq!(render::local_pods(enforcer.desired()), [address(1)]);
+    change(&mut enforcer, [pod("heir", 2, 2)]);
+    assert_eq!(memory.forgotten(), [BTreeSet::from([address(2)])]);
+    assert_eq!(enforcer.commit_is_due(), None);
+    enforcer.set_links(leads(2));
+    change(&mut enforcer, []);
+    assert_eq!(render::local_pods(enforcer.desired()), [address(2)]);
+    assert!(enforcer.commit_is_due().is_some(), "now it is nobody's");
+}
+
+/// Who they are was not known before, whatever came first.
+#[test]
+fn of_pods_with_one_address_that_were_there_at_start_no_connections_are_forgotten() {
+    let memory = Memory::default();
+    let mut enforcer = node(&memory);
+    let pods = [pod("old", 1, 1), pod("new", 2, 1)];
+    pods.iter().cloned().for_each(|pod| enforcer.apply(pod));
+    enforcer.plan().unwrap();
+    assert!(enforcer.owners.held().is_empty(), "`diff` tells of no new owner");
+    let mut enforcer = node(&memory);
+    change(&mut enforcer, pods);
+    assert!(memory.forgotten().is_empty() && !is_held(&mut enforcer, 1));
 }
 
 #[test]

@@ -207,7 +207,13 @@ fn without_numbers_everything_is_judged_and_committed() {
     memory.state().fails = false;
     node.settle().unwrap();
     assert!(node.epoch().is_some());
-    assert_eq!(node.enforcer.epochs().pause, FIRST_PAUSE);
+    node.enforcer.epochs().unused = 0;
+    memory.state().fails = true;
+    node.settle().unwrap_err();
+    assert!(
+        node.enforcer.settle_is_due().unwrap() < Instant::now() + LONGEST_PAUSE / 2,
+        "the next error is a first one"
+    );
 }
 
 #[test]

@@ -138,6 +138,11 @@ impl Renderer {
         self.guard.set_links(links, edit);
     }
 
+    /// The last that was said of that.
+    pub fn links(&self) -> &NodeLinks {
+        self.guard.links()
+    }
+
     /// What differs in the table of frames from what was last asked for; it is needed only where there are pods on bridges.
     pub fn edit_frames(&mut self) -> Diff {
         if !std::mem::take(&mut self.frames_outdated) {

@@ -19,7 +19,8 @@ use super::server;
 /// # Errors
 /// Where the address cannot be listened at.
 pub async fn serve_probes(address: SocketAddr, state: Arc<State>) -> io::Result<()> {
-    server::serve(server::listen(address)?, probes(state)).await;
+    let router = probes(Arc::clone(&state));
+    server::serve(server::listen(address)?, router, |is_near| state.refused(is_near)).await;
     Ok(())
 }
 
@@ -28,7 +29,8 @@ pub async fn serve_probes(address: SocketAddr, state: Arc<State>) -> io::Result<
 /// # Errors
 /// Where the address cannot be listened at.
 pub async fn serve_metrics(address: SocketAddr, state: Arc<State>) -> io::Result<()> {
-    server::serve(server::listen(address)?, all(state)).await;
+    let router = all(Arc::clone(&state));
+    server::serve(server::listen(address)?, router, |is_near| state.refused(is_near)).await;
     Ok(())
 }
 
@@ -67,6 +69,7 @@ async fn metrics(Extract(state): Extract<Arc<State>>) -> Response {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
+    use palisade_model::Change;
     use tower::ServiceExt;
 
     use super::super::state::tests::{Attempt, state};
@@ -93,10 +96,11 @@ mod tests {
         assert!(body.starts_with("nothing has been committed\n"), "{body}");
         Attempt::nothing_to_do().report(&state);
         assert_eq!(readyz().await, (StatusCode::OK, "ok\n".to_owned()));
+        state.received(&[Change::NamespaceGone("shop".into())]);
         Attempt::failed(nix::libc::ENOBUFS).report(&state);
         let (status, body) = readyz().await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(body.starts_with("the last commit failed\n"), "{body}");
+        assert!(body.starts_with("the last commit failed, of changes in namespaces: shop\n"), "{body}");
     }
 
     #[tokio::test]

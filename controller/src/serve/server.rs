@@ -53,13 +53,17 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves for ever. Connections that have come are taken until the runtime has this task pause, which is after a hundred or
-/// so; then they are answered.
-pub(super) async fn serve<L: Origin>(mut listener: L, router: Router) {
+/// so; then they are answered. `refused` is told of each that had to go because there were too many, and whether it came from
+/// the node itself.
+pub(super) async fn serve<L: Origin>(mut listener: L, router: Router, refused: impl Fn(bool)) {
     let [mut near, mut far] = [NEAR, FAR].map(Crowd::new);
     loop {
         let (stream, peer) = listener.accept().await;
-        let crowd = if L::is_near(&stream, &peer) { &mut near } else { &mut far };
-        crowd.admit(tokio::spawn(answer(stream, router.clone())));
+        let is_near = L::is_near(&stream, &peer);
+        let crowd = if is_near { &mut near } else { &mut far };
+        if crowd.admit(tokio::spawn(answer(stream, router.clone()))) {
+            refused(is_near);
+        }
     }
 }
 
@@ -86,12 +90,14 @@ impl Crowd {
         Self { connections: VecDeque::new(), most }
     }
 
-    fn admit(&mut self, connection: JoinHandle<()>) {
+    /// Whether another one had to go.
+    fn admit(&mut self, connection: JoinHandle<()>) -> bool {
         self.connections.retain(|connection| !connection.is_finished());
-        if self.connections.len() >= self.most {
-            self.connections.pop_front().iter().for_each(JoinHandle::abort);
-        }
+        let is_full = self.connections.len() >= self.most;
+        let oldest = if is_full { self.connections.pop_front() } else { None };
+        oldest.iter().for_each(JoinHandle::abort);
         self.connections.push_back(connection);
+        oldest.is_some()
     }
 }
 
@@ -121,15 +127,24 @@ mod tests {
 
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::mpsc::{self, UnboundedSender};
 
     use super::*;
 
     const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: node\r\n\r\n";
 
     async fn serving(route: axum::routing::MethodRouter) -> SocketAddr {
+        serving_and_telling(route, mpsc::unbounded_channel().0).await
+    }
+
+    async fn serving_and_telling(route: axum::routing::MethodRouter, refused: UnboundedSender<bool>) -> SocketAddr {
         let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Router::new().route("/", route)));
+        let tell = move |is_near| {
+            // Not everybody listens.
+            let _ = refused.send(is_near);
+        };
+        tokio::spawn(serve(listener, Router::new().route("/", route), tell));
         address
     }
 
@@ -144,12 +159,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_goes_where_there_are_too_many() {
-        let address = serving(get(|| async { "here" })).await;
+        let (tell, mut refused) = mpsc::unbounded_channel();
+        let address = serving_and_telling(get(|| async { "here" }), tell).await;
         let mut silent = Vec::new();
         for _ in 0..=NEAR {
             silent.push(TcpStream::connect(address).await.unwrap());
         }
         assert_eq!(silent[0].read(&mut [0]).await.unwrap(), 0, "the first had to go");
+        assert_eq!((refused.recv().await, refused.try_recv().ok()), (Some(true), None));
         let newest = silent.pop().unwrap();
         assert!(answer_to(newest, REQUEST).await.ends_with("here"));
     }
@@ -157,7 +174,8 @@ mod tests {
     /// As a flood from pods, and a kubelet that is slow.
     #[tokio::test]
     async fn nobody_from_elsewhere_pushes_out_who_is_near() {
-        let address = serving(get(|| async { "here" })).await;
+        let (tell, mut refused) = mpsc::unbounded_channel();
+        let address = serving_and_telling(get(|| async { "here" }), tell).await;
         let near = TcpStream::connect(address).await.unwrap();
         let mut far = Vec::new();
         for _ in 0..=FAR {
@@ -166,6 +184,7 @@ mod tests {
             far.push(socket.connect(address).await.unwrap());
         }
         assert_eq!(far[0].read(&mut [0]).await.unwrap(), 0, "the first from elsewhere had to go");
+        assert_eq!((refused.recv().await, refused.try_recv().ok()), (Some(false), None));
         assert!(answer_to(near, REQUEST).await.ends_with("here"));
     }
 

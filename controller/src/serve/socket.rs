@@ -48,7 +48,8 @@ pub enum SocketError {
 /// # Errors
 /// [`SocketError`].
 pub async fn serve_socket(path: &Path, state: Arc<State>, set_log_filter: SetLogFilter) -> Result<(), SocketError> {
-    server::serve(bind(path).await?, router(state, set_log_filter)).await;
+    let router = router(Arc::clone(&state), set_log_filter);
+    server::serve(bind(path).await?, router, |is_near| state.refused(is_near)).await;
     Ok(())
 }
 
@@ -121,7 +122,7 @@ mod tests {
             }
         });
         let listener = bind(path).await.unwrap();
-        tokio::spawn(server::serve(listener, router(Arc::new(state()), set)));
+        tokio::spawn(server::serve(listener, router(Arc::new(state()), set), |_| ()));
     }
 
     /// Runs a blocking client beside the server.

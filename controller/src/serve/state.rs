@@ -1,13 +1,14 @@
 //! What the agent publishes and the servers read.
 
-use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use palisade_model::{Change, IndexSize};
 use palisade_nft::Ruleset;
 
-use super::metrics::Metrics;
+use super::metrics::{Hindrance, Metrics};
 use super::pulse::{Limits, Pulse, Thread};
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
 use crate::agent::LONGEST_ERROR;
@@ -16,7 +17,7 @@ use crate::forged::Forged;
 use crate::notices::Teller;
 use crate::shares::ClosedNamespace;
 use crate::sysctl::Unmet;
-use crate::text::shorten;
+use crate::text::{shorten, some_of};
 
 /// Asks the source how it is. Called at each scrape and status request: it must be quick.
 pub type SourceProbe = Box<dyn Fn() -> SourceStatus + Send + Sync>;
@@ -26,6 +27,10 @@ const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many closed namespaces are listed.
 const LISTED: usize = 100;
+/// How many namespaces are named whose changes are not in force.
+const NAMED: usize = 3;
+/// The API allows no longer one, in bytes.
+const LONGEST_NAME: usize = 63;
 
 /// The agent's state, shared by its thread, which writes, and the servers, which read.
 #[derive(Debug)]
@@ -63,8 +68,8 @@ struct Progress {
     synced: bool,
     /// Whether the kernel holds what was last asked of it.
     in_force: bool,
-    /// Whether changes came since the last attempt.
-    pending: bool,
+    /// The namespaces of the changes that came in and are not in force.
+    waiting: HashSet<Arc<str>>,
     /// When figures were last published.
     published: Option<Instant>,
     /// Whether they have changed since.
@@ -138,7 +143,7 @@ impl State {
     /// Changes came in.
     pub fn received(&self, changes: &[Change]) {
         self.metrics.received(changes);
-        self.progress().pending |= !changes.is_empty();
+        self.progress().await_commit_of(changes);
     }
 
     /// Every watch has delivered all that there was.
@@ -154,6 +159,11 @@ impl State {
     /// The guard dropped these since it was last told.
     pub fn forged(&self, forged: &Forged) {
         self.metrics.forged(forged);
+    }
+
+    /// A connection to one of the servers had to go because there were too many; `is_near`: of the node itself.
+    pub(super) fn refused(&self, is_near: bool) {
+        self.metrics.refused(is_near);
     }
 
     /// A commit was tried. `compared`: it read the table first and compared it with what it was to put in force.
@@ -216,36 +226,45 @@ impl State {
     }
 
     /// What hinders that the kernel holds what the policies say: what has not been listed, a commit that failed or that
-    /// takes long, a node that does not exist. Names no objects.
+    /// takes long, a node that does not exist. Of objects it names a few namespaces.
     pub fn behind(&self) -> Vec<String> {
         self.behind_of(&self.metrics.source())
     }
 
     fn behind_of(&self, source: &SourceStatus) -> Vec<String> {
+        self.hindrances(source).into_iter().map(|(_, says)| says).collect()
+    }
+
+    /// What is behind, each with its kind.
+    fn hindrances(&self, source: &SourceStatus) -> Vec<(Hindrance, String)> {
         let progress = self.progress();
-        let mut behind = Vec::new();
+        let mut all = Vec::new();
         if source.no_such_node {
-            behind.push(format!("the API has no Node {}, and no pod is on it: see --node-name", self.node));
+            let says = format!("the API has no Node {}, and no pod is on it: see --node-name", self.node);
+            all.push((Hindrance::Node, says));
         }
         if !progress.synced {
             let waiting = source.watches.iter().filter(|watch| !watch.synced);
-            behind.extend(waiting.map(|watch| format!("{} have not been listed", watch.resource)));
-            if behind.is_empty() {
-                behind.push("not everything has come in".to_owned());
+            all.extend(waiting.map(|watch| (Hindrance::Lists, format!("{} have not been listed", watch.resource))));
+            if all.is_empty() {
+                all.push((Hindrance::Lists, "not everything has come in".to_owned()));
             }
         } else if !progress.in_force {
-            let failed = progress.last_error.is_some();
-            behind.push(if failed { "the last commit failed" } else { "nothing has been committed" }.to_owned());
+            let what =
+                if progress.last_error.is_some() { "the last commit failed" } else { "nothing has been committed" };
+            all.push((Hindrance::Commit, format!("{what}{}", progress.whose(", of"))));
         }
         if let Some(late) = progress.pulse.late(Instant::now()) {
-            behind.push(format!("busy for {} s: what has changed since waits", late.as_secs()));
+            let (seconds, whose) = (late.as_secs(), progress.whose(", with"));
+            all.push((Hindrance::Work, format!("busy for {seconds} s, and what has changed since waits{whose}")));
         }
-        behind
+        all
     }
 
     /// All metrics, as text in the OpenMetrics format.
     pub fn metrics(&self) -> String {
-        self.metrics.encode(self.is_ready())
+        let hindrances = self.hindrances(&self.metrics.source());
+        self.metrics.encode(&hindrances.into_iter().map(|(what, _)| what).collect::<Vec<_>>())
     }
 
     /// The whole state.
@@ -284,7 +303,7 @@ impl Progress {
             pulse,
             synced: false,
             in_force: false,
-            pending: false,
+            waiting: HashSet::new(),
             published: None,
             outdated: false,
             generation: None,
@@ -297,13 +316,31 @@ impl Progress {
         }
     }
 
+    fn await_commit_of(&mut self, changes: &[Change]) {
+        for namespace in changes.iter().map(Change::namespace) {
+            if !self.waiting.contains(namespace) {
+                self.waiting.insert(namespace.clone());
+            }
+        }
+    }
+
+    /// Whose changes are not in force, behind `word`; nothing where there are none.
+    fn whose(&self, word: &str) -> String {
+        let mut namespaces: Vec<_> = self.waiting.iter().collect();
+        namespaces.sort_unstable();
+        let some = || some_of(&namespaces, NAMED, LONGEST_NAME, ", ");
+        if namespaces.is_empty() { String::new() } else { format!("{word} changes in namespaces: {}", some()) }
+    }
+
     /// Takes note of an attempt. Whether nothing of ours called for it: the kernel held what was asked, and no changes
     /// have come since.
     fn begin(&mut self, succeeded: bool) -> bool {
-        let undisturbed = self.in_force && !self.pending;
-        self.outdated |= self.pending || self.published.is_none();
-        self.pending = false;
+        let undisturbed = self.in_force && self.waiting.is_empty();
+        self.outdated |= !self.waiting.is_empty() || self.published.is_none();
         self.in_force = succeeded;
+        if succeeded {
+            self.waiting = HashSet::new();
+        }
         self.resolve();
         undisturbed
     }

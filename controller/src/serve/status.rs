@@ -63,6 +63,9 @@ pub struct Totals {
     pub local_pods: usize,
     /// Those of them that are isolated in some direction.
     pub isolated_pods: usize,
+    /// Addresses of deleted pods of this node that are judged as before: they lead somewhere still.
+    #[serde(default)]
+    pub lingering_pods: usize,
     /// Namespaces that are known.
     pub namespaces: usize,
     /// Policies that are known.
@@ -71,8 +74,8 @@ pub struct Totals {
 
 impl From<&IndexSize> for Totals {
     fn from(size: &IndexSize) -> Self {
-        let IndexSize { pods, local_pods, isolated_pods, namespaces, policies, .. } = *size;
-        Self { pods, local_pods, isolated_pods, namespaces, policies }
+        let IndexSize { pods, local_pods, isolated_pods, lingering_pods, namespaces, policies, .. } = *size;
+        Self { pods, local_pods, isolated_pods, lingering_pods, namespaces, policies }
     }
 }
 
@@ -183,13 +186,19 @@ pub(super) fn changes(summary: &Summary) -> String {
 /// A screen for a person.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Totals { pods, local_pods, isolated_pods, namespaces, policies } = self.totals;
+        let Totals { pods, local_pods, isolated_pods, lingering_pods, namespaces, policies } = self.totals;
         writeln!(f, "node        {}", self.node)?;
         writeln!(f, "agent       {}, up {} (since {:.0})", self.version, Uptime(self.uptime_seconds), self.started)?;
         writeln!(f, "state       {}", self.summary())?;
         self.behind.iter().try_for_each(|what| writeln!(f, "behind      {what}"))?;
         writeln!(f, "generation  {}", self.generation.map_or_else(|| "none yet".to_owned(), |g| g.to_string()))?;
         writeln!(f, "pods        {pods} known, {local_pods} on this node, {isolated_pods} of them isolated")?;
+        if lingering_pods > 0 {
+            writeln!(
+                f,
+                "lingering   {lingering_pods} addresses of deleted pods are judged as before: links lead there still"
+            )?;
+        }
         writeln!(f, "policies    {policies} in {namespaces} namespaces{}", self.source.problems())?;
         self.closed.iter().try_for_each(|closed| writeln!(f, "closed      {closed}"))?;
         if self.closed_namespaces > self.closed.len() {

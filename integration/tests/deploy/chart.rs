@@ -124,6 +124,7 @@ fn every_value_has_its_effect() {
     assert_eq!(monitor["metadata"]["labels"]["release"], "monitor");
     let endpoint = &monitor["spec"]["endpoints"][0];
     assert_eq!((&endpoint["interval"], &endpoint["scrapeTimeout"]), (&json!("17s"), &json!("7s")));
+    assert_eq!(endpoint["honorLabels"], true, "`namespace` and `pod` are labels of metrics, too");
     assert_eq!(monitor["spec"]["selector"]["matchLabels"], daemonset["spec"]["selector"]["matchLabels"]);
 }
 

@@ -91,3 +91,24 @@ fn diff_is_what_a_commit_then_writes() {
     node.once().succeeds();
     assert_eq!(node.palisade("diff").succeeds(), "");
 }
+
+/// As after a restart of the node, when the API shows an address that was given away as that of its old pod, too.
+#[test]
+fn two_live_pods_with_one_address_are_told_once() {
+    let node = Node::new(&shop());
+    let agent = Agent::start(&node);
+    node.write("cluster.yaml", &shop_and(&pod("shop", "twin", "node-a", &["10.0.0.1"])));
+    let line = agent.says("several pods claim this address");
+    says(&line, &["WARN", "address=10.0.0.1", "shop/twin", "shop/web"]);
+    node.write("more.yaml", &pod("office", "desk-2", "node-b", &["10.0.1.77"]));
+    agent.catches_up(&node);
+    let explain = ["--from", "10.0.1.2", "--to", "10.0.0.1", "--port", "80"];
+    let mut asked = node.program();
+    asked.args(["explain", "--manifests"]).arg(node.manifests()).args(explain);
+    says(&node.finish(&mut asked).succeeds(), &["hint: 10.0.0.1 is claimed by shop/"]);
+    node.write("cluster.yaml", &shop());
+    agent.catches_up(&node);
+    node.write("cluster.yaml", &shop_and(&pod("shop", "third", "node-a", &["10.0.0.2"])));
+    says(&agent.says("shop/third"), &["WARN", "address=10.0.0.2", "shop/db"]);
+    assert_eq!(agent.log().matches("several pods claim").count(), 2, "{}", agent.log());
+}

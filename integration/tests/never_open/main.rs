@@ -10,6 +10,7 @@
 mod crashes;
 mod hands;
 mod layout;
+mod lingering;
 mod pods;
 mod resources;
 mod scene;

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use palisade_integration::agent::{Agent, binary, metrics};
-use palisade_integration::netns::{Host, Namespace, Network, Node, Place};
+use palisade_integration::netns::{Host, Namespace, Network, Node, Place, Topology};
 use palisade_integration::patience::{self, LIMIT};
 use palisade_integration::traffic::{Tally, Traffic};
 use palisade_nft::{Backend, Kernel, Name, Ownership};
@@ -59,7 +59,12 @@ pub(crate) struct Scene {
 impl Scene {
     /// One that nothing is enforced on yet.
     pub(crate) fn new() -> Self {
-        let mut network = Network::new(1).unwrap();
+        Self::on(Topology::routed(1))
+    }
+
+    /// The same, in a topology.
+    pub(crate) fn on(topology: Topology) -> Self {
+        let mut network = Network::new(topology).unwrap();
         let specs = [1, 2, 3].map(|number| (Place::Behind(0), addresses(number).map(|ip| ip.parse().unwrap()).into()));
         let [server, friend, stranger] = network.attach(&specs).unwrap().try_into().unwrap();
         let directory = TempDir::new().unwrap();

@@ -50,6 +50,13 @@ fn withstands(served: &Served, flooded: u16, probes: SocketAddr) {
 fn a_flooded_metrics_port_costs_little_and_answers_probes() {
     let served = Served::new(&["--metrics-address=0.0.0.0:9468"]);
     withstands(&served, METRICS, served.at(METRICS));
+    let metrics = served.kubelet(served.at(METRICS), "/metrics").unwrap().body;
+    let refused = |from| {
+        let series = format!(r#"palisade_connections_refused_total{{from="{from}"}} "#);
+        metrics.lines().find_map(|line| line.strip_prefix(&*series)?.parse::<u64>().ok())
+    };
+    assert!(refused("elsewhere").is_some_and(|refused| refused > 0), "{metrics}");
+    assert_eq!(refused("node"), Some(0), "the pod's are none of the node's");
 }
 
 #[test]

@@ -1,14 +1,25 @@
 //! Pods that are deleted, though their processes may run on: a deletion with `--force` does not wait for them.
 //!
-//! Invariant: a lingering pod is the only claimant of its one address. It isolates, and is nobody's peer.
+//! Invariants:
+//! - A lingering pod is the only claimant of its one address. It isolates, and is nobody's peer.
+//! - That a pod lingers does not take its address from it ([`Delta::disowned`](crate::Delta)): that comes when it is
+//!   released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Index;
 use super::objects::{Claim, ClassKey};
 use super::slots::PodId;
 use crate::{NamespacedName, Pod};
+
+/// What a pod leaves behind.
+pub(super) struct Left {
+    key: ClassKey,
+    addresses: Vec<IpAddr>,
+    /// Those of them that an earlier pod has lost since the last delta.
+    disowned: BTreeSet<IpAddr>,
+}
 
 impl Index {
     /// Makes the index judge an address of a deleted local pod by that pod's policies until the address is another
@@ -34,21 +45,34 @@ impl Index {
         &self.lingering
     }
 
+    /// How many of them are isolated.
+    pub(super) fn isolated_lingering(&self) -> usize {
+        let is_isolated =
+            |(address, id): &(&IpAddr, &NamespacedName)| self.pods.contains_key(&Pod::lingering_id(id, **address));
+        self.lingering.iter().filter(is_isolated).count()
+    }
+
     /// What a pod would leave behind if it were replaced by `next`, which may be another of its name, or gone.
-    pub(super) fn left_behind(&self, pod: Option<PodId>, next: Option<&Pod>) -> Option<(ClassKey, Vec<IpAddr>)> {
+    pub(super) fn left_behind(&self, pod: Option<PodId>, next: Option<&Pod>) -> Option<Left> {
         let pod = pod.filter(|_| self.keeps_lingering)?;
         let record = &self.cluster.pods[pod];
         let is_over = next.is_none_or(|next| next.age.created != record.claim.age.created);
-        let key = || self.cluster.classes[record.class].key.clone();
-        (record.claim.local && is_over).then(|| (key(), self.cluster.owned(pod).collect()))
+        (record.claim.local && is_over).then(|| {
+            let addresses: Vec<_> = self.cluster.owned(pod).collect();
+            let disowned = addresses.iter().copied().filter(|address| self.disowned.contains(address)).collect();
+            Left { key: self.cluster.classes[record.class].key.clone(), addresses, disowned }
+        })
     }
 
-    pub(super) fn linger(&mut self, id: &NamespacedName, left: Option<&(ClassKey, Vec<IpAddr>)>) {
-        for (key, address) in left.into_iter().flat_map(|(key, addresses)| addresses.iter().map(move |at| (key, *at))) {
+    pub(super) fn linger(&mut self, id: &NamespacedName, left: Option<&Left>) {
+        for (left, address) in left.into_iter().flat_map(|left| left.addresses.iter().map(move |at| (left, *at))) {
             if self.cluster.owner(address).is_none() {
-                let claim = (key.clone(), Claim::lingering(address));
+                let claim = (left.key.clone(), Claim::lingering(address));
                 self.set_claim(&Pod::lingering_id(id, address), None, Some(claim));
                 self.lingering.insert(address, id.clone());
+                if !left.disowned.contains(&address) {
+                    self.disowned.remove(&address);
+                }
             }
         }
     }

@@ -37,3 +37,15 @@ fn an_address_that_two_ports_claim_is_on_none() {
     assert_eq!(of("10.0.0.2"), Some(("cni0", "veth2")));
     assert_eq!((of("10.0.0.9"), of("10.0.0.3")), (None, None));
 }
+
+#[test]
+fn an_address_may_be_somebodys_where_a_port_has_it_or_a_link_leads_to_it() {
+    let ports = [("veth1", port(&["10.0.0.1", "10.0.0.9"])), ("veth2", port(&["10.0.0.9"]))];
+    let ports = ports.map(|(name, port)| (name.to_owned(), port)).into();
+    let bridges = [("cni0".to_owned(), PodBridge { ports })].into();
+    let ways = [("10.0.0.0/24", "cni0"), ("10.1.0.5/32", "veth5"), ("10.1.0.6/32", "veth6"), ("10.1.0.6/32", "veth7")];
+    let links = NodeLinks { bridges, ..routes(&ways) };
+    let may_be = |address: &str| links.may_have(address.parse().unwrap());
+    assert!(["10.0.0.1", "10.0.0.9", "10.1.0.5", "10.1.0.6"].into_iter().all(may_be));
+    assert!(!["10.0.0.2", "10.1.0.7", "fd00::1"].into_iter().any(may_be));
+}

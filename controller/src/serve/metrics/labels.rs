@@ -74,6 +74,54 @@ pub(super) struct ShareLabel {
     pub(super) what: &'static str,
 }
 
+/// What hinders that the kernel holds what the policies say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::serve) enum Hindrance {
+    /// The API knows no node of this name.
+    Node,
+    /// Not everything has been listed.
+    Lists,
+    /// The last commit failed, or there was none yet.
+    Commit,
+    /// The thread has been at work for long.
+    Work,
+}
+
+impl Hindrance {
+    pub(super) const ALL: [Self; 4] = [Self::Node, Self::Lists, Self::Commit, Self::Work];
+}
+
+impl From<Hindrance> for HindranceLabel {
+    fn from(hindrance: Hindrance) -> Self {
+        let what = match hindrance {
+            Hindrance::Node => "node",
+            Hindrance::Lists => "lists",
+            Hindrance::Commit => "commit",
+            Hindrance::Work => "work",
+        };
+        Self { what }
+    }
+}
+
+/// The same, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HindranceLabel {
+    what: &'static str,
+}
+
+/// Where a connection to a server came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OriginLabel {
+    from: &'static str,
+}
+
+impl OriginLabel {
+    /// The node itself.
+    pub(super) const NEAR: Self = Self { from: "node" };
+    /// Anybody else.
+    pub(super) const FAR: Self = Self { from: "elsewhere" };
+}
+
 /// An error of the kernel's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ErrorLabels {

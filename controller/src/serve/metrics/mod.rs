@@ -21,7 +21,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use self::labels::{ErrorLabels, EventLabels, ForgerLabels, KindLabel, NamespaceLabel, ShareLabel, SysctlLabel};
+pub(super) use self::labels::Hindrance;
+use self::labels::{
+    ErrorLabels, EventLabels, ForgerLabels, HindranceLabel, KindLabel, NamespaceLabel, OriginLabel, ShareLabel,
+    SysctlLabel,
+};
 use self::source::{Source, SourceCollector};
 use super::SourceProbe;
 use super::status::SourceStatus;
@@ -71,6 +75,7 @@ pub(super) struct Metrics {
     pods: Gauge,
     local_pods: Gauge,
     isolated_pods: Gauge,
+    lingering_pods: Gauge,
     namespaces: Gauge,
     policies: Gauge,
     tables: Gauge,
@@ -78,6 +83,8 @@ pub(super) struct Metrics {
     forged: Family<ForgerLabels, Counter>,
     namespace_closed: Family<NamespaceLabel, Gauge>,
     shares_used: Family<ShareLabel, Ratio>,
+    behind: Family<HindranceLabel, Gauge>,
+    refused: Family<OriginLabel, Counter>,
 }
 
 impl Metrics {
@@ -104,6 +111,7 @@ impl Metrics {
             pods: Gauge::default(),
             local_pods: Gauge::default(),
             isolated_pods: Gauge::default(),
+            lingering_pods: Gauge::default(),
             namespaces: Gauge::default(),
             policies: Gauge::default(),
             tables: Gauge::default(),
@@ -111,6 +119,8 @@ impl Metrics {
             forged: Family::default(),
             namespace_closed: Family::default(),
             shares_used: Family::default(),
+            behind: Family::default(),
+            refused: Family::default(),
         };
         metrics.register();
         metrics.start_at_zero();
@@ -170,10 +180,11 @@ impl Metrics {
             set(&self.sets, kind, sets);
             set(&self.elements, kind, elements);
         }
-        let IndexSize { pods, local_pods, isolated_pods, namespaces, policies, tables, .. } = *index;
+        let IndexSize { pods, local_pods, isolated_pods, lingering_pods, namespaces, policies, tables, .. } = *index;
         self.pods.set(signed(pods));
         self.local_pods.set(signed(local_pods));
         self.isolated_pods.set(signed(isolated_pods));
+        self.lingering_pods.set(signed(lingering_pods));
         self.namespaces.set(signed(namespaces));
         self.policies.set(signed(policies));
         self.tables.set(signed(tables));
@@ -207,14 +218,22 @@ impl Metrics {
         }
     }
 
+    /// A connection had to go because there were too many; `is_near`: of the node itself.
+    pub(super) fn refused(&self, is_near: bool) {
+        self.refused.get_or_create(if is_near { &OriginLabel::NEAR } else { &OriginLabel::FAR }).inc();
+    }
+
     /// What the source says of itself.
     pub(super) fn source(&self) -> SourceStatus {
         (self.source.0)()
     }
 
-    /// All metrics, as text in the OpenMetrics format.
-    pub(super) fn encode(&self, ready: bool) -> String {
-        self.ready.set(ready.into());
+    /// All metrics, as text in the OpenMetrics format. `behind`: what hinders that the kernel holds what the policies say.
+    pub(super) fn encode(&self, behind: &[Hindrance]) -> String {
+        self.ready.set(behind.is_empty().into());
+        for what in Hindrance::ALL {
+            self.behind.get_or_create(&what.into()).set(behind.contains(&what).into());
+        }
         self.resident_memory.set(resident_memory().map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)));
         let mut text = String::new();
         text::encode(&mut text, &self.registry).expect("writing into a string does not fail");
@@ -230,6 +249,7 @@ impl Metrics {
         self.sysctls(&[]);
         self.shares(&[], ["grants", "elements", "sets", "chains", "bytes"].map(|what| (what, 0.0)));
         drop(self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere)));
+        [OriginLabel::NEAR, OriginLabel::FAR].iter().for_each(|from| drop(self.refused.get_or_create(from)));
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
         ErrorLabels::usual().for_each(|labels| drop(self.netlink_errors.get_or_create(&labels)));
     }
@@ -239,6 +259,8 @@ impl Metrics {
         let r = &mut self.registry;
         r.register("build", "The program: its version, and the commit and the compiler it was built with", Info::new(BUILD));
         r.register("ready", "1 where the kernel holds what the policies say: all watches synced, last commit acknowledged", self.ready.clone());
+        r.register("behind", "1 for what hinders that: the node's name, lists that have not come, a commit that failed, work that takes long", self.behind.clone());
+        r.register("connections_refused", "Connections to probes, metrics and status that had to go because there were too many", self.refused.clone());
         r.register_with_unit("resident_memory", "Memory of the agent's that is in RAM; 0 where the system does not say", Unit::Bytes, self.resident_memory.clone());
         r.register("events", "Changes that came in, by resource and kind", self.events.clone());
         r.register("commits", "Transactions that changed something and were acknowledged", self.commits.clone());
@@ -256,6 +278,7 @@ impl Metrics {
         r.register("pods", "Pods that are known, of all nodes", self.pods.clone());
         r.register("local_pods", "Pods on this node that have addresses of their own", self.local_pods.clone());
         r.register("isolated_pods", "Pods on this node that policies isolate in some direction", self.isolated_pods.clone());
+        r.register("lingering_pods", "Addresses of deleted pods of this node that are judged as before, because a link leads there still", self.lingering_pods.clone());
         r.register("namespaces", "Namespaces that are known", self.namespaces.clone());
         r.register("policies", "NetworkPolicies that are known", self.policies.clone());
         r.register("tables", "Decision tables in use: pods with the same policies share one", self.tables.clone());

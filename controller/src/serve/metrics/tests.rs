@@ -61,6 +61,20 @@ fn epochs_and_sweeps_are_counted() {
 }
 
 #[test]
+fn what_is_behind_is_shown_by_kind() {
+    let state = state();
+    let behind = || {
+        ["node", "lists", "commit", "work"].map(|what| value(&state, &format!(r#"palisade_behind{{what="{what}"}}"#)))
+    };
+    assert_eq!(behind(), ["0", "1", "0", "0"]);
+    state.synced();
+    Attempt::failed(nix::libc::ENOBUFS).report(&state);
+    assert_eq!((behind(), &*value(&state, "palisade_ready")), (["0", "0", "1", "0"].map(str::to_owned), "0"));
+    state.fall_silent();
+    assert_eq!(behind(), ["0", "0", "1", "1"]);
+}
+
+#[test]
 fn what_is_held_is_shown_by_kind() {
     let state = state();
     Attempt::committed(1).report(&state);

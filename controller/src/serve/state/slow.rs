@@ -72,8 +72,10 @@ fn a_long_commit_is_alive_while_it_works_and_not_ready() {
             runtime.block_on(agent::run(&mut Enforcer::new(NODE, table, backend), &mut receiver, &state));
         })
     };
+    inputs.send(Input::Changes(vec![Change::NamespaceGone("shop".into())])).unwrap();
     inputs.send(Input::Synced).unwrap();
-    eventually(|| state.behind().iter().any(|what| what.starts_with("busy for ")));
+    let is_busy = |what: &String| what.starts_with("busy for ") && what.ends_with(", with changes in namespaces: shop");
+    eventually(|| state.behind().iter().any(is_busy));
     let working = Instant::now();
     while working.elapsed() < 3 * STILL {
         assert!(state.is_alive() && state.status().alive && !state.is_ready());

@@ -123,6 +123,26 @@ fn a_failure_is_told_until_it_is_resolved_and_after() {
     assert!(state.status().last_error.unwrap().resolved && state.status().ready);
 }
 
+#[test]
+fn whose_changes_are_behind_is_told_until_they_are_in_force() {
+    let state = state();
+    state.synced();
+    Attempt::committed(1).report(&state);
+    let gone = |namespace: &str| Change::PodGone(NamespacedName::new(namespace, "web"));
+    state.received(&[gone("shop"), Change::NamespaceGone("office".into()), gone("shop")]);
+    assert!(state.is_ready(), "it will be, at once");
+    Attempt::failed(nix::libc::ENOBUFS).report(&state);
+    assert_eq!(state.behind(), ["the last commit failed, of changes in namespaces: office, shop"]);
+    state.received(&["a", "b"].map(gone));
+    Attempt::failed(nix::libc::ENOBUFS).report(&state);
+    let expected = "the last commit failed, of changes in namespaces: a, b, office, and 1 more";
+    assert_eq!(state.status().behind, [expected]);
+    Attempt::committed(1).report(&state);
+    assert_eq!(state.behind(), [""; 0]);
+    Attempt::failed(nix::libc::ENOBUFS).report(&state);
+    assert_eq!(state.behind(), ["the last commit failed"], "nobody's changes wait for a repair");
+}
+
 /// Not to be settled costs time, and opens nothing.
 #[test]
 fn what_could_not_be_settled_makes_nothing_unready() {

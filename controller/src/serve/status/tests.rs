@@ -13,7 +13,7 @@ fn status() -> Status {
         ready: true,
         behind: vec![],
         generation: Some(12),
-        totals: Totals { pods: 150, local_pods: 11, isolated_pods: 7, namespaces: 4, policies: 9 },
+        totals: Totals { pods: 150, local_pods: 11, isolated_pods: 7, lingering_pods: 0, namespaces: 4, policies: 9 },
         closed_namespaces: 0,
         closed: vec![],
         last_commit: Some(LastCommit { at: at(60), seconds: 0.0012, changes: "2 elements added".to_owned() }),
@@ -79,6 +79,15 @@ fn closed_namespaces_are_listed_with_what_they_cost() {
 }
 
 #[test]
+fn deleted_pods_that_linger_are_counted() {
+    let totals = Totals { lingering_pods: 2, ..status().totals };
+    let text = Status { totals, ..status() }.to_string();
+    let expected =
+        "7 of them isolated\nlingering   2 addresses of deleted pods are judged as before: links lead there still\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn a_watch_that_lost_its_server_says_so() {
     let mut status = status();
     status.source.watches[0].connected = false;
@@ -103,7 +112,7 @@ fn counts_only_what_changed() {
 #[test]
 fn is_one_flat_document() {
     let json = serde_json::to_value(status()).unwrap();
-    assert_eq!(json["isolatedPods"], 7);
+    assert_eq!((&json["isolatedPods"], &json["lingeringPods"]), (&7.into(), &0.into()));
     assert_eq!(json["watches"][0]["lastEvent"], "2023-11-14T22:14:19Z");
     assert_eq!(json["policiesWithProblems"], 1);
     assert_eq!(serde_json::from_value::<Status>(json).unwrap(), status());
