@@ -4,7 +4,8 @@ mod algorithms;
 
 pub(crate) use algorithms::Misfit;
 use algorithms::{
-    Collection, Value, by_key, compose, difference, edit, insert_each, remove_each, take_first, text, with_verdict,
+    Collection, Value, by_key, compose, difference, edit, has_no_key_of, insert_each, remove_each, take_first, text,
+    with_verdict,
 };
 
 use crate::{Elements, ElementsKind, Verdict};
@@ -110,6 +111,14 @@ macro_rules! elements_methods {
             pub(crate) fn take_first(&mut self, count: usize) -> Self {
                 match self {
                     $(Self::$variant(elements) => Self::$variant(take_first(elements, count)),)+
+                }
+            }
+
+            /// Whether no key is in both.
+            pub(crate) fn has_no_key_of(&self, other: &Self) -> bool {
+                match (self, other) {
+                    $((Self::$variant(elements), Self::$variant(other)) => has_no_key_of(elements, other),)+
+                    _ => unreachable!("the elements of a set are of one type"),
                 }
             }
 

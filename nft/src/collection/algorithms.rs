@@ -20,6 +20,7 @@ pub(super) trait Collection: Default {
     type Key: Key;
     type Value: Value;
 
+    fn len(&self) -> usize;
     fn entries(&self) -> impl Iterator<Item = (&Self::Key, &Self::Value)>;
     fn value(&self, key: &Self::Key) -> Option<&Self::Value>;
     fn put(&mut self, key: Self::Key, value: Self::Value) -> Option<Self::Value>;
@@ -89,6 +90,13 @@ pub(super) fn compose<C: Collection>(remove: &mut C, add: &mut C, then_remove: &
     }
 }
 
+pub(super) fn has_no_key_of<C: Collection>(elements: &C, other: &C) -> bool {
+    let (fewer, more) = if elements.len() < other.len() { (elements, other) } else { (other, elements) };
+    fewer.entries().all(|(key, _)| {
+        more.value(key).is_none() && more.neighbours(key).into_iter().flatten().all(|next| !next.overlaps(key))
+    })
+}
+
 /// One change for each key of what goes and what then comes.
 pub(super) fn by_key<C: Collection>(remove: &C, add: &C) -> Vec<(C, C)> {
     let one = |of: &C, key: &C::Key| collect(of.value(key).into_iter().map(|value| (key, value)));
@@ -144,6 +152,10 @@ impl<K: Key> Collection for BTreeSet<K> {
     type Key = K;
     type Value = ();
 
+    fn len(&self) -> usize {
+        self.len()
+    }
+
     fn entries(&self) -> impl Iterator<Item = (&K, &())> {
         self.iter().map(|key| (key, &()))
     }
@@ -172,6 +184,10 @@ impl<K: Key> Collection for BTreeSet<K> {
 impl<K: Key> Collection for BTreeMap<K, Verdict> {
     type Key = K;
     type Value = Verdict;
+
+    fn len(&self) -> usize {
+        self.len()
+    }
 
     fn entries(&self) -> impl Iterator<Item = (&K, &Verdict)> {
         self.iter()

@@ -12,14 +12,16 @@ use std::mem;
 
 use self::switches::{Switch, Switches};
 use super::{ChainChange, Diff, SetChange, TableChange};
-use crate::{Elements, Name, Set};
+use crate::{Elements, Name, Rule, Set};
 
 /// How a [`Diff`] is divided.
 #[derive(Clone, Debug)]
 pub struct Division {
-    /// How much a part writes at most, where it can be divided so far: an element counts as one, other objects as what takes
-    /// the kernel as long.
+    /// How much a part writes at most, where it can be divided so far: an element counts as one, which takes the kernel
+    /// about a microsecond, and other objects as what takes it as long.
     pub budget: usize,
+    /// How many sets the table has: the kernel looks them up by name in a list.
+    pub sets: usize,
     /// Verdict maps whose elements have nothing to do with each other.
     pub entries: BTreeSet<Name>,
 }
@@ -28,27 +30,56 @@ pub struct Division {
 const RULE: usize = 4;
 const CHAIN: usize = 8;
 const SET: usize = 64;
+/// So many sets are passed over in a list in the time of an element.
+const PASSED_OVER: usize = 32;
 
-impl Diff {
-    /// How long it takes the kernel, in elements of a hash set.
-    pub fn weight(&self) -> usize {
-        let chains = self.chains.values().map(weight_of_chain).sum::<usize>();
-        chains + self.sets.values().map(weight_of_set).sum::<usize>()
+impl Division {
+    /// What a difference counts as.
+    pub fn weight(&self, diff: &Diff) -> usize {
+        let chains = diff.chains.values().map(|change| self.weight_of_chain(change)).sum::<usize>();
+        chains + diff.sets.values().map(|change| self.weight_of_set(change)).sum::<usize>()
     }
 
+    fn weight_of_chain(&self, change: &ChainChange) -> usize {
+        let rules = |rules: &[Rule]| rules.len() * (RULE + self.sets / PASSED_OVER);
+        match change {
+            ChainChange::Created(chain) => CHAIN + rules(&chain.rules),
+            ChainChange::Removed(_) => CHAIN,
+            ChainChange::Rewritten { rules: after, .. } => rules(after),
+            ChainChange::Recreated { chain, .. } => 2 * CHAIN + rules(&chain.rules),
+        }
+    }
+
+    fn weight_of_empty_set(&self) -> usize {
+        SET + self.sets / PASSED_OVER
+    }
+
+    fn weight_of_set(&self, change: &SetChange) -> usize {
+        let set = self.weight_of_empty_set();
+        match change {
+            SetChange::Created(created) => set + created.elements.len(),
+            SetChange::Removed(removed) if removed.elements.kind().is_map() => set + removed.elements.len(),
+            SetChange::Removed(_) => set,
+            SetChange::Elements { remove, add } => remove.len() + add.len(),
+            SetChange::Recreated { set: created, .. } => 2 * set + created.elements.len(),
+        }
+    }
+}
+
+impl Diff {
     /// The same difference in parts, to be committed one after the other: what switches little, with what that needs,
     /// before what switches more; what only takes rules away before everything else; what goes, at the end.
     ///
     /// One part, where it is within the budget, or where a table or something in it is replaced.
     pub fn parts(self, division: &Division) -> Vec<Self> {
-        if self.weight() <= division.budget || self.is_indivisible() {
+        if division.weight(&self) <= division.budget || self.is_indivisible() {
             return vec![self];
         }
         let mut divider =
             Divider { rest: self, parts: Vec::new(), part: Self::default(), room: division.budget, division };
         divider.part.table = mem::take(&mut divider.rest.table);
         let switches = Switches::of(&mut divider.rest, &division.entries);
-        for switch in switches.lightest_first(&divider.rest) {
+        for switch in switches.lightest_first(&divider.rest, division) {
             divider.switch(switch);
         }
         divider.rest_of_what_comes();
@@ -57,6 +88,42 @@ impl Diff {
         }
         divider.close();
         divider.parts
+    }
+
+    /// Whether it can be committed ahead of `pending`, although it was made after it: neither changes what the other changes
+    /// or refers to. What it removes aside: that may still be named.
+    pub fn is_apart_from(&self, pending: &Self) -> bool {
+        let is_in = |(object, name): &(Object, Name)| match object {
+            Object::Chain => pending.chains.contains_key(name),
+            Object::Set => pending.sets.contains_key(name),
+        };
+        let leads_to_pending = |references: BTreeSet<(Object, Name)>| references.iter().any(is_in);
+        let chains = self.chains.iter().all(|(name, change)| {
+            !pending.chains.contains_key(name) && !leads_to_pending(switches::references_of_chain(Some(change)))
+        });
+        let sets = self.sets.iter().all(|(name, change)| {
+            let is_same = pending.sets.get(name).is_some_and(|pending| !pending.commutes_with(change));
+            !is_same && !leads_to_pending(switches::references_of_set(Some(change)))
+        });
+        chains && sets
+    }
+
+    /// What it adds or changes, and what it takes away.
+    pub fn split_removals(self) -> (Self, Self) {
+        let Self { table, chains, sets } = self;
+        let (gone, chains) = chains.into_iter().partition(|(_, change)| matches!(change, ChainChange::Removed(_)));
+        let (gone_sets, sets) = sets.into_iter().partition(|(_, change)| matches!(change, SetChange::Removed(_)));
+        (Self { table, chains, sets }, Self { chains: gone, sets: gone_sets, ..Self::default() })
+    }
+
+    /// Joins what it changes of the elements of `set`, which is no map, with the change of that set in `pending`.
+    pub fn move_elements_into(&mut self, pending: &mut Self, set: &Name) {
+        let is_movable = |change: &SetChange| matches!(change, SetChange::Elements { add, .. } if !add.kind().is_map());
+        if !(self.sets.get(set).is_some_and(is_movable) && pending.sets.contains_key(set)) {
+            return;
+        }
+        let sets = self.sets.remove_entry(set).into_iter().collect();
+        *pending = mem::take(pending).then(Self { sets, ..Self::default() });
     }
 
     fn is_indivisible(&self) -> bool {
@@ -142,29 +209,29 @@ impl Divider<'_> {
     /// A set or map that nothing looks up yet, or a set whose elements come and go: in as many parts as it needs.
     fn take_set(&mut self, name: &Name) {
         let Some(mut change) = self.rest.sets.remove(name) else { return };
-        while weight_of_set(&change) > self.room {
-            let fitting = self.room.saturating_sub(SET);
+        while self.division.weight_of_set(&change) > self.room {
+            let fitting = self.room.saturating_sub(self.division.weight_of_empty_set());
             if fitting > 0 || self.part.is_empty() {
                 let first = take_first(&mut change, fitting.max(1));
                 self.add(Diff { sets: [(name.clone(), first)].into(), ..Diff::default() });
             }
             self.close();
         }
-        if weight_of_set(&change) > 0 {
+        if self.division.weight_of_set(&change) > 0 {
             self.put(Diff { sets: [(name.clone(), change)].into(), ..Diff::default() });
         }
     }
 
     /// Puts it into this part, or into the next if there is no room.
     fn put(&mut self, diff: Diff) {
-        if diff.weight() > self.room {
+        if self.division.weight(&diff) > self.room {
             self.close();
         }
         self.add(diff);
     }
 
     fn add(&mut self, diff: Diff) {
-        self.room = self.room.saturating_sub(diff.weight());
+        self.room = self.room.saturating_sub(self.division.weight(&diff));
         let part = mem::take(&mut self.part);
         self.part = Diff { table: part.table.clone(), ..part.then(diff) };
     }
@@ -249,24 +316,5 @@ fn take_first(change: &mut SetChange, count: usize) -> SetChange {
             SetChange::Elements { remove: removed, add: added }
         }
         SetChange::Removed(_) | SetChange::Recreated { .. } => unreachable!("only what comes is divided"),
-    }
-}
-
-fn weight_of_chain(change: &ChainChange) -> usize {
-    match change {
-        ChainChange::Created(chain) => CHAIN + RULE * chain.rules.len(),
-        ChainChange::Removed(_) => CHAIN,
-        ChainChange::Rewritten { rules, .. } => RULE * rules.len(),
-        ChainChange::Recreated { chain, .. } => 2 * CHAIN + RULE * chain.rules.len(),
-    }
-}
-
-fn weight_of_set(change: &SetChange) -> usize {
-    match change {
-        SetChange::Created(set) => SET + set.elements.len(),
-        SetChange::Removed(set) if set.elements.kind().is_map() => SET + set.elements.len(),
-        SetChange::Removed(_) => SET,
-        SetChange::Elements { remove, add } => remove.len() + add.len(),
-        SetChange::Recreated { set, .. } => 2 * SET + set.elements.len(),
     }
 }

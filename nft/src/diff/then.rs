@@ -92,6 +92,17 @@ impl SetChange {
         }
     }
 
+    /// Whether it makes no difference which of both comes first.
+    pub(super) fn commutes_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Elements { remove, add }, Self::Elements { remove: other_remove, add: other_add }) => {
+                let others = [other_remove, other_add];
+                [remove, add].iter().all(|elements| others.iter().all(|other| elements.has_no_key_of(other)))
+            }
+            _ => false,
+        }
+    }
+
     /// The set then, where that is known of a change alone.
     fn after(&self) -> Option<&Set> {
         match self {

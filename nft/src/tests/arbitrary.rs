@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::subsequence;
 
 use super::build::name;
 use crate::{
@@ -53,6 +54,18 @@ pub(crate) fn pairs() -> impl Strategy<Value = (Ruleset, Ruleset)> {
 /// Two rulesets between which nothing is re-created.
 pub(crate) fn steady_pairs() -> impl Strategy<Value = (Ruleset, Ruleset)> {
     alike(1).prop_map(|(before, after)| (before.build(), after.build()))
+}
+
+/// Three, of which each has most in common with the one before: little changes from one to the next.
+pub(crate) fn triples() -> impl Strategy<Value = (Ruleset, Ruleset, Ruleset)> {
+    let changed = || subsequence((0..CHAINS.len() + SETS.len()).collect::<Vec<_>>(), 0..4);
+    (sketches(), sketches(), sketches(), changed(), changed()).prop_map(
+        |(first, second, third, to_second, to_third)| {
+            let second = first.with(&second, &to_second);
+            let third = second.with(&third, &to_third);
+            (first.build(), second.build(), third.build())
+        },
+    )
 }
 
 /// A ruleset and operations that make no sense: what they name may be missing, in use, or in the way. Elements are of
@@ -127,6 +140,31 @@ fn alike(likeness: u8) -> impl Strategy<Value = (Sketch, Sketch)> {
 }
 
 impl Sketch {
+    /// With those chains and sets, by number, of another. A set keeps its type, and what is there keeps its comment.
+    fn with(&self, other: &Self, numbers: &[usize]) -> Self {
+        let mut sketch = self.clone();
+        for number in numbers {
+            match number.checked_sub(CHAINS.len()) {
+                None => {
+                    let comment_of = |chain: &ChainSketch| (chain.priority, chain.comment);
+                    let mut chain = other.chains[*number].clone();
+                    if let (Some(before), Some(chain)) = (&self.chains[*number], &mut chain) {
+                        (chain.priority, chain.comment) = comment_of(before);
+                    }
+                    sketch.chains[*number] = chain;
+                }
+                Some(number) => {
+                    let mut set = other.sets[number].clone();
+                    if let (Some(before), Some(set)) = (&self.sets[number], &mut set) {
+                        (set.kind, set.comment) = (before.kind, before.comment);
+                    }
+                    sketch.sets[number] = set;
+                }
+            }
+        }
+        sketch
+    }
+
     fn build(&self) -> Ruleset {
         let mut ruleset = Ruleset::empty(name("palisade"));
         for (i, sketch) in self.sets.iter().enumerate() {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use proptest::sample::subsequence;
 
-use super::arbitrary::{SETS, edits, pairs, rulesets, steady_pairs};
+use super::arbitrary::{SETS, edits, pairs, rulesets, steady_pairs, triples};
 use super::build::name;
 use crate::{Backend, Comment, Diff, Division, Fake, Ruleset, Transaction, diff};
 
@@ -50,7 +50,7 @@ proptest! {
         entries in subsequence(SETS.to_vec(), 0..3),
         is_new in any::<bool>(),
     ) {
-        let division = Division { budget, entries: entries.into_iter().map(name).collect() };
+        let division = Division { budget, sets: 0, entries: entries.into_iter().map(name).collect() };
         let (mut fake, from) = match is_new {
             true => (Fake::new(before.table.clone()), None),
             false => (Fake::holding(before.clone()), Some(&before)),
@@ -63,6 +63,21 @@ proptest! {
         prop_assert_eq!(fake.ruleset(), Some(&after));
         let whole = parts.into_iter().fold(Diff::default(), Diff::then);
         prop_assert_eq!(whole.summary(), diff(from, &after).summary());
+    }
+
+    /// What is apart from a difference that is not made yet can be made ahead of it, its removals aside.
+    #[test]
+    fn what_is_apart_may_come_first((first, second, third) in triples()) {
+        let [pending, later] = [(&first, &second), (&second, &third)].map(|(from, to)| diff(Some(from), to));
+        let is_apart = later.is_apart_from(&pending);
+        prop_assume!(is_apart && !later.is_empty() && !pending.is_empty());
+        let (ahead, removals) = later.split_removals();
+        let mut fake = Fake::holding(first.clone());
+        for diff in [ahead, pending, removals] {
+            let committed = fake.commit(&first.table, &Transaction::from(&diff));
+            prop_assert!(committed.is_ok(), "{:?} of {:#?}", committed, diff);
+        }
+        prop_assert_eq!(fake.ruleset(), Some(&third));
     }
 
     #[test]

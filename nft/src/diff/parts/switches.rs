@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use super::{Object, weight_of_chain, weight_of_set};
+use super::{Division, Object};
 use crate::{Chain, ChainChange, Diff, Elements, Name, SetChange, Statement, Verdict};
 
 /// A change that takes effect at once.
@@ -51,8 +51,8 @@ impl Switches {
     }
 
     /// By what has to be written for each: first what only takes rules away.
-    pub(super) fn lightest_first(self, diff: &Diff) -> Vec<Switch> {
-        let mut weights = Weights { diff, known: BTreeMap::new() };
+    pub(super) fn lightest_first(self, diff: &Diff, division: &Division) -> Vec<Switch> {
+        let mut weights = Weights { diff, division, known: BTreeMap::new() };
         let mut weighed: Vec<_> = self.0.into_iter().map(|switch| (weights.of(&switch), switch)).collect();
         // Base chains at last of those that weigh the same: what they lead to may come with them.
         weighed.sort_by_key(|(weight, switch)| (*weight, Reverse(matches!(switch, Switch::Chain(_)))));
@@ -63,6 +63,7 @@ impl Switches {
 /// What objects and all that they lead to weigh: what several lead to counts for each of them.
 struct Weights<'a> {
     diff: &'a Diff,
+    division: &'a Division,
     known: BTreeMap<(Object, Name), usize>,
 }
 
@@ -72,11 +73,11 @@ impl Weights<'_> {
         let (own, references) = match switch {
             Switch::Chain(name) => {
                 let change = diff.chains.get(name);
-                (change.map_or(0, weight_of_chain), references_of_chain(change))
+                (change.map_or(0, |change| self.division.weight_of_chain(change)), references_of_chain(change))
             }
             Switch::Set(name) => {
                 let change = diff.sets.get(name);
-                (change.map_or(0, weight_of_set), references_of_set(change))
+                (change.map_or(0, |change| self.division.weight_of_set(change)), references_of_set(change))
             }
             Switch::Entry { remove, add, .. } => (remove.len() + add.len(), references_of(add)),
         };
