@@ -28,8 +28,11 @@ use crate::serve::{Figures, State};
 use crate::shares;
 use crate::text::shorten;
 
-/// How often the table is read and compared although nothing is known to have changed it.
+/// How often the table is read and compared although nothing is known to have changed it; rarer where that takes long.
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// A part of its time, and how rarely at most, because changes wait meanwhile.
+const CHECKING: u32 = 1000;
+const LONGEST_CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// How much of an error is logged, in bytes: the kernel's names an operation, with all its elements.
 pub(crate) const LONGEST_ERROR: usize = 1000;
@@ -143,6 +146,7 @@ impl<'a, B: Backend> Agent<'a, B> {
         }
         if check_is_due {
             self.enforcer.distrust();
+            self.enforcer.readmit();
             self.guarded = false;
         }
         if !self.schedule.may_commit() {
@@ -156,8 +160,11 @@ impl<'a, B: Backend> Agent<'a, B> {
     }
 
     fn commit(&mut self) -> bool {
-        let compared = !self.enforcer.is_in_step();
-        let result = self.enforcer.commit();
+        let (compared, start) = (!self.enforcer.is_in_step(), Instant::now());
+        let result = self.enforcer.commit_some();
+        if compared {
+            self.schedule.note_check(start.elapsed());
+        }
         match &result {
             Ok(commit) => commit.iter().for_each(log),
             Err(error) => {
@@ -167,6 +174,9 @@ impl<'a, B: Backend> Agent<'a, B> {
             }
         }
         let guarded = result.is_ok() && self.guard();
+        if guarded && !self.enforcing && !self.enforcer.is_all_in_force() {
+            return guarded;
+        }
         if guarded && !self.enforcing {
             self.enforcing = true;
             tracing::info!(adopted = matches!(result, Ok(None)), "enforcing");
@@ -179,6 +189,9 @@ impl<'a, B: Backend> Agent<'a, B> {
             let (closed, shares_used) = (self.notices.closed(index), shares::used(index));
             Figures { generation, ruleset, index: index.size(), closed, shares_used }
         });
+        if result.is_ok() {
+            self.state.awaits(self.enforcer.waiting());
+        }
         guarded
     }
 
@@ -240,6 +253,12 @@ impl Schedule {
             self.next_check = Instant::now() + CHECK_INTERVAL;
         }
         due
+    }
+
+    /// A comparison took so long.
+    fn note_check(&mut self, took: Duration) {
+        let pause = (took * CHECKING).clamp(CHECK_INTERVAL, LONGEST_CHECK_INTERVAL);
+        self.next_check = Instant::now() + pause;
     }
 
     fn may_commit(&self) -> bool {

@@ -8,7 +8,9 @@
 //! - A deleted pod of this node is judged while a link leads to its address, where links are known.
 //! - A transaction that may forbid something ends the epoch ([`Epochs`]), and so does every repair.
 
-use std::collections::BTreeMap;
+mod backlog;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::io;
 use std::net::IpAddr;
@@ -22,11 +24,13 @@ use palisade_nft::{
 };
 use thiserror::Error;
 
+use self::backlog::Backlog;
 use crate::epochs::{Epochs, Sweep};
 use crate::frames::{FrameTable, FramesError};
 use crate::links::NodeLinks;
 use crate::owners::Owners;
 use crate::render::{self, Epoch, Origins, Renderer, is_apart, skeleton};
+use crate::turns::Turns;
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
 pub struct Enforcer<B> {
@@ -46,7 +50,30 @@ pub struct Enforcer<B> {
     look_again: Box<dyn Fn() + Send>,
     /// Whether the table that was there at start was looked at.
     met: bool,
+    backlog: Backlog,
+    turns: Turns,
+    /// The namespaces whose changes are being put in force, and how long that has taken.
+    at_work: BTreeSet<Arc<str>>,
+    worked: Duration,
+    /// Whether what is being put in force was computed from what the backend holds.
+    compared: bool,
+    /// How often in a row such a thing was refused.
+    refusals: u32,
 }
+
+/// How much is done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    All,
+    Piece,
+}
+
+/// How often in a row the backend refuses what it should take before whoever needs that is closed: it is not because of
+/// somebody else who writes the table at the same time.
+const REFUSALS: u32 = 2;
+
+/// After so long no further transaction begins before others have had their turn.
+const PIECE: Duration = Duration::from_millis(20);
 
 /// A transaction that was committed.
 #[derive(Clone, Debug)]
@@ -126,6 +153,12 @@ impl<B: Backend> Enforcer<B> {
             links_known: false,
             look_again: Box::new(|| {}),
             met: false,
+            backlog: Backlog::new(),
+            turns: Turns::default(),
+            at_work: BTreeSet::new(),
+            worked: Duration::ZERO,
+            compared: false,
+            refusals: 0,
         }
     }
 
@@ -191,6 +224,11 @@ impl<B: Backend> Enforcer<B> {
         self.look_again = Box::new(look_again);
     }
 
+    /// Tries again what the backend has refused.
+    pub fn readmit(&mut self) {
+        self.index.readmit();
+    }
+
     /// Takes note of a change. It takes effect with the next commit.
     pub fn apply(&mut self, change: Change) {
         self.index.apply(change);
@@ -223,47 +261,135 @@ impl<B: Backend> Enforcer<B> {
         }
     }
 
-    /// Puts all changes since the last commit in force, in one transaction; what then nothing uses any more may go in
-    /// another ([`Diff::steps`]). `None`: there was nothing to change. The table of frames follows in one of its own.
+    /// Puts all changes since the last commit in force, in one transaction if that is not large ([`Diff::parts`]); what then
+    /// nothing uses any more may go in another ([`Diff::steps`]). `None`: there was nothing to change. The table of frames
+    /// follows in one of its own.
     ///
     /// # Errors
     /// [`EnforceError`]; the next commit then starts from what the backend holds.
     pub fn commit(&mut self) -> Result<Option<Commit>, EnforceError> {
+        self.advance(Extent::All)
+    }
+
+    /// The same, of so much as is done soon: small changes first, what takes long in pieces, and of namespaces whose changes
+    /// take long only so many as leaves time for others ([`Turns`]). What is left is [due](Enforcer::commit_is_due) later.
+    ///
+    /// # Errors
+    /// As [`Enforcer::commit`].
+    pub fn commit_some(&mut self) -> Result<Option<Commit>, EnforceError> {
+        self.advance(Extent::Piece)
+    }
+
+    fn advance(&mut self, extent: Extent) -> Result<Option<Commit>, EnforceError> {
         let start = Instant::now();
         let from_backend = !self.in_step;
         let ceased = self.in_step && self.owners.go_on();
         self.follow_links()?;
-        let diff = self.difference()?;
-        let commit = if diff.is_empty() {
-            self.in_step = true;
-            None
-        } else {
-            match self.commit_steps(&diff) {
+        let everything = from_backend || extent == Extent::All || self.turns.are_light();
+        self.take_up(|turns, namespace| everything || turns.is_light(namespace))?;
+        let mut done = Diff::default();
+        self.work_off(extent, start, &mut done)?;
+        if !everything && self.backlog.is_empty() && start.elapsed() < PIECE {
+            self.take_up_next()?;
+            self.work_off(extent, start, &mut done)?;
+        }
+        if !ceased && self.backlog.is_empty() && self.owners.go_on() {
+            self.take_up(|turns, namespace| turns.is_light(namespace))?;
+            self.work_off(Extent::All, start, &mut Diff::default())?;
+        }
+        self.commit_frames()?;
+        Ok((!done.is_empty()).then(|| Commit { diff: done, from_backend, elapsed: start.elapsed() }))
+    }
+
+    /// Decides about the changes of those namespaces whose turn it is.
+    fn take_up(&mut self, is_turn: impl Fn(&Turns, &str) -> bool) -> Result<(), EnforceError> {
+        let start = Instant::now();
+        let turns = std::mem::take(&mut self.turns);
+        let result = self.difference(|namespace| is_turn(&turns, namespace));
+        self.turns = turns;
+        let (diff, compiled) = result?;
+        self.backlog.add(diff, self.desired.sets.len());
+        if self.at_work.is_empty() {
+            self.worked = Duration::ZERO;
+        }
+        self.at_work.extend(compiled);
+        self.worked += start.elapsed();
+        Ok(())
+    }
+
+    /// The same of the one that has waited longest after changes that took long.
+    fn take_up_next(&mut self) -> Result<(), EnforceError> {
+        let Some(next) = self.turns.next(&self.index.unsettled(), Instant::now()) else { return Ok(()) };
+        self.take_up(|_, namespace| namespace == &*next)
+    }
+
+    /// Commits what was decided: at least one part of it.
+    fn work_off(&mut self, extent: Extent, start: Instant, done: &mut Diff) -> Result<(), EnforceError> {
+        let begin = Instant::now();
+        while let Some(part) = self.backlog.next() {
+            match self.commit_steps(&part) {
                 Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
                     tracing::error!(%error, "this kernel cannot ask its routes (CONFIG_NFT_FIB_INET): pods can forge addresses");
                     self.believe();
-                    return self.commit();
+                    return Ok(self.take_up(|_, _| true)?).and_then(|()| self.work_off(extent, start, done));
                 }
-                committed => committed?,
+                Err(error) => {
+                    self.blame(&error, &part);
+                    return Err(error.into());
+                }
+                Ok(()) => {}
             }
-            Some(Commit { diff, from_backend, elapsed: start.elapsed() })
-        };
-        if !ceased && self.owners.go_on() {
-            let released = self.difference()?;
-            self.commit_steps(&released)?;
+            *done = std::mem::take(done).then(part);
+            if extent == Extent::Piece && start.elapsed() >= PIECE {
+                break;
+            }
         }
-        self.commit_frames()?;
-        Ok(commit)
+        self.worked += begin.elapsed();
+        if !self.backlog.is_empty() {
+            return Ok(());
+        }
+        self.refusals = 0;
+        if !self.at_work.is_empty() {
+            let namespaces = std::mem::take(&mut self.at_work).into_iter();
+            let costs: Vec<_> = namespaces.map(|name| (name.clone(), self.index.cost(&name))).collect();
+            self.turns.took(&costs, self.worked, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Where the backend does not take what was computed from what it holds, and not when that is tried again either, the
+    /// namespace whose it is is closed; the most expensive, where that cannot be told.
+    fn blame(&mut self, error: &CommitError, part: &Diff) {
+        let is_too_much =
+            |errno: Errno| matches!(errno.0, nix::libc::ENOMEM | nix::libc::EMSGSIZE | nix::libc::ENOBUFS);
+        let is_refused = match error {
+            CommitError::Refused { .. } => true,
+            CommitError::Rejected { errno, .. } => is_too_much(*errno),
+            CommitError::Owned { .. } | CommitError::Stale { .. } | CommitError::Unacknowledged { .. } => false,
+        };
+        self.refusals = if is_refused && self.compared { self.refusals + 1 } else { 0 };
+        if self.refusals < REFUSALS {
+            return;
+        }
+        let of_operation = refused_object(error, part).map(|object| self.renderer.whose(&object));
+        let whose = of_operation.filter(|whose| !whose.is_empty()).unwrap_or_else(|| self.renderer.whose(part));
+        let open = whose.into_iter().filter(|namespace| !self.index.closed().any(|(closed, _)| closed == namespace));
+        if let Some(namespace) = open.max_by_key(|namespace| self.index.cost(namespace).bytes) {
+            self.index.refuse(&namespace);
+        }
     }
 
     /// Does without the guard from now on.
     fn believe(&mut self) {
         self.renderer = Renderer::new(Origins::Believed);
         self.desired = skeleton(self.desired.table.name.clone(), Origins::Believed);
-        let edit = self.renderer.edit(&self.index.take_full(), self.owners.held());
+        let full = self.index.take_full();
+        let edit = self.renderer.edit(&full, self.owners.held());
         self.edit(edit);
         self.epochs.end();
         self.frames = None;
+        self.backlog.clear();
+        self.in_step = false;
     }
 
     /// The links that pods are behind come into force on their own, before pods that are behind them.
@@ -277,7 +403,8 @@ impl<B: Backend> Enforcer<B> {
         }
         let diff = self.edit(edit);
         if self.in_step && !diff.is_empty() {
-            self.commit_steps(&diff)?;
+            self.backlog.add(diff, self.desired.sets.len());
+            self.work_off(Extent::Piece, Instant::now(), &mut Diff::default())?;
         }
         Ok(())
     }
@@ -305,7 +432,7 @@ impl<B: Backend> Enforcer<B> {
     /// # Errors
     /// [`SettleError`]: it is tried again later. What is in force is right without it.
     pub fn settle(&mut self) -> Result<Option<Settled>, SettleError> {
-        if !self.in_step {
+        if !self.is_all_in_force() {
             return Ok(None);
         }
         let start = Instant::now();
@@ -323,13 +450,30 @@ impl<B: Backend> Enforcer<B> {
     /// When [`Enforcer::settle`] has something to do; `None` where it has not before the next commit, or it is
     /// [under way](Enforcer::settling).
     pub fn settle_is_due(&self) -> Option<Instant> {
-        self.epochs.due().filter(|_| self.in_step)
+        self.epochs.due().filter(|_| self.is_all_in_force())
     }
 
-    /// When [`Enforcer::commit`] has something to do although nothing changed: connections of earlier owners of addresses
-    /// are to be forgotten.
+    /// When [`Enforcer::commit_some`] has something to do although nothing changed: connections of earlier owners of
+    /// addresses are to be forgotten, or something was left.
     pub fn commit_is_due(&self) -> Option<Instant> {
-        self.owners.due().filter(|_| self.in_step)
+        let is_left = !self.backlog.is_empty();
+        let turn = || (!self.turns.are_light()).then(|| self.turns.due(&self.index.unsettled())).flatten();
+        let due = if is_left { Some(Instant::now()) } else { turn() };
+        self.owners.due().into_iter().chain(due).min().filter(|_| self.in_step)
+    }
+
+    /// The namespaces with changes that are not in force: others' come first, or they take long.
+    pub fn waiting(&self) -> BTreeSet<Arc<str>> {
+        if self.turns.are_light() && self.backlog.is_empty() {
+            return BTreeSet::new();
+        }
+        let at_work = self.at_work.iter().filter(|_| !self.backlog.is_empty()).cloned();
+        self.index.unsettled().into_iter().chain(at_work).collect()
+    }
+
+    /// Whether nothing is left of what was decided.
+    pub fn is_all_in_force(&self) -> bool {
+        self.in_step && self.backlog.is_empty()
     }
 
     /// Returns when what [`Enforcer::settle`] began elsewhere is done, and it is to be called again. Never where nothing
@@ -356,7 +500,8 @@ impl<B: Backend> Enforcer<B> {
     pub fn plan(&mut self) -> Result<Plan, EnforceError> {
         self.distrust();
         self.follow_links()?;
-        let packets = Transaction::from(&self.difference()?);
+        let packets = Transaction::from(&self.difference(|_| true)?.0);
+        self.distrust();
         let change = self.renderer.edit_frames();
         let frames = self.frames.as_mut().filter(|_| self.links_known);
         let frames = frames.map(|frames| frames.transaction(self.renderer.frames(), &change)).transpose()?;
@@ -400,21 +545,33 @@ impl<B: Backend> Enforcer<B> {
         Ok(())
     }
 
-    fn difference(&mut self) -> Result<Diff, EnforceError> {
+    /// What has to be committed for those namespaces whose turn it is, which is that of all where the backend is asked what
+    /// it holds; and the namespaces that were looked at.
+    fn difference(&mut self, is_turn: impl Fn(&str) -> bool) -> Result<(Diff, BTreeSet<Arc<str>>), EnforceError> {
         self.release();
-        let delta = self.index.take_delta();
+        let in_step = self.in_step;
+        let delta = self.index.take_delta_of(|namespace| !in_step || is_turn(namespace));
         self.owners.owned(&delta.owned);
         // Of what came together at first it is not known who had an address before.
         let disowned = delta.disowned.iter().filter(|_| self.met);
         self.owners.forget(disowned.copied(), |address| self.index.has_owner(address));
         let mut edit = self.renderer.edit(&delta, self.owners.held());
+        let compiled = delta.compiled;
         if may_forbid(&edit) {
             self.end_epoch(&mut edit);
         }
         let diff_to_last = self.edit(edit);
         if self.in_step {
-            return Ok(diff_to_last);
+            self.compared &= !self.backlog.is_empty();
+            return Ok((diff_to_last, compiled));
         }
+        let diff = self.difference_to_backend()?;
+        self.backlog.clear();
+        (self.in_step, self.compared) = (true, true);
+        Ok((diff, compiled))
+    }
+
+    fn difference_to_backend(&mut self) -> Result<Diff, EnforceError> {
         let held = self.backend.read()?;
         let is_new = !std::mem::replace(&mut self.met, true);
         if is_new {
@@ -452,6 +609,20 @@ impl<B: Backend> Enforcer<B> {
 fn lacks_fib(error: &CommitError) -> bool {
     let is_unknown = |errno: Errno| matches!(errno.0, nix::libc::ENOENT | nix::libc::EOPNOTSUPP | nix::libc::EINVAL);
     matches!(error, CommitError::Refused { operation, errno, .. } if operation.contains(" fib ") && is_unknown(*errno))
+}
+
+/// The chain or set whose operation was refused.
+fn refused_object(error: &CommitError, part: &Diff) -> Option<Diff> {
+    let CommitError::Refused { index, operation, .. } = error else { return None };
+    let refused = part.steps().into_iter().find_map(|step| {
+        let refused = Transaction::from(&*step).operations.into_iter().nth(*index)?;
+        (refused.to_string() == *operation).then_some(refused)
+    })?;
+    let mut object = Diff::default();
+    let name = refused.object()?;
+    object.chains.extend(part.chains.get_key_value(name).map(|(name, change)| (name.clone(), change.clone())));
+    object.sets.extend(part.sets.get_key_value(name).map(|(name, change)| (name.clone(), change.clone())));
+    Some(object)
 }
 
 /// Whether what is allowed now may be forbidden then. Sets only ever allow, maps do what they like.

@@ -25,4 +25,5 @@ pub mod shares;
 pub mod source;
 pub mod sysctl;
 mod text;
+mod turns;
 pub mod worker;

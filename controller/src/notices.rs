@@ -57,7 +57,11 @@ impl Notices {
             let closed = ClosedNamespace::new(enforcer.index(), &namespace, closed);
             if may_log {
                 let (policies, why) = (closed.policies.join(", "), closed.costs());
-                let over = if closed.over == Over::Share { "its share" } else { "the total" };
+                let over = match closed.over {
+                    Over::Share => "its share",
+                    Over::Total => "the total",
+                    Over::Kernel => "what the kernel takes",
+                };
                 tracing::warn!(%namespace, why, policies, "closed: over {over}: its isolated pods here reach themselves and their node alone");
             }
             self.closed.insert(namespace, closed.clone());

@@ -34,12 +34,14 @@ pub enum Over {
     Share,
     /// What all namespaces may cost together: others need the rest.
     Total,
+    /// What the kernel takes.
+    Kernel,
 }
 
 /// One respect in which policies cost something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// `grants`, `elements`, `sets`, `chains` or `bytes`.
+    /// `grants`, `elements`, `sets`, `chains`, `checks` or `bytes`.
     pub what: String,
     /// What they cost.
     pub cost: u64,
@@ -53,7 +55,7 @@ pub fn closed(index: &Index) -> Vec<ClosedNamespace> {
 }
 
 /// In each respect how much of what all namespaces may cost together is used.
-pub fn used(index: &Index) -> [(&'static str, f64); 5] {
+pub fn used(index: &Index) -> [(&'static str, f64); 6] {
     let Shares { total, .. } = index.shares();
     pairs(&index.total_cost(), total).map(|(what, cost, limit)| (what, ratio(cost, limit)))
 }
@@ -63,12 +65,13 @@ fn ratio(cost: u64, limit: u64) -> f64 {
     cost as f64 / limit.max(1) as f64
 }
 
-fn pairs(cost: &Cost, limit: &Cost) -> [(&'static str, u64, u64); 5] {
+fn pairs(cost: &Cost, limit: &Cost) -> [(&'static str, u64, u64); 6] {
     [
         ("grants", cost.grants, limit.grants),
         ("elements", cost.elements, limit.elements),
         ("sets", cost.sets, limit.sets),
         ("chains", cost.chains, limit.chains),
+        ("checks", cost.checks, limit.checks),
         ("bytes", cost.bytes, limit.bytes),
     ]
 }
@@ -83,6 +86,7 @@ pub(crate) fn costs(index: &Index, closed: Closed) -> Vec<Part> {
             parts.filter(|(_, cost, limit)| cost > limit).map(part).collect()
         }
         Limit::Total => pairs(&closed.cost, total).map(part).into(),
+        Limit::Kernel => pairs(&closed.cost, per_namespace).map(part).into(),
     }
 }
 
@@ -93,6 +97,7 @@ impl ClosedNamespace {
         let over = match closed.limit {
             Limit::Namespace => Over::Share,
             Limit::Total => Over::Total,
+            Limit::Kernel => Over::Kernel,
         };
         let costs = costs(index, closed);
         Self { namespace: namespace.to_string(), over, costs, policies: policies.collect() }
@@ -107,6 +112,7 @@ impl ClosedNamespace {
             Over::Total => format!(
                 "all namespaces need more than this node has, and its policies most, beside what all may have: {costs}"
             ),
+            Over::Kernel => format!("the kernel refuses what its policies need: {costs}"),
         }
     }
 }

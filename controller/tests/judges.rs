@@ -8,11 +8,13 @@
 use std::net::IpAddr;
 
 use palisade::enforcer::Enforcer;
-use palisade::render::{Epoch, TABLE, render};
-use palisade_model::Index;
+use palisade::render::{Epoch, TABLE, dispatch_maps, render};
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
-use palisade_nft::{Backend, Fake, Name, Outcome, Packet, PacketState, Ruleset, Transport, diff, walk};
+use palisade_model::{Change, Index};
+use palisade_nft::{
+    Backend, Division, Fake, Name, Outcome, Packet, PacketState, Ruleset, Transaction, Transport, diff, walk,
+};
 use proptest::prelude::*;
 
 proptest! {
@@ -32,6 +34,42 @@ proptest! {
         let fresh = compile(&cluster);
         prop_assert!(enforced == fresh, "not what a fresh start gives: {:?}", diff(Some(&enforced), &fresh));
         prop_assert_eq!(disagreement(&cluster, &enforced), None);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// While policies change in pieces, each direction of each pod is judged as before or as it shall be.
+    #[test]
+    fn in_between_nothing_else_passes_and_nothing_is_lost(
+        changes in testing::changes(40),
+        edits in testing::changes(30),
+        budget in 1..200_usize,
+    ) {
+        let mut cluster = Cluster::default();
+        changes.into_iter().for_each(|change| cluster.apply(change));
+        let before = compile(&cluster);
+        let is_of_policies = |change: &Change| matches!(change, Change::Policy(_) | Change::PolicyGone(_));
+        edits.into_iter().filter(is_of_policies).for_each(|change| cluster.apply(change));
+        let after = compile(&cluster);
+        let local: Vec<IpAddr> =
+            cluster.pods.values().filter(|pod| pod.node.as_deref() == Some(NODE)).flat_map(|pod| pod.ips.clone()).collect();
+        let is_within = |flow: &Flow| local.contains(&flow.source) && local.contains(&flow.destination);
+        let flows: Vec<Flow> = testing::flows(&cluster).into_iter().filter(|flow| !is_within(flow)).collect();
+        let expected: Vec<_> = flows.iter().map(|flow| [passes(&before, flow), passes(&after, flow)]).collect();
+        let mut fake = Fake::holding(before.clone());
+        let division = Division { budget, sets: 0, entries: dispatch_maps().into() };
+        for part in diff(Some(&before), &after).parts(&division) {
+            for step in part.steps() {
+                fake.commit(&before.table, &Transaction::from(&*step)).unwrap();
+                let held = fake.ruleset().unwrap();
+                for (flow, expected) in flows.iter().zip(&expected) {
+                    prop_assert!(expected.contains(&passes(held, flow)), "{:?}: not {:?}", flow, expected);
+                }
+            }
+        }
+        prop_assert_eq!(fake.ruleset(), Some(&after));
     }
 }
 

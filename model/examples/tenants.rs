@@ -47,6 +47,7 @@ fn ordinary(shape: Shape, pods: u32) {
         elements: most(|cost| cost.elements),
         sets: most(|cost| cost.sets),
         chains: most(|cost| cost.chains),
+        checks: most(|cost| cost.checks),
         bytes: most(|cost| cost.bytes),
     };
     println!("{shape}: the most of one of {} namespaces {most:?}\n  in all {:?}", costs.len(), index.total_cost());

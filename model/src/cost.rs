@@ -22,6 +22,9 @@ pub struct Cost {
     pub sets: u64,
     /// Chains: one a table, and one for each distinct list of lookups of its segments.
     pub chains: u64,
+    /// What the kernel goes through whenever a rule comes, of whomever, to see that chains lead in no circle: elements of
+    /// port maps, and lookups, which count as two.
+    pub checks: u64,
     /// Memory of the agent and of the kernel, which counts it as the agent's: an estimate from above.
     pub bytes: u64,
 }
@@ -44,20 +47,27 @@ const GRANT: u64 = 128;
 
 impl Cost {
     /// More than anything costs.
-    pub const UNLIMITED: Self =
-        Self { grants: u64::MAX, elements: u64::MAX, sets: u64::MAX, chains: u64::MAX, bytes: u64::MAX };
+    pub const UNLIMITED: Self = Self {
+        grants: u64::MAX,
+        elements: u64::MAX,
+        sets: u64::MAX,
+        chains: u64::MAX,
+        checks: u64::MAX,
+        bytes: u64::MAX,
+    };
 
     /// `factor` times as much of everything, rounded up; nothing for a factor below zero.
     #[must_use]
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a limit")]
     pub fn scaled(self, factor: f64) -> Self {
         let scaled = |part: u64| (part as f64 * factor).ceil() as u64;
-        let Self { grants, elements, sets, chains, bytes } = self;
+        let Self { grants, elements, sets, chains, checks, bytes } = self;
         Self {
             grants: scaled(grants),
             elements: scaled(elements),
             sets: scaled(sets),
             chains: scaled(chains),
+            checks: scaled(checks),
             bytes: scaled(bytes),
         }
     }
@@ -83,13 +93,13 @@ impl Cost {
     pub(crate) fn of_table(segments: u64, protocols: u64, lists: u64, lookups: u64) -> Self {
         let (elements, chains) = (2 * segments, 1 + lists);
         let bytes = elements * ELEMENT + protocols * SET + chains * CHAIN + lookups * LOOKUP;
-        Self { grants: 0, elements, sets: protocols, chains, bytes }
+        Self { grants: 0, elements, sets: protocols, chains, checks: segments + 2 * lookups, bytes }
     }
 
     /// A set with that many members, whose definitions match classes that many times.
     pub(crate) fn of_set(key: &SetKey, members: u64, matches: u64) -> Self {
         let bytes = SET + key.definitions() * DEFINITION + matches * MATCH + members * ELEMENT;
-        Self { grants: 0, elements: members, sets: 1, chains: 0, bytes }
+        Self { grants: 0, elements: members, sets: 1, chains: 0, checks: 0, bytes }
     }
 
     /// How many matches of definitions with classes the bytes pay for.
@@ -97,9 +107,9 @@ impl Cost {
         self.bytes / MATCH
     }
 
-    fn parts(&self) -> [u64; 5] {
-        let Self { grants, elements, sets, chains, bytes } = *self;
-        [grants, elements, sets, chains, bytes]
+    fn parts(&self) -> [u64; 6] {
+        let Self { grants, elements, sets, chains, checks, bytes } = *self;
+        [grants, elements, sets, chains, checks, bytes]
     }
 
     fn zip(self, other: Self, of: fn(u64, u64) -> u64) -> Self {
@@ -108,6 +118,7 @@ impl Cost {
             elements: of(self.elements, other.elements),
             sets: of(self.sets, other.sets),
             chains: of(self.chains, other.chains),
+            checks: of(self.checks, other.checks),
             bytes: of(self.bytes, other.bytes),
         }
     }
@@ -119,7 +130,8 @@ impl Cost {
 
     /// One of `shares` equal shares, rounded up.
     pub(crate) fn divided(self, shares: u64) -> Self {
-        self.zip(Self { grants: shares, elements: shares, sets: shares, chains: shares, bytes: shares }, u64::div_ceil)
+        let [grants, elements, sets, chains, checks, bytes] = [shares; 6];
+        self.zip(Self { grants, elements, sets, chains, checks, bytes }, u64::div_ceil)
     }
 }
 

@@ -14,8 +14,8 @@
 //! - What a namespace costs is known before it is built: the grants of its rules before it is compiled, the members of its
 //!   sets before any class is listed for them. Who is closed ([`Shares`]) follows from the objects, never from who was
 //!   closed before, and changes the tables of that namespace alone (`tests/shares.rs`).
-//! - Apart from the objects two things of the past count: when a pod came to show its addresses ([`Age`](crate::Age)),
-//!   and which deleted pods linger ([`Index::keep_lingering`]).
+//! - Apart from the objects three things of the past count: when a pod came to show its addresses ([`Age`](crate::Age)),
+//!   which deleted pods linger ([`Index::keep_lingering`]), and whose tables the kernel has refused ([`Index::refuse`]).
 
 mod addresses;
 mod bills;
@@ -160,6 +160,7 @@ impl Index {
             pods: self.pods.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table())).collect(),
             sets: self.sets.all(&self.cluster),
+            compiled: BTreeSet::new(),
         }
     }
 

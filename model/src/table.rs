@@ -180,6 +180,8 @@ pub struct Delta {
     pub tables: BTreeMap<Arc<TableKey>, Option<Arc<Table>>>,
     /// Sets that are new, gone, or have other members.
     pub sets: BTreeMap<Arc<SetKey>, SetDelta>,
+    /// The namespaces whose tables were looked at for that.
+    pub compiled: BTreeSet<Arc<str>>,
 }
 
 /// What became of a set.
@@ -199,9 +201,9 @@ pub enum SetDelta {
 }
 
 impl Delta {
-    /// Whether nothing changed. Whose an address was before is no part of what there is.
+    /// Whether nothing changed. Whose an address was before, and what was looked at, is no part of what there is.
     pub fn is_empty(&self) -> bool {
-        let Self { locals, disowned: _, owned: _, pods, tables, sets } = self;
+        let Self { locals, disowned: _, owned: _, pods, tables, sets, compiled: _ } = self;
         locals.is_empty() && pods.is_empty() && tables.is_empty() && sets.is_empty()
     }
 }

@@ -158,6 +158,37 @@ proptest! {
     }
 }
 
+/// Until its policies change, or it is tried again.
+#[test]
+fn what_the_kernel_refuses_is_closed() {
+    let mut index = Index::new(NODE);
+    Workload::new(Shape::FewNamespaces, Size::of_pods(300), 1).cluster().for_each(|change| index.apply(change));
+    let mut output = Output::new(index.take_delta());
+    let namespaces: Vec<Arc<str>> = index.costs().map(|(namespace, _)| namespace.clone()).collect();
+    let open = output.clone();
+    let refused = BTreeMap::from([(namespaces[0].clone(), Limit::Kernel)]);
+    index.refuse(&namespaces[0]);
+    output.apply(index.take_delta());
+    assert_eq!(closed(&index), refused);
+    for (key, table) in &output.tables {
+        let expected = if key.namespace() == &namespaces[0] { &Arc::default() } else { &open.tables[key] };
+        assert_eq!(table, expected, "{key:?}");
+    }
+    assert_eq!(index.take_closings().into_keys().collect::<Vec<_>>(), namespaces[..1]);
+    assert!(index.take_delta().is_empty(), "it stays closed");
+
+    index.readmit();
+    output.apply(index.take_delta());
+    assert_eq!((closed(&index), &output), (BTreeMap::new(), &open));
+
+    index.refuse(&namespaces[0]);
+    output.apply(index.take_delta());
+    let id = open.tables.keys().find(|key| key.namespace() == &namespaces[0]).unwrap().policies[0].clone();
+    index.apply(Change::PolicyGone(id));
+    index.take_delta();
+    assert_eq!(closed(&index), BTreeMap::new());
+}
+
 /// The shares of these tests are met again and again, in both ways, and opened again.
 #[test]
 fn shares_are_met_again_and_again() {

@@ -105,6 +105,19 @@ enum Object {
 }
 
 impl Operation {
+    /// The chain or set that it is about; `None`: the table.
+    pub fn object(&self) -> Option<&Name> {
+        match self {
+            Self::CreateTable { .. } | Self::DeleteTable => None,
+            Self::CreateChain { name, .. }
+            | Self::CreateSet { name, .. }
+            | Self::DeleteSet { name }
+            | Self::DeleteChain { name } => Some(name),
+            Self::DeleteElements { set, .. } | Self::AddElements { set, .. } => Some(set),
+            Self::FlushChain { chain } | Self::AddRule { chain, .. } => Some(chain),
+        }
+    }
+
     fn creates(&self) -> Option<Object> {
         match self {
             Self::CreateChain { name, .. } => Some(Object::Chain(name.clone())),

@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use palisade_model::testing::NODE;
-use palisade_model::{Age, Labels, NamespacedName, Phase, Pod};
+use palisade_model::{
+    Age, Labels, Limit, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement,
+    Rule, Selector,
+};
 use palisade_nft::{Elements, Fake, Mark, Operation, Table, Verdict};
 
 use super::*;
@@ -213,4 +216,130 @@ fn a_kernel_that_cannot_ask_its_routes_enforces_policies_all_the_same() {
     let held = enforcer.backend().0.ruleset().unwrap().clone();
     assert_eq!(held, *enforcer.desired());
     assert!(render::origins(&held) == Origins::Believed && !render::local_pods(&held).is_empty());
+}
+
+/// A kernel that does not take what names chains of one namespace.
+struct Refusing {
+    fake: Fake,
+    word: &'static str,
+    refused: usize,
+}
+
+impl Backend for Refusing {
+    fn read(&mut self) -> Result<Option<Ruleset>, BackendError> {
+        self.fake.read()
+    }
+
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
+        let is_too_much = |operation: &Operation| matches!(operation, Operation::AddRule { chain, .. } if chain.as_str().contains(self.word));
+        match transaction.operations.iter().position(is_too_much) {
+            None => self.fake.commit(table, transaction),
+            Some(index) => {
+                self.refused += 1;
+                let operation = transaction.operations[index].to_string();
+                Err(CommitError::Refused { index, operation, errno: Errno(nix::libc::ENOMEM), detail: None })
+            }
+        }
+    }
+
+    fn generation(&mut self) -> Result<u32, BackendError> {
+        self.fake.generation()
+    }
+
+    fn guard(&mut self) -> Result<bool, CommitError> {
+        Ok(false)
+    }
+}
+
+fn policy(namespace: &str, name: &str, peers: &[&str]) -> Change {
+    let rule = |app: &&str| Rule {
+        peers: Peers::AnyOf(vec![Peer::Pods(PodGroup {
+            namespaces: NamespaceScope::Named(namespace.into()),
+            pods: Requirement::new("app", "In", [*app]).into_iter().collect(),
+        })]),
+        ports: Ports::All,
+    };
+    Change::Policy(Policy {
+        id: NamespacedName::new(namespace, name),
+        selector: Selector::default(),
+        ingress: Some(peers.iter().map(rule).collect()),
+        egress: None,
+    })
+}
+
+fn pod_of(namespace: &str, number: u8) -> Change {
+    let Change::Pod(pod) = pod("server", 1, number) else { unreachable!("it makes pods") };
+    Change::Pod(Pod { id: NamespacedName::new(namespace, "server"), ..pod })
+}
+
+/// Commits until that succeeds, as the agent does.
+fn commit_at_last<B: Backend>(enforcer: &mut Enforcer<B>) {
+    for _ in 0..10 {
+        if enforcer.commit_some().is_ok() && enforcer.is_all_in_force() {
+            return;
+        }
+    }
+    panic!("{:?}", enforcer.commit_some());
+}
+
+#[test]
+fn what_the_kernel_refuses_closes_the_namespace_that_needs_it_and_holds_up_nobody() {
+    let backend = Refusing { fake: Fake::new(table()), word: "policies-ingress-big", refused: 0 };
+    let mut enforcer = Enforcer::new(NODE, table(), backend);
+    for change in [pod_of("big", 1), pod_of("shop", 2), policy("shop", "p", &["web"]), policy("big", "p", &["a"])] {
+        enforcer.apply(change);
+    }
+    commit_at_last(&mut enforcer);
+    let closed: Vec<_> = enforcer.index().closed().map(|(name, closed)| (name.to_string(), closed.limit)).collect();
+    assert_eq!(closed, [("big".to_owned(), Limit::Kernel)]);
+    let (held, refused) = (enforcer.backend().fake.ruleset().unwrap().clone(), enforcer.backend().refused);
+    assert_eq!(held, *enforcer.desired());
+    assert!(held.chains.keys().any(|name| name.as_str().starts_with("policies-ingress-shop")));
+    assert!(held.chains.keys().any(|name| name.as_str().starts_with("pod-ingress-big")), "it is isolated");
+
+    enforcer.apply(policy("shop", "p", &["web", "api"]));
+    enforcer.commit_some().unwrap();
+    assert_eq!(enforcer.backend().refused, refused, "it is not tried with every change of others");
+    enforcer.backend().word = "nothing";
+    enforcer.readmit();
+    commit_at_last(&mut enforcer);
+    assert_eq!(enforcer.index().closed().count(), 0);
+}
+
+/// Who changes what takes long waits for his turn, and others do not wait for him.
+#[test]
+fn who_takes_long_waits_for_his_turn() {
+    let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
+    change(
+        &mut enforcer,
+        [pod_of("big", 1), pod_of("shop", 2), policy("shop", "p", &["a"]), policy("big", "p", &["a"])],
+    );
+    let cost = enforcer.index().cost("big");
+    enforcer.turns.took(&[("big".into(), cost)], Duration::from_millis(20), Instant::now());
+    let due = Instant::now() + Duration::from_millis(100);
+    let policies = |enforcer: &mut Enforcer<Fake>| {
+        let held = enforcer.backend().ruleset().unwrap().clone();
+        let looks_up = |namespace: &str, app: &str| {
+            let set = format!("pods-app-{app}-in-{namespace}");
+            held.sets.keys().any(|name| name.as_str().starts_with(&set))
+        };
+        [looks_up("big", "b"), looks_up("shop", "b")]
+    };
+    for change in [policy("shop", "p", &["b"]), policy("big", "p", &["b"]), pod_of("big", 3)] {
+        enforcer.apply(change);
+    }
+    enforcer.commit_some().unwrap();
+    assert_eq!(policies(&mut enforcer), [false, true]);
+    assert_eq!(enforcer.waiting(), BTreeSet::from(["big".into()]));
+    assert!(enforcer.commit_is_due().is_some_and(|at| at > due));
+    let held = enforcer.backend().ruleset().unwrap().clone();
+    assert!(render::local_pods(&held).contains(&address(3)), "pods do not wait");
+
+    while !enforcer.waiting().is_empty() {
+        let due = enforcer.commit_is_due().expect("what waits is due some time");
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        enforcer.commit_some().unwrap();
+    }
+    assert_eq!(policies(&mut enforcer), [true, true]);
+    assert_eq!(enforcer.backend().ruleset().unwrap().clone(), *enforcer.desired());
 }

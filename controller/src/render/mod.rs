@@ -99,6 +99,15 @@ pub fn skeleton(table: Name, origins: Origins) -> Ruleset {
     ruleset
 }
 
+/// The verdict maps that lead from a pod's address to its chain, in both directions and families: what they say of one has
+/// nothing to do with what they say of another.
+pub fn dispatch_maps() -> [Name; 4] {
+    let [egress, ingress] =
+        Direction::ALL.map(|direction| Family::ALL.map(|family| names::dispatch_map(direction, family)));
+    let ([a, b], [c, d]) = (egress, ingress);
+    [a, b, c, d]
+}
+
 /// Whether it does not matter to any epoch what becomes of the chain or set of this name.
 pub fn is_apart(name: &Name) -> bool {
     guard::is_apart(name)
@@ -241,6 +250,26 @@ impl Renderer {
             dispatch.removed.entry(direction).or_default().push((address, names::renewed()));
             dispatch.added.entry(direction).or_default().extend(chain.map(|chain| (address, chain)));
         }
+    }
+
+    /// The namespaces that something in `diff` is for.
+    pub fn whose(&self, diff: &Diff) -> BTreeSet<Arc<str>> {
+        let is_in = |key: &TableKey, table: &Table| {
+            let lists = || segments(table).chain([&*table.always]);
+            let mut sets = lists().flatten().filter_map(|clause| match &clause.peers {
+                PeerMatch::Set(set) => Some(names::sets(set)),
+                PeerMatch::All => None,
+            });
+            diff.chains.contains_key(&names::policies_chain(key))
+                || names::port_maps(key, table).any(|map| diff.sets.contains_key(&map))
+                || lists()
+                    .any(|of| names::peers_chain(key.direction, of).is_some_and(|at| diff.chains.contains_key(&at)))
+                || sets.any(|of_families| of_families.iter().any(|(name, _)| diff.sets.contains_key(name)))
+        };
+        let tables = self.tables.iter().filter(|(key, table)| is_in(key, table)).map(|(key, _)| key.namespace());
+        let has_chain = |pod| Direction::ALL.iter().any(|at| diff.chains.contains_key(&names::pod_chain(*at, pod)));
+        let pods = self.pods.keys().filter(|pod| has_chain(pod)).map(|pod| &pod.namespace);
+        tables.chain(pods).cloned().collect()
     }
 
     /// Which addresses are open to packets whose connection nobody saw begin.

@@ -59,7 +59,7 @@ pub struct Figures<'a> {
     /// The namespaces that are closed: ascending.
     pub closed: Vec<ClosedNamespace>,
     /// In each respect how much of what all namespaces may cost together is used.
-    pub shares_used: [(&'static str, f64); 5],
+    pub shares_used: [(&'static str, f64); 6],
 }
 
 #[derive(Debug)]
@@ -202,6 +202,11 @@ impl State {
                 self.metrics.failed(error);
             }
         }
+    }
+
+    /// What came in of these namespaces is not in force yet, although a commit succeeded.
+    pub fn awaits(&self, namespaces: impl IntoIterator<Item = Arc<str>>) {
+        self.progress().waiting.extend(namespaces);
     }
 
     /// After a commit, established connections were looked after; `settled`: they pass without being judged again.

@@ -131,8 +131,10 @@ impl Node {
         testing::objects(&self.cluster).for_each(|change| self.enforcer.apply(change));
     }
 
-    /// The faults end: one commit after the last failed one, the table is as it shall be.
+    /// The faults end: one commit after the last failed one, the table is as it shall be. Who was closed for what was refused
+    /// again and again is tried again.
     fn recover(&mut self) -> Result<(), String> {
+        self.enforcer.readmit();
         self.commit()?;
         let mut fresh = Index::new(NODE);
         testing::objects(&self.cluster).for_each(|change| fresh.apply(change));

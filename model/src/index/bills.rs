@@ -17,6 +17,8 @@ pub(super) struct Bills {
     slots: Slots<BillId, Bill>,
     by_name: HashMap<Arc<str>, BillId>,
     closed: BTreeMap<Arc<str>, Limit>,
+    /// Those whose tables the kernel has refused.
+    refused: BTreeSet<Arc<str>>,
     /// What all tables cost, the sets that they look up aside.
     own: Cost,
     /// Whether any namespace went over its share since it was last decided who is closed.
@@ -45,6 +47,7 @@ impl Bills {
             slots: Slots::default(),
             by_name: HashMap::new(),
             closed: BTreeMap::new(),
+            refused: BTreeSet::new(),
             own: Cost::default(),
             is_pressed: false,
         }
@@ -65,6 +68,23 @@ impl Bills {
     /// The closed namespaces, with why.
     pub(super) fn closed(&self) -> &BTreeMap<Arc<str>, Limit> {
         &self.closed
+    }
+
+    pub(super) fn refuse(&mut self, namespace: &Arc<str>) {
+        self.refused.insert(namespace.clone());
+    }
+
+    /// Gives whether it was refused.
+    pub(super) fn readmit(&mut self, namespace: &str) -> bool {
+        self.refused.remove(namespace)
+    }
+
+    pub(super) fn refused(&self) -> &BTreeSet<Arc<str>> {
+        &self.refused
+    }
+
+    pub(super) fn is_refused(&self, namespace: &str) -> bool {
+        self.refused.contains(namespace)
     }
 
     /// Enters a table. Gives the bill of its namespace.
@@ -125,7 +145,8 @@ impl Bills {
 
     /// Whether nobody is closed, and nobody will be: as nearly always.
     pub(super) fn is_calm(&self, sets: &Sets) -> bool {
-        !self.is_pressed && self.closed.is_empty() && self.total(sets).fits(&self.shares.total)
+        let is_open = self.closed.is_empty() && self.refused.is_empty();
+        !self.is_pressed && is_open && self.total(sets).fits(&self.shares.total)
     }
 
     /// What all namespaces cost, closed ones as far as they were counted.

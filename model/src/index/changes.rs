@@ -88,6 +88,7 @@ impl Index {
         let selected = self.cluster.spaces[space].local.iter().filter(|name| selects(name));
         self.dirty_pods.extend(selected.map(|name| NamespacedName::new(id.namespace.clone(), name.clone())));
         self.dirty_policies.insert(id.clone());
+        self.bills.readmit(&id.namespace);
 
         self.cluster.replace_policy(space, &id.name, policy);
         self.cluster.retire_space(space);

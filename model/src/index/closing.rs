@@ -26,7 +26,7 @@ pub(super) fn too_many_grants(bills: &Bills) -> BTreeMap<BillId, Limit> {
 pub(super) fn closed(bills: &Bills, sets: &Sets) -> BTreeMap<BillId, Limit> {
     let limit = |bill: &Bill| {
         let over = (!bill.cost.fits(&bills.shares.per_namespace)).then_some(Limit::Namespace);
-        bill.too_many_grants.or(over)
+        bill.too_many_grants.or(over).or(bills.is_refused(&bill.namespace).then_some(Limit::Kernel))
     };
     let mut closed: BTreeMap<BillId, Limit> = bills.iter().filter_map(|(id, bill)| Some((id, limit(bill)?))).collect();
     if !bills.total(sets).fits(&bills.shares.total) {

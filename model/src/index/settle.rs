@@ -19,8 +19,9 @@ impl Index {
         let pods = self.settle_pods(&is_turn);
         let dirty = self.dirty_tables(&is_turn);
         let dirty = self.price(dirty);
+        let compiled = dirty.iter().map(|key| key.namespace().clone()).collect();
         let tables = self.settle_tables(dirty);
-        Delta { locals, disowned, owned, pods, tables, sets: self.sets.take(&mut self.cluster) }
+        Delta { locals, disowned, owned, pods, tables, sets: self.sets.take(&mut self.cluster), compiled }
     }
 
     fn settle_locals(&mut self) -> BTreeMap<NamespacedName, Option<LocalPod>> {

@@ -41,6 +41,19 @@ impl Index {
         self.bills.closed().iter().map(|(namespace, limit)| (namespace, self.closing(namespace, *limit)))
     }
 
+    /// Closes a namespace because the kernel refuses what its policies need, until one of them changes or it is
+    /// [tried again](Index::readmit).
+    pub fn refuse(&mut self, namespace: &Arc<str>) {
+        self.bills.refuse(namespace);
+    }
+
+    /// The namespaces that were [refused](Index::refuse) are tried again.
+    pub fn readmit(&mut self) {
+        for namespace in self.bills.refused().clone() {
+            self.bills.readmit(&namespace);
+        }
+    }
+
     /// The namespaces that were closed since this was last asked, or for another reason; `None`: opened again.
     pub fn take_closings(&mut self) -> BTreeMap<Arc<str>, Option<Closed>> {
         let now = self.bills.closed().clone();

@@ -180,6 +180,7 @@ fn cost(namespaces: u64) -> impl Strategy<Value = Cost> {
         6 => (0..20 * namespaces).prop_map(|elements| Cost { elements, ..Cost::UNLIMITED }),
         2 => (0..5 * namespaces).prop_map(|sets| Cost { sets, ..Cost::UNLIMITED }),
         2 => (0..4 * namespaces).prop_map(|chains| Cost { chains, ..Cost::UNLIMITED }),
+        2 => (0..6 * namespaces).prop_map(|checks| Cost { checks, ..Cost::UNLIMITED }),
         4 => (0..25_000 * namespaces).prop_map(|bytes| Cost { bytes, ..Cost::UNLIMITED }),
     ]
 }

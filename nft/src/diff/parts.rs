@@ -79,8 +79,8 @@ impl Diff {
             Divider { rest: self, parts: Vec::new(), part: Self::default(), room: division.budget, division };
         divider.part.table = mem::take(&mut divider.rest.table);
         let switches = Switches::of(&mut divider.rest, &division.entries);
-        for switch in switches.lightest_first(&divider.rest, division) {
-            divider.switch(switch);
+        for together in switches.lightest_first(&divider.rest, division) {
+            divider.switch(together);
         }
         divider.rest_of_what_comes();
         for (name, removed) in removals::in_order(&divider.rest) {
@@ -154,10 +154,10 @@ struct Divider<'a> {
 }
 
 impl Divider<'_> {
-    /// Puts in what a switch leads to, then the switch itself, with the maps that belong to it.
-    fn switch(&mut self, switch: Switch) {
+    /// Puts in what switches lead to that belong together, then the switches themselves, with the maps that belong to them.
+    fn switch(&mut self, switches: Vec<Switch>) {
         let mut needed = Needed::default();
-        needed.by(&switch, &self.rest);
+        switches.iter().for_each(|switch| needed.by(switch, &self.rest));
         for (object, name) in needed.before {
             match object {
                 Object::Chain => self.take_chain(&name),
@@ -168,14 +168,17 @@ impl Divider<'_> {
         for map in needed.together {
             whole.sets.extend(self.rest.sets.remove_entry(&map));
         }
-        match switch {
-            Switch::Chain(name) => whole.chains.extend(self.rest.chains.remove_entry(&name)),
-            Switch::Set(name) if self.rest.sets.get(&name).is_some_and(is_of_map) => {
-                whole.sets.extend(self.rest.sets.remove_entry(&name));
-            }
-            Switch::Set(name) => self.take_set(&name),
-            Switch::Entry { map, remove, add } => {
-                whole.sets.extend(SetChange::of_elements(remove, add).map(|change| (map, change)));
+        for switch in switches {
+            match switch {
+                Switch::Chain(name) => whole.chains.extend(self.rest.chains.remove_entry(&name)),
+                Switch::Set(name) if self.rest.sets.get(&name).is_some_and(is_of_map) => {
+                    whole.sets.extend(self.rest.sets.remove_entry(&name));
+                }
+                Switch::Set(name) => self.take_set(&name),
+                Switch::Entry { map, remove, add } => {
+                    let sets = SetChange::of_elements(remove, add).map(|change| (map, change)).into_iter().collect();
+                    whole = whole.then(Diff { sets, ..Diff::default() });
+                }
             }
         }
         self.put(whole);
@@ -186,10 +189,10 @@ impl Divider<'_> {
         let comes = |change: &ChainChange| !matches!(change, ChainChange::Removed(_));
         let chains: Vec<Name> =
             self.rest.chains.iter().filter(|(_, c)| comes(c)).map(|(name, _)| name.clone()).collect();
-        chains.into_iter().for_each(|name| self.switch(Switch::Chain(name)));
+        chains.into_iter().for_each(|name| self.switch(vec![Switch::Chain(name)]));
         let comes = |change: &SetChange| !matches!(change, SetChange::Removed(_));
         let sets: Vec<Name> = self.rest.sets.iter().filter(|(_, c)| comes(c)).map(|(name, _)| name.clone()).collect();
-        sets.into_iter().for_each(|name| self.switch(Switch::Set(name)));
+        sets.into_iter().for_each(|name| self.switch(vec![Switch::Set(name)]));
     }
 
     fn remove(&mut self, name: &Name, object: Object) {

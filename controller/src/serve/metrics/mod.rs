@@ -206,7 +206,7 @@ impl Metrics {
     }
 
     /// Which namespaces are closed, and how much of what all may cost together is used.
-    pub(super) fn shares(&self, closed: &[ClosedNamespace], used: [(&'static str, f64); 5]) {
+    pub(super) fn shares(&self, closed: &[ClosedNamespace], used: [(&'static str, f64); 6]) {
         self.namespace_closed.clear();
         let rest = closed.len().saturating_sub(CLOSED_SERIES);
         self.namespace_closed.get_or_create(&NamespaceLabel::default()).set(signed(rest));
@@ -247,7 +247,7 @@ impl Metrics {
             set(&self.elements, kind, 0);
         }
         self.sysctls(&[]);
-        self.shares(&[], ["grants", "elements", "sets", "chains", "bytes"].map(|what| (what, 0.0)));
+        self.shares(&[], ["grants", "elements", "sets", "chains", "checks", "bytes"].map(|what| (what, 0.0)));
         drop(self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere)));
         [OriginLabel::NEAR, OriginLabel::FAR].iter().for_each(|from| drop(self.refused.get_or_create(from)));
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));

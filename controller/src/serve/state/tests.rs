@@ -91,8 +91,8 @@ fn closed(count: usize) -> Vec<ClosedNamespace> {
     (0..count).map(closed).collect()
 }
 
-fn used() -> [(&'static str, f64); 5] {
-    ["grants", "elements", "sets", "chains", "bytes"].map(|what| (what, 0.25))
+fn used() -> [(&'static str, f64); 6] {
+    ["grants", "elements", "sets", "chains", "checks", "bytes"].map(|what| (what, 0.25))
 }
 
 #[test]

@@ -1,18 +1,17 @@
 //! What takes effect at once.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use super::{Division, Object};
-use crate::{Chain, ChainChange, Diff, Elements, Name, SetChange, Statement, Verdict};
+use super::{Division, Object, is_of_map};
+use crate::{Chain, ChainChange, Diff, Elements, Name, Rule, SetChange, Statement, Verdict};
 
 /// A change that takes effect at once.
 #[derive(Clone, Debug)]
 pub(super) enum Switch {
     /// A base chain comes, or a chain has other rules.
     Chain(Name),
-    /// A set or map that may be looked up has other elements.
+    /// A set that may be looked up has other elements, or a map has whose chain keeps its rules.
     Set(Name),
     /// An element of a map whose elements have nothing to do with each other.
     Entry { map: Name, remove: Elements, add: Elements },
@@ -45,18 +44,105 @@ impl Switches {
             ChainChange::Removed(_) | ChainChange::Recreated { .. } => false,
         });
         switches.extend(chains.map(|(name, _)| Switch::Chain(name.clone())));
-        let sets = diff.sets.iter().filter(|(_, change)| matches!(change, SetChange::Elements { .. }));
+        let with_rules = diff.chains.values().flat_map(|change| references_of_chain(Some(change)));
+        let with_rules: BTreeSet<_> =
+            with_rules.filter(|(_, name)| diff.sets.get(name).is_some_and(is_of_map)).collect();
+        let sets = diff.sets.iter().filter(|(name, change)| {
+            matches!(change, SetChange::Elements { .. }) && !with_rules.contains(&(Object::Set, (*name).clone()))
+        });
         switches.extend(sets.map(|(name, _)| Switch::Set(name.clone())));
         Self(switches)
     }
 
-    /// By what has to be written for each: first what only takes rules away.
-    pub(super) fn lightest_first(self, diff: &Diff, division: &Division) -> Vec<Switch> {
+    /// Those that belong together, by what has to be written for them: first what only takes rules away.
+    pub(super) fn lightest_first(self, diff: &Diff, division: &Division) -> Vec<Vec<Switch>> {
         let mut weights = Weights { diff, division, known: BTreeMap::new() };
-        let mut weighed: Vec<_> = self.0.into_iter().map(|switch| (weights.of(&switch), switch)).collect();
-        // Base chains at last of those that weigh the same: what they lead to may come with them.
-        weighed.sort_by_key(|(weight, switch)| (*weight, Reverse(matches!(switch, Switch::Chain(_)))));
-        weighed.into_iter().map(|(_, switch)| switch).collect()
+        let groups = self.groups(diff).into_iter();
+        let weigh = |group: Vec<Switch>| (group.iter().map(|switch| weights.of(switch)).sum::<usize>(), group);
+        let mut weighed: Vec<_> = groups.map(weigh).collect();
+        weighed.sort_by_key(|(weight, _)| *weight);
+        weighed.into_iter().map(|(_, group)| group).collect()
+    }
+
+    /// What leads, or led, to a chain whose rules change belongs to that: it was never to be judged by what the one was and
+    /// the other is.
+    fn groups(self, diff: &Diff) -> Vec<Vec<Switch>> {
+        let mut reach = Reach { diff, known: BTreeMap::new() };
+        let mut groups: Vec<(BTreeSet<Name>, Vec<Switch>)> = Vec::new();
+        let mut alone = Vec::new();
+        for switch in self.0 {
+            let mut chains = reach.of_switch(&switch);
+            if chains.is_empty() {
+                alone.push(vec![switch]);
+                continue;
+            }
+            let mut group = vec![switch];
+            let joined: Vec<_> = groups.extract_if(.., |(others, _)| !others.is_disjoint(&chains)).collect();
+            for (others, members) in joined {
+                chains.extend(others);
+                group.extend(members);
+            }
+            groups.push((chains, group));
+        }
+        alone.extend(groups.into_iter().map(|(_, group)| group));
+        alone
+    }
+}
+
+/// Which chains whose rules change are led to, before or after.
+struct Reach<'a> {
+    diff: &'a Diff,
+    known: BTreeMap<(Object, Name), BTreeSet<Name>>,
+}
+
+impl Reach<'_> {
+    fn of_switch(&mut self, switch: &Switch) -> BTreeSet<Name> {
+        match switch {
+            Switch::Chain(name) => {
+                let (before, after) = match self.diff.chains.get(name) {
+                    Some(ChainChange::Rewritten { before, rules }) => (&**before, &**rules),
+                    Some(ChainChange::Created(chain)) => (&[][..], &*chain.rules),
+                    _ => return BTreeSet::new(),
+                };
+                let mut reached = self.of(references_of_rules(before).chain(references_of_rules(after)));
+                if matches!(self.diff.chains.get(name), Some(ChainChange::Rewritten { .. })) {
+                    reached.insert(name.clone());
+                }
+                reached
+            }
+            Switch::Set(name) => self.of_object(&(Object::Set, name.clone())),
+            Switch::Entry { remove, add, .. } => self.of(references_of(remove).into_iter().chain(references_of(add))),
+        }
+    }
+
+    fn of(&mut self, references: impl Iterator<Item = (Object, Name)>) -> BTreeSet<Name> {
+        references.flat_map(|reference| self.of_object(&reference)).collect()
+    }
+
+    fn of_object(&mut self, object: &(Object, Name)) -> BTreeSet<Name> {
+        if let Some(known) = self.known.get(object) {
+            return known.clone();
+        }
+        let reached = match object {
+            (Object::Chain, name) => match self.diff.chains.get(name) {
+                Some(ChainChange::Rewritten { .. }) => [name.clone()].into(),
+                Some(ChainChange::Created(chain) | ChainChange::Removed(chain)) => {
+                    self.of(references_of_rules(&chain.rules))
+                }
+                Some(ChainChange::Recreated { .. }) | None => BTreeSet::new(),
+            },
+            (Object::Set, name) => match self.diff.sets.get(name) {
+                Some(SetChange::Created(set) | SetChange::Removed(set)) => {
+                    self.of(references_of(&set.elements).into_iter())
+                }
+                Some(SetChange::Elements { remove, add }) => {
+                    self.of(references_of(remove).into_iter().chain(references_of(add)))
+                }
+                Some(SetChange::Recreated { .. }) | None => BTreeSet::new(),
+            },
+        };
+        self.known.insert(object.clone(), reached.clone());
+        reached
     }
 }
 
@@ -107,8 +193,11 @@ pub(super) fn references_of_chain(change: Option<&ChainChange>) -> BTreeSet<(Obj
         Some(ChainChange::Rewritten { rules, .. }) => rules,
         Some(ChainChange::Removed(_) | ChainChange::Recreated { .. }) | None => return BTreeSet::new(),
     };
-    let statements = Chain::statements_of(rules);
-    statements.flat_map(references_of_statement).collect()
+    references_of_rules(rules).collect()
+}
+
+fn references_of_rules(rules: &[Rule]) -> impl Iterator<Item = (Object, Name)> {
+    Chain::statements_of(rules).flat_map(references_of_statement)
 }
 
 fn references_of_statement(statement: &Statement) -> impl Iterator<Item = (Object, Name)> {
