@@ -30,7 +30,7 @@ use crate::frames::{FrameTable, FramesError};
 use crate::links::NodeLinks;
 use crate::owners::Owners;
 use crate::render::{self, Epoch, Origins, Renderer, is_apart, skeleton};
-use crate::turns::Turns;
+use crate::turns::{Turns, processor_time};
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
 pub struct Enforcer<B> {
@@ -303,7 +303,7 @@ impl<B: Backend> Enforcer<B> {
 
     /// Decides about the changes of those namespaces whose turn it is.
     fn take_up(&mut self, is_turn: impl Fn(&Turns, &str) -> bool) -> Result<(), EnforceError> {
-        let start = Instant::now();
+        let start = processor_time();
         let turns = std::mem::take(&mut self.turns);
         let result = self.difference(|namespace| is_turn(&turns, namespace));
         self.turns = turns;
@@ -313,7 +313,7 @@ impl<B: Backend> Enforcer<B> {
             self.worked = Duration::ZERO;
         }
         self.at_work.extend(compiled);
-        self.worked += start.elapsed();
+        self.worked += processor_time().saturating_sub(start);
         Ok(())
     }
 
@@ -325,7 +325,7 @@ impl<B: Backend> Enforcer<B> {
 
     /// Commits what was decided: at least one part of it.
     fn work_off(&mut self, extent: Extent, start: Instant, done: &mut Diff) -> Result<(), EnforceError> {
-        let begin = Instant::now();
+        let begin = processor_time();
         while let Some(part) = self.backlog.next() {
             match self.commit_steps(&part) {
                 Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
@@ -344,7 +344,7 @@ impl<B: Backend> Enforcer<B> {
                 break;
             }
         }
-        self.worked += begin.elapsed();
+        self.worked += processor_time().saturating_sub(begin);
         if !self.backlog.is_empty() {
             return Ok(());
         }

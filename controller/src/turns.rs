@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use palisade_model::Cost;
 
 /// What is done sooner is not worth any order.
@@ -15,6 +16,12 @@ const SHORT: Duration = Duration::from_millis(5);
 /// So many times as long as its changes took a namespace rests.
 const REST: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(10);
+
+/// The processor time that this thread has used, the kernel's work for it included: what its work takes, however busy the
+/// machine is, and without what it waits for.
+pub(crate) fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
 
 /// Until when namespaces rest whose last changes took long.
 #[derive(Debug, Default)]
@@ -44,7 +51,7 @@ impl Turns {
         self.first(waiting).map(|(until, _)| until)
     }
 
-    /// Takes note of how long changes of these namespaces took together, which cost that much. Each took its part of it.
+    /// Takes note of how much [processor time](processor_time) changes of these namespaces took together, which cost that much. Each took its part of it.
     pub(crate) fn took(&mut self, namespaces: &[(Arc<str>, Cost)], time: Duration, now: Instant) {
         let loads: Vec<f64> = namespaces.iter().map(|(_, cost)| load(cost)).collect();
         let sum: f64 = loads.iter().sum();

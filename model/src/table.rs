@@ -62,6 +62,16 @@ pub struct Table {
     pub always: Vec<Clause>,
 }
 
+impl Table {
+    /// The lists of lookups of its segments, in no order; those that segments share once.
+    pub fn lists(&self) -> Vec<&[Clause]> {
+        let mut lists: Vec<&[Clause]> = self.segments.values().flatten().map(|segment| &*segment.clauses).collect();
+        lists.sort_unstable_by_key(|clauses| clauses.as_ptr());
+        lists.dedup_by_key(|clauses| clauses.as_ptr());
+        lists
+    }
+}
+
 /// A range of ports in which the same rules apply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Segment {

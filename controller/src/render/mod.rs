@@ -49,6 +49,7 @@ use palisade_nft::{Diff, Edit, Family, LinkName, Name, Ruleset, SetEdit};
 
 use self::frames::{Frames, PodPort};
 use self::guard::Guard;
+use self::names::Memo;
 use self::origin::Moves;
 use crate::links::NodeLinks;
 
@@ -255,7 +256,7 @@ impl Renderer {
     /// The namespaces that something in `diff` is for.
     pub fn whose(&self, diff: &Diff) -> BTreeSet<Arc<str>> {
         let is_in = |key: &TableKey, table: &Table| {
-            let lists = || segments(table).chain([&*table.always]);
+            let lists = || table.lists().into_iter().chain([&*table.always]);
             let mut sets = lists().flatten().filter_map(|clause| match &clause.peers {
                 PeerMatch::Set(set) => Some(names::sets(set)),
                 PeerMatch::All => None,
@@ -329,30 +330,32 @@ impl Renderer {
     fn edit_table(&mut self, key: &Arc<TableKey>, after: Option<Arc<Table>>, edit: &mut Edit) {
         let before = self.tables.remove(key);
         let mut gone: BTreeSet<Name> = before.iter().flat_map(|table| names::port_maps(key, table)).collect();
+        let mut memo = Memo::default();
         if let Some(table) = &after {
-            for (name, map) in objects::port_maps(key, table) {
+            for (name, map) in objects::port_maps(key, table, &mut memo) {
                 gone.remove(&name);
                 edit.sets.insert(name, SetEdit::Put(map));
             }
         }
         edit.sets.extend(gone.into_iter().map(|name| (name, SetEdit::Remove)));
-        edit.chains.insert(names::policies_chain(key), after.as_ref().map(|t| objects::policies_chain(key, t)));
+        let chain = after.as_ref().map(|table| objects::policies_chain(key, table, &mut memo));
+        edit.chains.insert(names::policies_chain(key), chain);
         // First what comes, then what goes: a chain that stays in use never counts down to zero.
-        for clauses in after.iter().flat_map(|table| segments(table)) {
-            self.hold_peers(key.direction, clauses, edit);
+        for clauses in after.iter().flat_map(|table| table.lists()) {
+            self.hold_peers(key.direction, clauses, &mut memo, edit);
         }
-        for clauses in before.iter().flat_map(|table| segments(table)) {
+        for clauses in before.iter().flat_map(|table| table.lists()) {
             self.release_peers(key.direction, clauses, edit);
         }
         self.tables.extend(after.map(|table| (key.clone(), table)));
     }
 
-    fn hold_peers(&mut self, direction: Direction, clauses: &[Clause], edit: &mut Edit) {
-        let Some(name) = names::peers_chain(direction, clauses) else { return };
+    fn hold_peers<'a>(&mut self, direction: Direction, clauses: &'a [Clause], memo: &mut Memo<'a>, edit: &mut Edit) {
+        let Some(name) = memo.peers_chain(direction, clauses) else { return };
         let users = self.peers.entry(name.clone()).or_default();
         *users += 1;
         if *users == 1 {
-            edit.chains.insert(name, Some(objects::peers_chain(direction, clauses)));
+            edit.chains.insert(name, Some(objects::peers_chain(direction, clauses, memo)));
         }
     }
 
@@ -369,10 +372,6 @@ impl Renderer {
 
 fn tables_of(pod: &PodEnforcement) -> impl Iterator<Item = &Arc<TableKey>> {
     Direction::ALL.into_iter().filter_map(|direction| pod.table(direction))
-}
-
-fn segments(table: &Table) -> impl Iterator<Item = &[Clause]> {
-    table.segments.values().flatten().map(|segment| &*segment.clauses)
 }
 
 fn set_edits(key: &SetKey, delta: &SetDelta) -> Vec<(Name, SetEdit)> {

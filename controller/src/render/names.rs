@@ -1,6 +1,8 @@
 //! Names of nftables objects: from the definition of what they hold, readable first, and exact by a hash at the end.
 
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
 
 use palisade_model::{Clause, Direction, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey};
 use palisade_nft::{Family, LinkName, Name};
@@ -196,6 +198,27 @@ pub(super) fn sets(key: &SetKey) -> Vec<(Name, Family)> {
         })
         .map(|family| (name(format!("{stem}-{}", digit(family))), family))
         .collect()
+}
+
+/// Names that were made while a table is rendered: it names many of them again and again.
+#[derive(Debug, Default)]
+pub(super) struct Memo<'a> {
+    peers: HashMap<*const Clause, Option<Name>>,
+    sets: HashMap<*const SetKey, Vec<(Name, Family)>>,
+    /// Nothing of the table goes meanwhile, so that what is found where something was is that.
+    table: PhantomData<&'a Table>,
+}
+
+impl<'a> Memo<'a> {
+    /// As [`peers_chain`], of clauses in one direction.
+    pub(super) fn peers_chain(&mut self, direction: Direction, clauses: &'a [Clause]) -> Option<Name> {
+        self.peers.entry(clauses.as_ptr()).or_insert_with(|| peers_chain(direction, clauses)).clone()
+    }
+
+    /// As [`sets`].
+    pub(super) fn sets(&mut self, key: &'a SetKey) -> &[(Name, Family)] {
+        self.sets.entry(key).or_insert_with(|| sets(key))
+    }
 }
 
 /// The definitions whose union a set is, as text for people.

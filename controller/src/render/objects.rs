@@ -11,7 +11,8 @@ use palisade_nft::{
     Range, Rule, Ruleset, Set, Statement, Verdict,
 };
 
-use super::{Epoch, guard, names, origin, ranges};
+use super::names::{self, Memo};
+use super::{Epoch, guard, origin, ranges};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
 
@@ -159,24 +160,25 @@ fn pod_comment(direction: Direction) -> String {
     format!("{direction} of pod ")
 }
 
-pub(super) fn policies_chain(key: &TableKey, table: &Table) -> Chain {
+pub(super) fn policies_chain<'a>(key: &TableKey, table: &'a Table, memo: &mut Memo<'a>) -> Chain {
     let ports = table.segments.keys().map(|protocol| {
         statement([], Action::Vmap(Key::Port(protocol.number()), names::port_map(key, table, *protocol)))
     });
-    let always = table.always.iter().flat_map(|clause| lookups(key.direction, clause));
+    let always = table.always.iter().flat_map(|clause| lookups(key.direction, clause, memo));
     Chain { base: None, rules: ports.chain(always).map(Rule::Own).collect(), comment: Some(policies_comment(key)) }
 }
 
-pub(super) fn port_maps<'a>(key: &'a TableKey, table: &'a Table) -> impl Iterator<Item = (Name, Set)> + use<'a> {
-    table.segments.keys().map(|protocol| {
-        let elements = port_elements(key.direction, table, *protocol);
+pub(super) fn port_maps<'a>(key: &TableKey, table: &'a Table, memo: &mut Memo<'a>) -> Vec<(Name, Set)> {
+    let map = |protocol: &Protocol| {
+        let elements = port_elements(key.direction, table, *protocol, memo);
         (names::port_map(key, table, *protocol), Set { elements, comment: Some(policies_comment(key)) })
-    })
+    };
+    table.segments.keys().map(map).collect()
 }
 
-fn port_elements(direction: Direction, table: &Table, protocol: Protocol) -> Elements {
+fn port_elements<'a>(direction: Direction, table: &'a Table, protocol: Protocol, memo: &mut Memo<'a>) -> Elements {
     let segments = table.segments.get(&protocol).into_iter().flatten();
-    let entries = segments.map(|segment| (segment.ports, segment_verdict(direction, &segment.clauses)));
+    let entries = segments.map(|segment| (segment.ports, segment_verdict(direction, &segment.clauses, memo)));
     if names::has_ranges(table, protocol) {
         let range = |ports: palisade_model::PortRange| Range { first: ports.first(), last: ports.last() };
         Elements::PortRangeVerdicts(entries.map(|(ports, verdict)| (range(ports), verdict)).collect())
@@ -185,27 +187,27 @@ fn port_elements(direction: Direction, table: &Table, protocol: Protocol) -> Ele
     }
 }
 
-fn segment_verdict(direction: Direction, clauses: &[Clause]) -> Verdict {
-    match names::peers_chain(direction, clauses) {
+fn segment_verdict<'a>(direction: Direction, clauses: &'a [Clause], memo: &mut Memo<'a>) -> Verdict {
+    match memo.peers_chain(direction, clauses) {
         Some(chain) => Verdict::Jump(chain),
         None => clauses.first().map_or(Verdict::Drop, |clause| verdict(direction, clause.verdict)),
     }
 }
 
-pub(super) fn peers_chain(direction: Direction, clauses: &[Clause]) -> Chain {
+pub(super) fn peers_chain<'a>(direction: Direction, clauses: &'a [Clause], memo: &mut Memo<'a>) -> Chain {
     let sets = clauses.iter().filter_map(|clause| match &clause.peers {
         PeerMatch::Set(set) => Some(set),
         PeerMatch::All => None,
     });
     Chain {
         base: None,
-        rules: clauses.iter().flat_map(|clause| lookups(direction, clause)).map(Rule::Own).collect(),
+        rules: clauses.iter().flat_map(|clause| lookups(direction, clause, memo)).map(Rule::Own).collect(),
         comment: Some(definitions_comment(sets.flat_map(|set| names::definitions(set)))),
     }
 }
 
 /// One rule for each family that the clause's set has, and for each protocol of its endpoints.
-fn lookups(direction: Direction, clause: &Clause) -> Vec<Statement> {
+fn lookups<'a>(direction: Direction, clause: &'a Clause, memo: &mut Memo<'a>) -> Vec<Statement> {
     let action = Action::Verdict(verdict(direction, clause.verdict));
     let PeerMatch::Set(set) = &clause.peers else { return vec![statement([], action)] };
     let keys = |family| match &**set {
@@ -215,8 +217,11 @@ fn lookups(direction: Direction, clause: &Clause) -> Vec<Statement> {
             protocols.into_iter().map(|protocol| Key::Endpoint(family, protocol.number())).collect()
         }
     };
-    let lookup = |(name, family): (Name, Family)| keys(family).into_iter().map(move |key| Match::In(key, name.clone()));
-    names::sets(set).into_iter().flat_map(lookup).map(|condition| statement([condition], action.clone())).collect()
+    let lookup = |(name, family): &(Name, Family)| {
+        let name = name.clone();
+        keys(*family).into_iter().map(move |key| Match::In(key, name.clone()))
+    };
+    memo.sets(set).iter().flat_map(lookup).map(|condition| statement([condition], action.clone())).collect()
 }
 
 /// The sets of `key` in the families that it has, with those `members` (CIDR blocks follow from the key itself).

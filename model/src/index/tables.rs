@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use super::Index;
 use super::slots::{BillId, SetId};
 use crate::compile::grants;
-use crate::{Clause, Cost, NamespacedName, PeerMatch, Policy, SetKey, Table, TableKey, compile};
+use crate::{Cost, NamespacedName, PeerMatch, Policy, SetKey, Table, TableKey, compile};
 
 /// The table of closed namespaces.
 static NOTHING: LazyLock<Arc<Table>> = LazyLock::new(Arc::default);
@@ -178,7 +178,7 @@ impl Index {
 
 /// What a table costs, its sets aside.
 fn cost(table: &Table) -> Cost {
-    let lists = lists(table);
+    let lists = table.lists();
     let lookups = lists.iter().map(|clauses| clauses.len()).sum::<usize>() + table.always.len();
     let segments: usize = table.segments.values().map(Vec::len).sum();
     Cost::of_table(segments as u64, table.segments.len() as u64, lists.len() as u64, lookups as u64)
@@ -186,7 +186,7 @@ fn cost(table: &Table) -> Cost {
 
 /// The sets that a table looks up, each once: ascending.
 fn sets_of(table: &Table) -> Vec<&Arc<SetKey>> {
-    let clauses = table.always.iter().chain(lists(table).into_iter().flatten());
+    let clauses = table.always.iter().chain(table.lists().into_iter().flatten());
     let sets = clauses.filter_map(|clause| match &clause.peers {
         PeerMatch::Set(set) => Some(set),
         PeerMatch::All => None,
@@ -198,12 +198,4 @@ fn sets_of(table: &Table) -> Vec<&Arc<SetKey>> {
     sets.sort_unstable();
     sets.dedup();
     sets
-}
-
-/// The lists of lookups of a table's segments: equal ones are shared, and here once.
-fn lists(table: &Table) -> Vec<&[Clause]> {
-    let mut lists: Vec<&[Clause]> = table.segments.values().flatten().map(|segment| &*segment.clauses).collect();
-    lists.sort_unstable_by_key(|clauses| clauses.as_ptr());
-    lists.dedup_by_key(|clauses| clauses.as_ptr());
-    lists
 }
