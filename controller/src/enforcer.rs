@@ -441,5 +441,6 @@ fn may_forbid(edit: &Edit) -> bool {
     chains || !sets.all(|(_, edit)| only_allows(edit))
 }
 
+mod sandboxes;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::{kernel, sources};
+use super::{kernel, plug, sources};
 use crate::cli::RunArgs;
 use crate::enforcer::Enforcer;
 use crate::input::Input;
@@ -75,8 +75,9 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     watch_forgers(&servers, &state)?;
     serve_probes_and_metrics(&servers, args, &state);
     serve_status(&servers, status_socket(args), &state, log_filter);
+    let desk = plug::serve(&servers, &args.cni, &inputs, &state)?;
     drop(inputs);
-    runtime.block_on(agent::run(&mut enforcer, &mut receiver, &state));
+    runtime.block_on(agent::run_with(&mut enforcer, desk, &mut receiver, &state));
     tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");
     // Somebody may be in the middle of a request: nobody waits for it.
     runtime.shutdown_background();

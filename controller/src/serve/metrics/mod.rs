@@ -3,6 +3,7 @@
 //! Whatever has a known set of labels is there from the start with 0, so that the first increase of a counter is seen.
 
 mod labels;
+mod sandboxes;
 mod source;
 
 use std::collections::BTreeMap;
@@ -22,9 +23,11 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use self::labels::{ErrorLabels, EventLabels, ForgerLabels, KindLabel, NamespaceLabel, ShareLabel, SysctlLabel};
+use self::sandboxes::Sandboxes;
 use self::source::{Source, SourceCollector};
-use super::SourceProbe;
 use super::status::SourceStatus;
+use super::{SandboxFigures, SourceProbe};
+use crate::cni::Outcome;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::forged::Forged;
 use crate::render::Forger;
@@ -78,6 +81,7 @@ pub(super) struct Metrics {
     forged: Family<ForgerLabels, Counter>,
     namespace_closed: Family<NamespaceLabel, Gauge>,
     shares_used: Family<ShareLabel, Ratio>,
+    sandboxes: Sandboxes,
 }
 
 impl Metrics {
@@ -111,6 +115,7 @@ impl Metrics {
             forged: Family::default(),
             namespace_closed: Family::default(),
             shares_used: Family::default(),
+            sandboxes: Sandboxes::default(),
         };
         metrics.register();
         metrics.start_at_zero();
@@ -179,6 +184,16 @@ impl Metrics {
         self.tables.set(signed(tables));
     }
 
+    /// How many sandboxes there are.
+    pub(super) fn sandboxes(&self, figures: &SandboxFigures) {
+        self.sandboxes.holds(figures);
+    }
+
+    /// The network plugin was answered.
+    pub(super) fn sandboxes_came(&self, outcome: &Outcome) {
+        self.sandboxes.came(outcome);
+    }
+
     /// What of the kernel's parameters is not as it should be.
     pub(super) fn sysctls(&self, unmet: &[Unmet]) {
         for sysctl in Sysctl::ALL {
@@ -228,6 +243,7 @@ impl Metrics {
             set(&self.elements, kind, 0);
         }
         self.sysctls(&[]);
+        self.sandboxes.start_at_zero();
         self.shares(&[], ["grants", "elements", "sets", "chains", "bytes"].map(|what| (what, 0.0)));
         drop(self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere)));
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
@@ -263,6 +279,7 @@ impl Metrics {
         r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
         r.register("namespace_closed", "1 for a namespace that is closed: its policies cost more than its share. Without a name: how many more are than are named", self.namespace_closed.clone());
         r.register("shares_used_ratio", "How much is used of what the policies of all namespaces may cost together", self.shares_used.clone());
+        self.sandboxes.register(r);
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }
 }

@@ -1,0 +1,302 @@
+//! What the agent's thread does of what the plugin asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use palisade_cni::{Add, Answer, AttachmentId, CniError, Code, Request};
+use palisade_model::{NamespacedName, Pod};
+use palisade_nft::Backend;
+use tokio::sync::oneshot;
+
+use super::record::Record;
+use super::{Call, Store, StoreError};
+use crate::enforcer::Enforcer;
+
+/// How long it is waited at most until an interface that was just made is known, and after what time it is looked for again.
+const LOCATING: Duration = Duration::from_millis(500);
+const LOOKING: Duration = Duration::from_millis(20);
+/// How long anything may be asked to wait at most.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Why a pod was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Not everything has been listed yet.
+    NotSynced,
+    /// No such pod is known on this node.
+    UnknownPod,
+    /// It is not in force.
+    NotCommitted,
+    /// It cannot be remembered.
+    NotStored,
+}
+
+/// The sandboxes that there are, and who waits for an answer.
+#[derive(Debug, Default)]
+pub struct Desk {
+    store: Option<Store>,
+    records: BTreeMap<AttachmentId, Record>,
+    waiting: Vec<Waiting>,
+    /// The addresses of which conntrack knows nothing of before.
+    seen: BTreeSet<IpAddr>,
+    sequence: u64,
+    noted_enforced: bool,
+}
+
+/// An ADD that is not answered yet, or was refused and may yet come into force: pods may be let start all the same.
+#[derive(Debug)]
+struct Waiting {
+    add: Add,
+    since: Instant,
+    until: Instant,
+    reply: Option<oneshot::Sender<Answer>>,
+    /// Since when the index knows it.
+    entered: Option<Instant>,
+    /// When its interface is looked for again.
+    look: Option<Instant>,
+}
+
+/// What became of those that waited.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How long those waited that were answered.
+    pub added: Vec<Duration>,
+    /// Those that were refused.
+    pub refused: Vec<Refusal>,
+}
+
+impl Desk {
+    /// What is in the store; sandboxes whose network namespace is gone are forgotten.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn open(store: Store) -> Result<Self, StoreError> {
+        let (gone, records): (Vec<_>, Vec<_>) = store.read()?.into_iter().partition(|record| is_gone(&record.netns));
+        gone.iter().for_each(|record| store.remove(&record.id));
+        tracing::info!(sandboxes = records.len(), gone = gone.len(), "knows the sandboxes of before");
+        let sequence = records.last().map_or(0, |last| last.sequence);
+        let seen = records.iter().flat_map(|record| record.addresses.iter().copied()).collect();
+        let records = records.into_iter().map(|record| (record.id.clone(), record)).collect();
+        Ok(Self { store: Some(store), records, seen, sequence, ..Self::default() })
+    }
+
+    /// Tells of those of before. To be called before anything is committed.
+    pub fn restore<B: Backend>(&self, enforcer: &mut Enforcer<B>) {
+        let mut records: Vec<&Record> = self.records.values().collect();
+        records.sort_by_key(|record| record.sequence);
+        records.into_iter().for_each(|record| enforcer.set_sandbox(record.sandbox()));
+    }
+
+    /// Takes in a question; answers what needs no commit.
+    pub fn take<B: Backend>(&mut self, call: Call, enforcer: &mut Enforcer<B>) {
+        let Call { request, reply } = call;
+        let answer = match request {
+            Request::Add(add) => return self.wait(*add, reply),
+            Request::Del { id } => {
+                self.forget(&id, enforcer);
+                Ok(())
+            }
+            Request::Check { id, addresses } => self.check(&id, &addresses),
+            Request::Status => self.status(),
+            Request::Gc { network, valid } => {
+                let of_network = self.records.values().filter(|record| record.network == network);
+                let gone: Vec<_> =
+                    of_network.map(|record| record.id.clone()).filter(|id| !valid.contains(id)).collect();
+                gone.iter().for_each(|id| self.forget(id, enforcer));
+                Ok(())
+            }
+        };
+        // Who asked may have gone.
+        let _ = reply.send(answer.map_or_else(Answer::Failed, |()| Answer::Done));
+    }
+
+    fn wait(&mut self, add: Add, reply: oneshot::Sender<Answer>) {
+        if add.id.check().is_err() {
+            let error = CniError::new(Code::INVALID_ENVIRONMENT, format!("`{}` is no attachment", add.id));
+            let _ = reply.send(Answer::Failed(error));
+            return;
+        }
+        self.waiting.retain(|waiting| waiting.add.id != add.id);
+        let since = Instant::now();
+        let until = since + Duration::from_millis(add.wait).min(LONGEST);
+        self.waiting.push(Waiting { add, since, until, reply: Some(reply), entered: None, look: None });
+    }
+
+    fn forget<B: Backend>(&mut self, id: &AttachmentId, enforcer: &mut Enforcer<B>) {
+        self.waiting.retain(|waiting| waiting.add.id != *id);
+        if let Some(record) = self.records.remove(id) {
+            enforcer.drop_sandbox(&record.id.to_string());
+        }
+        if id.check().is_ok() {
+            self.store.iter().for_each(|store| store.remove(id));
+        }
+    }
+
+    fn check(&self, id: &AttachmentId, addresses: &BTreeSet<IpAddr>) -> Result<(), CniError> {
+        let wrong = |msg: String| Err(CniError::new(Code::NOT_ENFORCED, msg));
+        match self.records.get(id) {
+            Some(record) if record.addresses == *addresses => Ok(()),
+            Some(record) => wrong(format!("the agent knows other addresses of it: {:?}", record.addresses)),
+            None => wrong("the agent does not know it".to_owned()),
+        }
+    }
+
+    fn status(&self) -> Result<(), CniError> {
+        let later = || CniError::try_again("palisade enforces nothing yet", "its agent is starting");
+        self.noted_enforced.then_some(()).ok_or_else(later)
+    }
+
+    /// Enters those whose pods are known by now. To be called when everything has been listed, before a commit.
+    pub fn enter<B: Backend>(&mut self, enforcer: &mut Enforcer<B>) -> Outcome {
+        let mut outcome = Outcome::default();
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            if waiting.entered.is_none()
+                && let Some(pod) = pod_of(&waiting.add, enforcer)
+            {
+                match self.remember(&waiting.add, pod) {
+                    Ok(record) => {
+                        enforcer.set_sandbox(record.sandbox());
+                        let unseen = record.addresses.iter().copied().filter(|address| self.seen.insert(*address));
+                        enforcer.forget_connections(unseen.collect::<Vec<_>>());
+                        waiting.entered = Some(Instant::now());
+                    }
+                    Err(error) => {
+                        tracing::error!(pod = %name(&waiting.add), %error, "a sandbox cannot be remembered: refused");
+                        outcome.refused.extend(waiting.refuse(Refusal::NotStored, &error.to_string()));
+                        continue;
+                    }
+                }
+            }
+            self.waiting.push(waiting);
+        }
+        outcome
+    }
+
+    fn remember(&mut self, add: &Add, pod: &Pod) -> Result<Record, StoreError> {
+        self.sequence += 1;
+        let record = Record::new(add, pod, self.sequence);
+        self.store.iter().try_for_each(|store| store.write(&record))?;
+        self.records.insert(record.id.clone(), record.clone());
+        Ok(record)
+    }
+
+    /// Answers those that are in force. To be called after a commit that succeeded.
+    pub fn answer<B: Backend>(&mut self, enforcer: &Enforcer<B>) -> Outcome {
+        if !self.noted_enforced {
+            self.store.iter().for_each(Store::note_enforced);
+            self.noted_enforced = true;
+        }
+        let now = Instant::now();
+        let mut outcome = Outcome::default();
+        self.waiting.retain_mut(|waiting| {
+            let Some(entered) = waiting.entered else { return true };
+            let is_located = enforcer.is_located(waiting.add.addresses.iter().copied());
+            if !is_located && now < entered + LOCATING {
+                waiting.look_again(enforcer, now);
+                return true;
+            }
+            if !is_located {
+                tracing::debug!(pod = %name(&waiting.add), "no interface of a pod is known that leads to its addresses");
+            }
+            if let Some(reply) = waiting.reply.take() {
+                let _ = reply.send(Answer::Done);
+                outcome.added.push(waiting.since.elapsed());
+            }
+            false
+        });
+        outcome
+    }
+
+    /// Refuses those that have waited for too long. They are entered all the same when they can be.
+    pub fn expire<B: Backend>(&mut self, enforcer: &Enforcer<B>, synced: bool) -> Outcome {
+        let now = Instant::now();
+        let due = self.waiting.iter_mut().filter(|waiting| waiting.reply.is_some() && waiting.until <= now);
+        let refused = due.flat_map(|waiting| {
+            let (refusal, why) = waiting.refusal(enforcer, synced);
+            waiting.refuse(refusal, &why)
+        });
+        Outcome { added: Vec::new(), refused: refused.collect() }
+    }
+
+    /// When there is something to do for those that wait.
+    pub fn due(&self) -> Option<Instant> {
+        let due =
+            |waiting: &Waiting| waiting.look.into_iter().chain(waiting.reply.as_ref().map(|_| waiting.until)).min();
+        self.waiting.iter().filter_map(due).min()
+    }
+
+    /// Forgets sandboxes that are gone, of which it was not told.
+    pub fn look_after<B: Backend>(&mut self, enforcer: &mut Enforcer<B>) {
+        let Some(store) = &self.store else { return };
+        let is_over = |record: &&Record| is_gone(&record.netns) || !is_there(&record.netns) && !store.holds(&record.id);
+        let over: Vec<AttachmentId> = self.records.values().filter(is_over).map(|record| record.id.clone()).collect();
+        for id in over {
+            tracing::info!(sandbox = %id, "a sandbox is gone, of which nobody told");
+            self.forget(&id, enforcer);
+        }
+    }
+}
+
+impl Waiting {
+    fn refusal<B: Backend>(&self, enforcer: &Enforcer<B>, synced: bool) -> (Refusal, String) {
+        let pod = name(&self.add);
+        if !synced {
+            (Refusal::NotSynced, "its agent has not heard of all pods, namespaces and policies yet".to_owned())
+        } else if pod_of(&self.add, enforcer).is_none() {
+            (Refusal::UnknownPod, format!("its agent does not know pod {pod} on this node yet"))
+        } else {
+            (Refusal::NotCommitted, format!("the policies of pod {pod} are not in force yet"))
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, why: &str) -> Option<Refusal> {
+        let error =
+            CniError::try_again(format!("palisade does not let the pod start: {why}"), "`palisade status` says more");
+        tracing::warn!(pod = %name(&self.add), why, "a pod does not start yet, or starts without being judged");
+        let _ = self.reply.take()?.send(Answer::Failed(error));
+        Some(refusal)
+    }
+
+    fn look_again<B: Backend>(&mut self, enforcer: &Enforcer<B>, now: Instant) {
+        if self.look.is_none_or(|look| look <= now) {
+            enforcer.look_again();
+            self.look = Some(now + LOOKING);
+        }
+    }
+}
+
+fn name(add: &Add) -> NamespacedName {
+    NamespacedName::new(add.namespace.as_str(), add.name.as_str())
+}
+
+/// The pod that it is for, if that is known: another one of its name does not do.
+fn pod_of<'a, B: Backend>(add: &Add, enforcer: &'a Enforcer<B>) -> Option<&'a Pod> {
+    let pod = enforcer.index().bound_pod(&name(add))?;
+    let is_it = add.uid.as_deref().zip(pod.uid.as_deref()).is_none_or(|(asked, known)| asked == known);
+    (is_it && !pod.host_network).then_some(pod)
+}
+
+/// Whether a network namespace is known to be gone: nothing is known of directories that are not seen from here.
+fn is_gone(netns: &str) -> bool {
+    let path = seen_from_here(netns);
+    path.parent().is_some_and(|directory| is_mounts(directory) && directory.is_dir()) && !path.exists()
+}
+
+fn is_there(netns: &str) -> bool {
+    seen_from_here(netns).exists()
+}
+
+/// Whether namespaces are kept in this directory by name. Elsewhere, as in `/proc`, what is not seen may be there.
+fn is_mounts(directory: &Path) -> bool {
+    !directory.starts_with("/proc")
+}
+
+/// `/var/run` is `/run` on the node, but not in a container.
+fn seen_from_here(netns: &str) -> PathBuf {
+    Path::new(netns).strip_prefix("/var/run").map_or_else(|_| netns.into(), |rest| Path::new("/run").join(rest))
+}
+
+#[cfg(test)]
+pub(super) mod tests;
