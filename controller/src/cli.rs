@@ -245,6 +245,9 @@ pub struct DiffArgs {
     /// The objects, and the node.
     #[command(flatten)]
     pub node: NodeArgs,
+    /// Where the agent remembers what the CNI plugin told.
+    #[arg(long, value_name = "DIR", default_value = palisade_cni::STATE_PATH)]
+    pub cni_sandboxes: PathBuf,
 }
 
 /// `palisade explain`.

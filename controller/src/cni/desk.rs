@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use palisade_cni::{Add, Answer, AttachmentId, CniError, Code, Request};
@@ -73,7 +72,7 @@ impl Desk {
     /// # Errors
     /// Where it cannot be read.
     pub fn open(store: Store) -> Result<Self, StoreError> {
-        let (gone, records): (Vec<_>, Vec<_>) = store.read()?.into_iter().partition(|record| is_gone(&record.netns));
+        let (gone, records): (Vec<_>, Vec<_>) = store.read()?.into_iter().partition(Record::is_gone);
         gone.iter().for_each(|record| store.remove(&record.id));
         tracing::info!(sandboxes = records.len(), gone = gone.len(), "knows the sandboxes of before");
         let sequence = records.last().map_or(0, |last| last.sequence);
@@ -230,7 +229,7 @@ impl Desk {
     /// Forgets sandboxes that are gone, of which it was not told.
     pub fn look_after<B: Backend>(&mut self, enforcer: &mut Enforcer<B>) {
         let Some(store) = &self.store else { return };
-        let is_over = |record: &&Record| is_gone(&record.netns) || !is_there(&record.netns) && !store.holds(&record.id);
+        let is_over = |record: &&Record| record.is_gone() || !record.is_there() && !store.holds(&record.id);
         let over: Vec<AttachmentId> = self.records.values().filter(is_over).map(|record| record.id.clone()).collect();
         for id in over {
             tracing::info!(sandbox = %id, "a sandbox is gone, of which nobody told");
@@ -276,26 +275,6 @@ fn pod_of<'a, B: Backend>(add: &Add, enforcer: &'a Enforcer<B>) -> Option<&'a Po
     let pod = enforcer.index().bound_pod(&name(add))?;
     let is_it = add.uid.as_deref().zip(pod.uid.as_deref()).is_none_or(|(asked, known)| asked == known);
     (is_it && !pod.host_network).then_some(pod)
-}
-
-/// Whether a network namespace is known to be gone: nothing is known of directories that are not seen from here.
-fn is_gone(netns: &str) -> bool {
-    let path = seen_from_here(netns);
-    path.parent().is_some_and(|directory| is_mounts(directory) && directory.is_dir()) && !path.exists()
-}
-
-fn is_there(netns: &str) -> bool {
-    seen_from_here(netns).exists()
-}
-
-/// Whether namespaces are kept in this directory by name. Elsewhere, as in `/proc`, what is not seen may be there.
-fn is_mounts(directory: &Path) -> bool {
-    !directory.starts_with("/proc")
-}
-
-/// `/var/run` is `/run` on the node, but not in a container.
-fn seen_from_here(netns: &str) -> PathBuf {
-    Path::new(netns).strip_prefix("/var/run").map_or_else(|_| netns.into(), |rest| Path::new("/run").join(rest))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use palisade_cni::{Answer, Request};
 
 pub use desk::{Desk, Outcome, Refusal};
 pub use server::serve;
-pub use store::{Store, StoreError};
+pub use store::{Store, StoreError, remembered};
 
 /// What the plugin asks, and where the answer goes.
 #[derive(Debug)]

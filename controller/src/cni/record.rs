@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use palisade_cni::{Add, AttachmentId};
 use palisade_model::{Age, ContainerPort, Labels, NamespacedName, Phase, Pod, Protocol, Sandbox};
@@ -54,6 +55,25 @@ impl Record {
             labels: pod.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
             ports: pod.ports.iter().map(port).collect(),
         }
+    }
+
+    /// Whether its network namespace is known to be gone: nothing is known of directories that are not seen from here, and of
+    /// those of processes.
+    pub(super) fn is_gone(&self) -> bool {
+        let path = self.seen_from_here();
+        let keeps_names = |directory: &Path| !directory.starts_with("/proc") && directory.is_dir();
+        path.parent().is_some_and(keeps_names) && !path.exists()
+    }
+
+    /// Whether its network namespace is seen.
+    pub(super) fn is_there(&self) -> bool {
+        self.seen_from_here().exists()
+    }
+
+    /// `/var/run` is `/run` on the node, but not in a container.
+    fn seen_from_here(&self) -> PathBuf {
+        let netns = Path::new(&self.netns);
+        netns.strip_prefix("/var/run").map_or_else(|_| netns.to_owned(), |rest| Path::new("/run").join(rest))
     }
 
     /// As the index takes it.

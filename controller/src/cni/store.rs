@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use palisade_cni::{AttachmentId, ENFORCED};
+use palisade_model::Sandbox;
 use thiserror::Error;
 
 use super::record::Record;
@@ -27,6 +28,18 @@ pub struct Store(PathBuf);
 pub struct StoreError {
     path: PathBuf,
     source: io::Error,
+}
+
+/// What an agent remembers in a directory, in the order in which it came; nothing where that is not there.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn remembered(directory: &Path) -> Result<Vec<Sandbox>, StoreError> {
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
+    let records = Store(directory.to_owned()).read()?;
+    Ok(records.iter().filter(|record| !record.is_gone()).map(Record::sandbox).collect())
 }
 
 impl Store {

@@ -14,7 +14,8 @@ use crate::cni::{self, Desk, Store};
 use crate::input::Input;
 use crate::serve::State;
 
-/// Answers the plugin and installs it, as far as `args` say so. Gives what it told an agent of before.
+/// Answers the plugin and installs it, as far as `args` say so. Gives what it told an agent of before. Where that cannot be
+/// remembered it is not answered: enforcing matters more.
 pub(super) fn serve(
     servers: &Runtime,
     args: &CniArgs,
@@ -22,8 +23,13 @@ pub(super) fn serve(
     state: &Arc<State>,
 ) -> anyhow::Result<Desk> {
     let Some(socket) = args.cni_socket.clone() else { return Ok(Desk::default()) };
-    let desk =
-        Store::open(&args.cni_sandboxes).and_then(Desk::open).context("cannot remember what the CNI plugin tells")?;
+    let desk = match Store::open(&args.cni_sandboxes).and_then(Desk::open) {
+        Ok(desk) => desk,
+        Err(error) => {
+            tracing::error!(%error, "what the network plugin tells cannot be remembered: it is not answered");
+            return Ok(Desk::default());
+        }
+    };
     if let Some(installer) = installer(args, socket.clone())? {
         install::follow(installer, state.clone()).context("cannot start a thread")?;
     }
