@@ -1,5 +1,6 @@
 //! The CNI plugin: heard, and installed.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,21 +31,23 @@ pub(super) fn serve(
             return Ok(Desk::default());
         }
     };
-    if let Some(installer) = installer(args, socket.clone())? {
-        install::follow(installer, state.clone()).context("cannot start a thread")?;
+    match installer(args, socket.clone()) {
+        Ok(Some(installer)) => install::follow(installer, state.clone()).context("cannot start a thread")?,
+        Ok(None) => {}
+        Err(error) => tracing::error!(%error, "the network plugin is not installed: not known where it is"),
     }
     let inputs = inputs.clone();
     servers.spawn(async move { cni::serve(&socket, inputs).await });
     Ok(desk)
 }
 
-fn installer(args: &CniArgs, socket: PathBuf) -> anyhow::Result<Option<Installer>> {
+fn installer(args: &CniArgs, socket: PathBuf) -> io::Result<Option<Installer>> {
     let Some((configurations, programs)) = args.cni_conf_dir.clone().zip(args.cni_bin_dir.clone()) else {
         return Ok(None);
     };
     let program = match &args.cni_program {
         Some(program) => program.clone(),
-        None => std::env::current_exe().context("not known where this program is")?.with_file_name(PLUGIN),
+        None => std::env::current_exe()?.with_file_name(PLUGIN),
     };
     let on_failure = match args.cni_on_failure {
         CniOnFailure::Refuse => OnFailure::Refuse,
