@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::record::Record;
 use super::{Call, Store, StoreError};
 use crate::enforcer::Enforcer;
+use crate::lines::Lines;
 
 /// How long it is waited at most until an interface that was just made is known, and after what time it is looked for again.
 const LOCATING: Duration = Duration::from_millis(500);
@@ -42,6 +43,22 @@ pub struct Desk {
     seen: BTreeSet<IpAddr>,
     sequence: u64,
     noted_enforced: bool,
+    lines: Refused,
+}
+
+/// Lines of refused pods, of which a tenant can make many.
+#[derive(Debug, Default)]
+struct Refused(Option<Lines>);
+
+impl Refused {
+    fn may_log(&mut self) -> bool {
+        let now = tokio::time::Instant::now();
+        let lines = self.0.get_or_insert_with(|| Lines::new(now));
+        if let Some(left_out) = lines.left_out(now) {
+            tracing::warn!(left_out, "more pods did not start than is logged in a minute");
+        }
+        lines.may_log(now)
+    }
 }
 
 /// An ADD that is not answered yet, or was refused and may yet come into force: pods may be let start all the same.
@@ -117,19 +134,26 @@ impl Desk {
             let _ = reply.send(Answer::Failed(error));
             return;
         }
-        self.waiting.retain(|waiting| waiting.add.id != add.id);
+        self.stop_waiting(&add.id, "it was asked for again");
         let since = Instant::now();
         let until = since + Duration::from_millis(add.wait).min(LONGEST);
         self.waiting.push(Waiting { add, since, until, reply: Some(reply), entered: None, look: None });
     }
 
     fn forget<B: Backend>(&mut self, id: &AttachmentId, enforcer: &mut Enforcer<B>) {
-        self.waiting.retain(|waiting| waiting.add.id != *id);
+        self.stop_waiting(id, "its network goes");
         if let Some(record) = self.records.remove(id) {
             enforcer.drop_sandbox(&record.id.to_string());
         }
         if id.check().is_ok() {
             self.store.iter().for_each(|store| store.remove(id));
+        }
+    }
+
+    fn stop_waiting(&mut self, id: &AttachmentId, why: &str) {
+        for waiting in self.waiting.extract_if(.., |waiting| waiting.add.id == *id) {
+            let reply = waiting.reply.into_iter();
+            reply.for_each(|reply| drop(reply.send(Answer::Failed(CniError::try_again(why, "")))));
         }
     }
 
@@ -162,7 +186,9 @@ impl Desk {
                         waiting.entered = Some(Instant::now());
                     }
                     Err(error) => {
-                        tracing::error!(pod = %name(&waiting.add), %error, "a sandbox cannot be remembered: refused");
+                        if self.lines.may_log() {
+                            tracing::error!(pod = %name(&waiting.add), %error, "a sandbox cannot be remembered: refused");
+                        }
                         outcome.refused.extend(waiting.refuse(Refusal::NotStored, &error.to_string()));
                         continue;
                     }
@@ -211,12 +237,15 @@ impl Desk {
     /// Refuses those that have waited for too long. They are entered all the same when they can be.
     pub fn expire<B: Backend>(&mut self, enforcer: &Enforcer<B>, synced: bool) -> Outcome {
         let now = Instant::now();
-        let due = self.waiting.iter_mut().filter(|waiting| waiting.reply.is_some() && waiting.until <= now);
-        let refused = due.flat_map(|waiting| {
+        let mut refused = Vec::new();
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.reply.is_some() && waiting.until <= now) {
             let (refusal, why) = waiting.refusal(enforcer, synced);
-            waiting.refuse(refusal, &why)
-        });
-        Outcome { added: Vec::new(), refused: refused.collect() }
+            refused.extend(waiting.refuse(refusal, &why));
+            if self.lines.may_log() {
+                tracing::warn!(pod = %name(&waiting.add), why, "a pod does not start yet, or starts without being judged");
+            }
+        }
+        Outcome { added: Vec::new(), refused }
     }
 
     /// When there is something to do for those that wait.
@@ -253,7 +282,6 @@ impl Waiting {
     fn refuse(&mut self, refusal: Refusal, why: &str) -> Option<Refusal> {
         let error =
             CniError::try_again(format!("palisade does not let the pod start: {why}"), "`palisade status` says more");
-        tracing::warn!(pod = %name(&self.add), why, "a pod does not start yet, or starts without being judged");
         let _ = self.reply.take()?.send(Answer::Failed(error));
         Some(refusal)
     }

@@ -15,6 +15,8 @@ use thiserror::Error;
 
 use super::record::Record;
 
+/// How long what is remembered of a sandbox may be, in bytes: `/run` is memory, and tenants write labels of a megabyte.
+const LONGEST: usize = 64 << 10;
 /// What is written first; no sandbox is called so.
 const NEW: &str = ".new";
 
@@ -66,6 +68,8 @@ impl Store {
 
     pub(super) fn write(&self, record: &Record) -> Result<(), StoreError> {
         let text = serde_json::to_string(record).map_err(io::Error::from);
+        let too_long = || io::Error::other("the pod's labels and port names are too long to be remembered");
+        let text = text.and_then(|text| if text.len() > LONGEST { Err(too_long()) } else { Ok(text) });
         text.and_then(|text| self.replace(&record.id.to_string(), text.as_bytes()))
             .map_err(|source| StoreError { path: self.0.join(record.id.to_string()), source })
     }
@@ -110,6 +114,8 @@ fn read(path: &Path) -> Option<Record> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use palisade_model::{Labels, Pod};
+
     use super::super::desk::tests::{add, web};
     use super::*;
 
@@ -132,6 +138,17 @@ mod tests {
         store.remove(&first.id);
         store.remove(&first.id);
         assert_eq!(store.read().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_tenant_fills_no_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let labels = (0..1000).map(|number| (format!("{number}{}", "k".repeat(60)), "v".repeat(60)));
+        let pod = Pod { labels: labels.collect::<Labels>(), ..web() };
+        let error = store.write(&Record::new(&add("a", "10.0.0.1"), &pod, 1)).unwrap_err();
+        assert!(error.to_string().contains("too long"), "{error}");
+        assert_eq!(store.read().unwrap(), []);
     }
 
     #[test]

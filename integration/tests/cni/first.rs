@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use palisade_integration::netns::Topology;
+use palisade_integration::netns::{Place, Topology};
 use palisade_integration::patience::eventually;
 use palisade_integration::probe::Family;
 use palisade_integration::steady::{Steady, Stream};
@@ -101,4 +101,32 @@ fn no_claim_of_the_api_opens_it() {
         assert!(steady.since(stream, answered).iter().all(|datagram| !datagram.arrived), "{stream}");
     }
     steady.stop();
+}
+
+/// Its interface is as old as the call: what it sends, and what frames reach it, is looked at when the answer comes.
+#[test]
+fn its_interface_is_guarded_when_the_answer_comes() {
+    for topology in TOPOLOGIES {
+        let mut scene = Scene::enforcing(topology);
+        let addresses = Place::Behind(0).addresses(9);
+        let _host = scene.network.attach_one(Place::Behind(0), &addresses).unwrap();
+        scene.call("ADD").with_result(&addresses, "pod2").run().succeeds();
+        let list = |table: &[&str]| {
+            let output = scene.node().namespace().run(Command::new("nft").args(["list", "table"]).args(table), "");
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        let of = |table: &str, set: &str| {
+            let begin = table.find(&format!("set {set} {{")).unwrap();
+            table[begin..].split_once("}\n").unwrap().0.to_owned()
+        };
+        let packets = list(&["inet", "palisade"]);
+        assert!(of(&packets, "guarded-4").contains("10.1.0.9"), "{topology:?}: {packets}");
+        if topology == TOPOLOGIES[1] {
+            let frames = list(&["bridge", "palisade"]);
+            assert!(of(&frames, "pod-ports").contains("pod2"), "{frames}");
+            assert!(frames.contains("what is sent to pod shop/web in one link"), "{frames}");
+        } else {
+            assert!(of(&packets, "pod-links").contains("pod2"), "{packets}");
+        }
+    }
 }
