@@ -110,7 +110,7 @@ fn its_interface_is_guarded_when_the_answer_comes() {
         let mut scene = Scene::enforcing(topology);
         let addresses = Place::Behind(0).addresses(9);
         let _host = scene.network.attach_one(Place::Behind(0), &addresses).unwrap();
-        scene.call("ADD").with_result(&addresses, "pod2").run().succeeds();
+        scene.call("ADD").with_result(&addresses, "pod3").run().succeeds();
         let list = |table: &[&str]| {
             let output = scene.node().namespace().run(Command::new("nft").args(["list", "table"]).args(table), "");
             String::from_utf8(output.unwrap().stdout).unwrap()
@@ -123,10 +123,10 @@ fn its_interface_is_guarded_when_the_answer_comes() {
         assert!(of(&packets, "guarded-4").contains("10.1.0.9"), "{topology:?}: {packets}");
         if topology == TOPOLOGIES[1] {
             let frames = list(&["bridge", "palisade"]);
-            assert!(of(&frames, "pod-ports").contains("pod2"), "{frames}");
+            assert!(of(&frames, "pod-ports").contains("pod3"), "{frames}");
             assert!(frames.contains("what is sent to pod shop/web in one link"), "{frames}");
         } else {
-            assert!(of(&packets, "pod-links").contains("pod2"), "{packets}");
+            assert!(of(&packets, "pod-links").contains("pod3"), "{packets}");
         }
     }
 }
