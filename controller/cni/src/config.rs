@@ -41,8 +41,11 @@ pub struct Config {
     /// What the plugins before this one made.
     pub prev_result: Option<Box<RawValue>>,
     /// For GC: all that there are.
-    #[serde(rename = "cni.dev/valid-attachments", alias = "cni.dev/attachments")]
+    #[serde(rename = "cni.dev/valid-attachments")]
     pub valid_attachments: Option<Vec<AttachmentId>>,
+    /// The same, by an earlier name: runtimes say it twice.
+    #[serde(rename = "cni.dev/attachments")]
+    pub attachments: Option<Vec<AttachmentId>>,
 }
 
 /// What becomes of a pod where the agent cannot say that it is enforced.

@@ -144,7 +144,7 @@ fn status(config: &Config) -> Result<(), CniError> {
 }
 
 fn gc(config: &Config) -> Result<(), CniError> {
-    let Some(valid) = &config.valid_attachments else { return Ok(()) };
+    let Some(valid) = config.valid_attachments.as_ref().or(config.attachments.as_ref()) else { return Ok(()) };
     let valid: BTreeSet<_> = valid.iter().cloned().collect();
     let request = Request::Gc { network: config.name.clone(), valid };
     ask(&config.socket, &request, SHORT).map_err(|error| away(config, &error))?.into_result()

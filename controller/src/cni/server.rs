@@ -98,3 +98,81 @@ async fn ask(request: Request, inputs: &UnboundedSender<Input>) -> io::Result<An
     inputs.send(Input::Cni(Call { request, reply })).map_err(|_| stopping())?;
     answer.await.map_err(|_| stopping())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+    use tokio::task::JoinHandle;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const STATUS: &[u8] = b"{\"command\":\"status\"}\n";
+    const DONE: &str = "\"done\"\n";
+
+    /// Serves in the background; gives what comes in.
+    fn serving(directory: &TempDir) -> (PathBuf, UnboundedReceiver<Input>, JoinHandle<()>) {
+        let path = directory.path().join("cni.sock");
+        let (inputs, received) = unbounded_channel();
+        let socket = path.clone();
+        let served = tokio::spawn(async move { serve(&socket, inputs).await });
+        (path, received, served)
+    }
+
+    /// What is answered to this.
+    async fn said(path: &Path, question: &[u8]) -> String {
+        let mut stream = loop {
+            match UnixStream::connect(path).await {
+                Ok(stream) => break stream,
+                Err(_) => sleep(Duration::from_millis(5)).await,
+            }
+        };
+        // It may be refused before it has been sent.
+        let _ = stream.write_all(question).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Answers every question.
+    async fn agree(mut received: UnboundedReceiver<Input>) {
+        while let Some(Input::Cni(call)) = received.recv().await {
+            let _ = call.reply.send(Answer::Done);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_is_a_line_and_nonsense_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, received, _served) = serving(&directory);
+        tokio::spawn(agree(received));
+        assert_eq!(said(&path, STATUS).await, DONE);
+        for nonsense in [&b"dance\n"[..], b"{}\n", b"{\"command\":\"dance\"}\n"] {
+            assert!(said(&path, nonsense).await.contains("does not understand"));
+        }
+        let long = vec![b'x'; usize::try_from(LONGEST).unwrap() + 10];
+        let start = Instant::now();
+        let answer = said(&path, &long).await;
+        assert!(answer.is_empty() || answer.contains("does not understand"), "{answer}");
+        assert!(start.elapsed() < PATIENCE, "it is not read on");
+    }
+
+    /// As when an update overlaps.
+    #[tokio::test]
+    async fn who_comes_second_waits_until_the_first_has_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, received, first) = serving(&directory);
+        tokio::spawn(agree(received));
+        said(&path, STATUS).await;
+        let (_, mut received, _second) = serving(&directory);
+        sleep(Duration::from_millis(50)).await;
+        assert!(received.try_recv().is_err());
+        first.abort();
+        let _ = first.await;
+        tokio::spawn(agree(received));
+        assert_eq!(said(&path, STATUS).await, DONE);
+    }
+}

@@ -109,8 +109,11 @@ fn what_is_gone_while_nobody_looks_is_forgotten() {
 fn what_the_runtime_does_not_name_is_collected() {
     let scene = Scene::enforcing(ROUTED);
     scene.call("ADD").run().succeeds();
-    let gc =
-        |valid| scene.call("GC").with("cniVersion", "1.1.0").with("cni.dev/valid-attachments", valid).run().succeeds();
+    // As libcni does, which says it twice.
+    let gc = |valid: serde_json::Value| {
+        let call = scene.call("GC").with("cniVersion", "1.1.0").with("cni.dev/attachments", valid.clone());
+        call.with("cni.dev/valid-attachments", valid).run().succeeds();
+    };
     gc(serde_json::json!([{"containerID": "c0ffee", "ifname": "eth0"}]));
     scene.call("CHECK").run().succeeds();
     gc(serde_json::json!([]));
