@@ -1,7 +1,7 @@
 //! The agent's side of the CNI plugin: pods are judged before their first process runs, and until their network is gone.
 //!
 //! The plugin asks over a socket ([`serve`]); the agent's thread answers ([`Desk`]) once what it asked for is in force, and
-//! remembers what there is in a directory ([`store`]). [`install`] enters the plugin into the runtime's configuration.
+//! remembers what there is in a directory ([`Store`]). [`install`] enters the plugin into the runtime's configuration.
 //!
 //! Invariants:
 //! - ADD is answered when the pod is judged at its addresses, and its interface is guarded where it can be: never before the

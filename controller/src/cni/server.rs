@@ -48,7 +48,7 @@ pub async fn serve(path: &Path, inputs: UnboundedSender<Input>) {
                 });
             }
             Ok(_) => {
-                tracing::warn!("somebody else than the container runtime asked at the socket of the network plugin")
+                tracing::warn!("somebody else than the container runtime asked at the socket of the network plugin");
             }
             Err(error) => {
                 tracing::error!(%error, "the network plugin is not heard");

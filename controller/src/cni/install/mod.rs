@@ -7,7 +7,7 @@
 //! - A file that is not understood, or is another's where one of ours would have to be, stays as it is, and is named.
 //! - A file is replaced in one step, and only where it is still as it was read.
 //! - The plugin is entered only where its program is there, and taken out before the program goes.
-//! - An original that had to make way is kept beside it, under [`KEPT`], and put back by [`remove`].
+//! - An original that had to make way is kept beside it, with `.palisade` at its end, and put back by [`remove`].
 
 mod follow;
 mod list;
