@@ -81,7 +81,7 @@ fn an_allowed_peer_is_reached_with_the_first_packet() {
     assert_eq!(lost, 0, "the first one arrives; {:?}", record.datagrams()[lost].sent - record.datagrams()[0].sent);
 }
 
-/// Another pod's claim, and the pod's own, which the API shows late or wrongly.
+/// The claim of another pod, which nothing isolates and whose name goes before, and the pod's own, which the API shows late or wrongly.
 #[test]
 fn no_claim_of_the_api_opens_it() {
     let scene = Scene::enforcing(Topology::routed(1));
@@ -94,7 +94,7 @@ fn no_claim_of_the_api_opens_it() {
     for shown in [&web[..1], &elsewhere, &[]] {
         scene.tell(&[("web", shown), ("friend", friend)]);
         sleep(WHILE);
-        scene.tell(&[("web", shown), ("friend", friend), ("thief", web)]);
+        scene.tell(&[("web", shown), ("friend", friend), ("thieves/thief", web)]);
         sleep(WHILE);
     }
     for stream in 0..2 {

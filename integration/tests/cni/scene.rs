@@ -56,7 +56,7 @@ impl Scene {
         scene
     }
 
-    /// What the API shows of the pods of this node.
+    /// What the API shows of the pods of this node: those of `shop`, or of the namespace before a slash.
     pub(crate) fn tell(&self, pods: &[(&str, &[IpAddr])]) {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
         let pods = pods.iter().map(|(name, addresses)| self.pod(name, addresses));
@@ -65,10 +65,11 @@ impl Scene {
     }
 
     fn pod(&self, name: &str, addresses: &[IpAddr]) -> Value {
+        let (namespace, name) = name.split_once('/').unwrap_or(("shop", name));
         let ips = |addresses: &[IpAddr]| addresses.iter().map(|ip| json!({"ip": ip})).collect::<Vec<_>>();
         json!({
             "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"namespace": "shop", "name": name, "labels": {"app": name}},
+            "metadata": {"namespace": namespace, "name": name, "labels": {"app": name}},
             "spec": {"nodeName": self.node().name(), "containers": []},
             "status": {"podIPs": ips(addresses), "hostIPs": ips(self.node().addresses())},
         })
