@@ -1,15 +1,16 @@
 #!/bin/sh
-# Lays out the files of the image: the binary, the libraries that it needs and their loader, and the names by which it is
-# called. Used by the Dockerfile, and by the test that runs what the image holds.
+# Lays out the files of the image: the binary, the libraries that it needs and their loader, the names by which it is
+# called, and the CNI plugin, which needs none. Used by the Dockerfile, and by the test that runs what the image holds.
 #
-#   image-tree.sh BINARY DIRECTORY
+#   image-tree.sh BINARY PLUGIN DIRECTORY
 #
 # The libraries are read from the binary (DT_NEEDED, with theirs in turn) instead of asked of ldd, which would have to run
 # it: a binary of another architecture works too, where Debian's libraries of that architecture are installed.
 set -eu
 
 binary=$1
-tree=$2
+plugin=$2
+tree=$3
 
 fail() { echo "image-tree.sh: $*" >&2; exit 1; }
 
@@ -44,8 +45,11 @@ find_library() {
     fail "$2 needs $1, which is not in $triplet's library directories: install its package"
 }
 
+# The runtime starts it outside the image.
+readelf -d "$plugin" | grep -q NEEDED && fail "$plugin needs libraries: build it with build-plugin.sh"
 mkdir -p "$tree/usr/local/bin" "$tree/run/palisade"
 install -m 755 "$binary" "$tree/palisade"
+install -m 755 "$plugin" "$tree/palisade-cni"
 place "$loader"
 needed "$binary"
 ln -sf /palisade "$tree/usr/local/bin/palisade"

@@ -20,11 +20,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
+use crate::cni::Desk;
 use crate::enforcer::{Commit, Enforcer, Settled};
 use crate::epochs::Sweep;
 use crate::input::Input;
 use crate::notices::Notices;
-use crate::serve::{Figures, State};
+use crate::serve::{Figures, SandboxFigures, State};
 use crate::shares;
 use crate::text::shorten;
 
@@ -44,8 +45,19 @@ const GATHERING: Duration = Duration::from_millis(2);
 ///
 /// Commits are made between two polls: what shares the thread waits for them.
 pub async fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &mut UnboundedReceiver<Input>, state: &State) {
+    run_with(enforcer, Desk::default(), inputs, state).await;
+}
+
+/// [`run`], with what is known of the node's sandboxes.
+pub async fn run_with<B: Backend>(
+    enforcer: &mut Enforcer<B>,
+    desk: Desk,
+    inputs: &mut UnboundedReceiver<Input>,
+    state: &State,
+) {
     state.begins();
-    let mut agent = Agent::new(enforcer, state);
+    desk.restore(enforcer);
+    let mut agent = Agent::new(enforcer, desk, state);
     // One timer that is rarely set anew: to set one for each wait would wake the thread that sets it.
     let mut alarm = pin!(sleep(Duration::ZERO));
     loop {
@@ -71,6 +83,7 @@ pub async fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &mut UnboundedR
 
 struct Agent<'a, B> {
     enforcer: &'a mut Enforcer<B>,
+    desk: Desk,
     state: &'a State,
     schedule: Schedule,
     notices: Notices,
@@ -83,9 +96,9 @@ struct Agent<'a, B> {
 }
 
 impl<'a, B: Backend> Agent<'a, B> {
-    fn new(enforcer: &'a mut Enforcer<B>, state: &'a State) -> Self {
+    fn new(enforcer: &'a mut Enforcer<B>, desk: Desk, state: &'a State) -> Self {
         let (schedule, notices, acted) = (Schedule::new(), Notices::default(), Instant::now());
-        Self { enforcer, state, schedule, notices, synced: false, enforcing: false, guarded: false, acted }
+        Self { enforcer, desk, state, schedule, notices, synced: false, enforcing: false, guarded: false, acted }
     }
 
     /// Takes `first`, and what else there is. Where one thing comes soon after the other, a source on this thread goes on
@@ -112,6 +125,7 @@ impl<'a, B: Backend> Agent<'a, B> {
                 changes.into_iter().for_each(|change| self.enforcer.apply(change));
             }
             Input::Links(links) => self.enforcer.set_links(links),
+            Input::Cni(call) => self.desk.take(call, self.enforcer),
             Input::Synced => {
                 self.synced = true;
                 self.state.synced();
@@ -131,6 +145,7 @@ impl<'a, B: Backend> Agent<'a, B> {
             .settle_is_due()
             .into_iter()
             .chain(self.enforcer.commit_is_due())
+            .chain(self.desk.due())
             .fold(self.schedule.due(), Instant::min)
     }
 
@@ -141,20 +156,24 @@ impl<'a, B: Backend> Agent<'a, B> {
 
     fn act_now(&mut self) {
         let check_is_due = self.schedule.check_is_due();
+        self.state.sandboxes_came(&self.desk.expire(self.enforcer, self.synced));
         if !self.synced {
             return;
         }
         if check_is_due {
             self.enforcer.distrust();
             self.enforcer.readmit();
+            self.desk.look_after(self.enforcer);
             self.guarded = false;
         }
         if !self.schedule.may_commit() {
             return;
         }
+        self.state.sandboxes_came(&self.desk.enter(self.enforcer));
         let committed = self.commit();
         self.schedule.note(committed);
         if committed {
+            self.state.sandboxes_came(&self.desk.answer(self.enforcer));
             self.settle();
         }
     }
@@ -187,7 +206,8 @@ impl<'a, B: Backend> Agent<'a, B> {
             let (ruleset, index) = (self.enforcer.desired(), self.enforcer.index());
             self.notices.conflicts(index.conflicts());
             let (closed, shares_used) = (self.notices.closed(index), shares::used(index));
-            Figures { generation, ruleset, index: index.size(), closed, shares_used }
+            let sandboxes = SandboxFigures::of(index);
+            Figures { generation, ruleset, index: index.size(), closed, shares_used, sandboxes }
         });
         if result.is_ok() {
             self.state.awaits(self.enforcer.waiting());

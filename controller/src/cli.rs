@@ -78,10 +78,10 @@ pub enum Command {
     Status(StatusArgs),
     /// Change what the running agent logs, until it is restarted.
     LogLevel(LogLevelArgs),
-    /// Remove the table: from then on nothing is enforced.
+    /// Remove the table: from then on nothing is enforced. With --cni-conf-dir, also the CNI plugin.
     ///
     /// Stop the agent first: while it runs it owns the table, or would put it back.
-    Cleanup,
+    Cleanup(CleanupArgs),
     /// Wait until stopped, and do nothing: for a container that shows that the work of another one is done.
     #[command(hide = true)]
     Wait,
@@ -184,6 +184,59 @@ pub struct RunArgs {
     /// Where the node's /proc/sys is mounted to be written. A container's own is read-only.
     #[arg(long, value_name = "DIR", default_value = sysctl::PROC_SYS)]
     pub proc_sys: PathBuf,
+    /// How the CNI plugin finds this agent, and is installed.
+    #[command(flatten)]
+    pub cni: CniArgs,
+}
+
+/// The CNI plugin: with it no pod starts before its policies are in force.
+#[derive(Clone, Debug, Args)]
+pub struct CniArgs {
+    /// Answer the CNI plugin here, such as /run/palisade/cni.sock: the same path on the node. Otherwise it is not answered.
+    #[arg(long, value_name = "PATH")]
+    pub cni_socket: Option<PathBuf>,
+    /// Remember here what the plugin told: a directory that a restart of the node empties, at the same path on the node.
+    #[arg(long, value_name = "DIR", default_value = palisade_cni::STATE_PATH)]
+    pub cni_sandboxes: PathBuf,
+    /// Enter the plugin into the first network configuration of this directory, and keep it there.
+    #[arg(long, value_name = "DIR", requires_all = ["cni_socket", "cni_bin_dir"])]
+    pub cni_conf_dir: Option<PathBuf>,
+    /// Put the plugin's program into this directory.
+    #[arg(long, value_name = "DIR", requires = "cni_conf_dir")]
+    pub cni_bin_dir: Option<PathBuf>,
+    /// The plugin's program. Otherwise palisade-cni, beside this one.
+    #[arg(long, value_name = "FILE")]
+    pub cni_program: Option<PathBuf>,
+    /// What becomes of a new pod that the agent does not answer for in time: it does not start, and is tried again, or it
+    /// starts all the same.
+    #[arg(long, value_enum, default_value_t = CniOnFailure::Refuse)]
+    pub cni_on_failure: CniOnFailure,
+    /// How many seconds the plugin waits for the agent.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u16).range(0..=3600))]
+    pub cni_wait: u16,
+}
+
+/// What becomes of a new pod that the agent does not answer for in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CniOnFailure {
+    /// It does not start, and is tried again.
+    Refuse,
+    /// It starts all the same.
+    Allow,
+}
+
+/// `palisade cleanup`.
+#[derive(Clone, Debug, Args)]
+pub struct CleanupArgs {
+    /// Take the CNI plugin out of the network configurations of this directory.
+    #[arg(long, value_name = "DIR", requires = "cni_bin_dir")]
+    pub cni_conf_dir: Option<PathBuf>,
+    /// Remove the plugin's program from this directory.
+    #[arg(long, value_name = "DIR", requires = "cni_conf_dir")]
+    pub cni_bin_dir: Option<PathBuf>,
+    /// Forget what the plugin told, which is remembered here.
+    #[arg(long, value_name = "DIR", default_value = palisade_cni::STATE_PATH)]
+    pub cni_sandboxes: PathBuf,
 }
 
 /// `palisade diff`.
@@ -192,6 +245,9 @@ pub struct DiffArgs {
     /// The objects, and the node.
     #[command(flatten)]
     pub node: NodeArgs,
+    /// Where the agent remembers what the CNI plugin told.
+    #[arg(long, value_name = "DIR", default_value = palisade_cni::STATE_PATH)]
+    pub cni_sandboxes: PathBuf,
 }
 
 /// `palisade explain`.

@@ -471,6 +471,11 @@ impl<B: Backend> Enforcer<B> {
         self.index.unsettled().into_iter().chain(at_work).collect()
     }
 
+    /// Whether all that is known of a namespace is in force.
+    pub fn is_in_force(&self, namespace: &str) -> bool {
+        self.is_all_in_force() && !self.waiting().contains(namespace)
+    }
+
     /// Whether nothing is left of what was decided.
     pub fn is_all_in_force(&self) -> bool {
         self.in_step && self.backlog.is_empty()
@@ -634,5 +639,6 @@ fn may_forbid(edit: &Edit) -> bool {
     chains || !sets.all(|(_, edit)| only_allows(edit))
 }
 
+mod sandboxes;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use palisade_model::Change;
 
+use crate::cni::Call;
 use crate::links::NodeLinks;
 
 /// What the agent is told.
@@ -11,6 +12,8 @@ pub enum Input {
     Changes(Vec<Change>),
     /// How pods hang on the node now.
     Links(NodeLinks),
+    /// What the network plugin asks.
+    Cni(Call),
     /// All that there was at the start has been sent.
     Synced,
     /// Somebody else, named here, changed our table; or may have.

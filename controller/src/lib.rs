@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod cli;
+pub mod cni;
 pub mod commands;
 pub mod convert;
 pub mod drift;

@@ -45,8 +45,17 @@ pub struct Metadata {
     pub generation: Option<i64>,
     pub resource_version: Option<String>,
     pub labels: Option<BTreeMap<String, String>>,
+    pub annotations: Option<Annotations>,
     pub creation_timestamp: Option<Time>,
     pub deletion_timestamp: Option<Time>,
+}
+
+/// The annotations that are looked at.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Annotations {
+    /// Of a pod that shows one that a kubelet has from a file: the uid that the kubelet knows it by.
+    #[serde(rename = "kubernetes.io/config.mirror")]
+    pub mirror: Option<String>,
 }
 
 /// `PodSpec`.

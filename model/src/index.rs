@@ -14,8 +14,9 @@
 //! - What a namespace costs is known before it is built: the grants of its rules before it is compiled, the members of its
 //!   sets before any class is listed for them. Who is closed ([`Shares`]) follows from the objects, never from who was
 //!   closed before, and changes the tables of that namespace alone (`tests/shares.rs`).
-//! - Apart from the objects three things of the past count: when a pod came to show its addresses ([`Age`](crate::Age)),
-//!   which deleted pods linger ([`Index::keep_lingering`]), and whose tables the kernel has refused ([`Index::refuse`]).
+//! - Apart from the objects and the node's sandboxes ([`Sandbox`](crate::Sandbox)) four things of the past count: when a
+//!   pod came to show its addresses ([`Age`](crate::Age)), which of them a sandbox of its has given back, which deleted pods
+//!   linger ([`Index::keep_lingering`]), and whose tables the kernel has refused ([`Index::refuse`]).
 
 mod addresses;
 mod bills;
@@ -28,6 +29,7 @@ mod labelled;
 mod lingering;
 mod objects;
 mod postings;
+mod sandboxes;
 mod sets;
 mod settle;
 mod shares;
@@ -41,6 +43,7 @@ use std::sync::Arc;
 
 use self::bills::Bills;
 use self::cluster::Cluster;
+use self::sandboxes::Sandboxes;
 use self::sets::Sets;
 use self::slots::PodId;
 use self::tables::LiveTable;
@@ -54,6 +57,7 @@ pub struct Index {
     keeps_lingering: bool,
     /// The addresses of deleted pods that are still judged, with the pods.
     lingering: BTreeMap<IpAddr, NamespacedName>,
+    sandboxes: Sandboxes,
     sets: Sets,
     bills: Bills,
     /// The closed namespaces that the caller was told of.
@@ -83,6 +87,10 @@ pub struct IndexSize {
     pub local_pods: usize,
     /// Addresses of deleted pods that are still judged.
     pub lingering_pods: usize,
+    /// Sandboxes.
+    pub sandboxes: usize,
+    /// Those whose pod is gone from the API.
+    pub lone_sandboxes: usize,
     /// Groups of pods with the same namespace, labels and named ports.
     pub classes: usize,
     /// Known namespaces.
@@ -112,6 +120,7 @@ impl Index {
             cluster: Cluster::default(),
             keeps_lingering: false,
             lingering: BTreeMap::new(),
+            sandboxes: Sandboxes::default(),
             sets: Sets::new(),
             bills: Bills::new(shares),
             told_closed: BTreeMap::new(),
@@ -180,13 +189,22 @@ impl Index {
         self.cluster.conflicts().map(|(address, pods)| (address, by_name(pods))).collect()
     }
 
+    fn is_local(&self, id: &NamespacedName) -> bool {
+        self.cluster.pod(id).is_some_and(|pod| self.cluster.pods[pod].claim.local)
+    }
+
     /// How much the index holds. Tables and sets are those of the last delta.
     pub fn size(&self) -> IndexSize {
         let spaces = || self.cluster.spaces.iter().map(|(_, space)| space);
+        let lone_sandboxes = self.lone_sandboxes().count();
+        let without_object = self.lingering.len() + lone_sandboxes;
+        let lone_locals = self.lone_sandboxes().filter(|id| self.is_local(id)).count();
         IndexSize {
-            pods: self.cluster.pods.len() - self.lingering.len(),
-            local_pods: spaces().map(|space| space.local.len()).sum::<usize>() - self.lingering.len(),
+            pods: self.cluster.pods.len() - without_object,
+            local_pods: spaces().map(|space| space.local.len()).sum::<usize>() - self.lingering.len() - lone_locals,
             lingering_pods: self.lingering.len(),
+            sandboxes: self.sandboxes().len(),
+            lone_sandboxes,
             classes: self.cluster.classes.len(),
             namespaces: spaces().filter(|space| space.labels.is_some()).count(),
             policies: spaces().map(|space| space.policies.len()).sum(),

@@ -24,6 +24,7 @@ mod pod;
 mod policy;
 mod port;
 pub mod reference;
+mod sandbox;
 mod selector;
 mod table;
 #[cfg(feature = "testing")]
@@ -39,6 +40,7 @@ pub use name::NamespacedName;
 pub use pod::{Age, ContainerPort, Namespace, Phase, Pod};
 pub use policy::{Direction, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule};
 pub use port::{PortMatch, PortRange, PortRangeError, Protocol};
+pub use sandbox::Sandbox;
 pub use selector::{Operator, Requirement, Selector, SelectorError};
 pub use table::{
     Clause, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution, Segment, SetDelta,

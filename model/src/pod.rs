@@ -17,6 +17,8 @@ pub struct Namespace {
 pub struct Pod {
     /// Its namespace and name.
     pub id: NamespacedName,
+    /// Tells it from an earlier or later pod of its name; `None` where unknown, as in manifests.
+    pub uid: Option<Arc<str>>,
     /// Its labels.
     pub labels: Labels,
     /// The node it is bound to.
@@ -79,6 +81,11 @@ impl Pod {
     /// [`Index::keep_lingering`]: crate::Index::keep_lingering
     pub fn lingering_id(id: &NamespacedName, address: IpAddr) -> NamespacedName {
         NamespacedName::new(id.namespace.clone(), format!("{} (deleted, {address})", id.name))
+    }
+
+    /// By what name a [`Sandbox`](crate::Sandbox) is judged whose pod is gone: no object can have it.
+    pub fn sandbox_id(id: &NamespacedName, sandbox: &str) -> NamespacedName {
+        NamespacedName::new(id.namespace.clone(), format!("{} (sandbox {sandbox})", id.name))
     }
 
     /// The addresses at which policy sees this pod: none for host network, Succeeded and Failed pods.

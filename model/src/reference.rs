@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    Change, ContainerPort, Direction, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup,
-    Policy, PortMatch, Ports, Protocol, Rule,
+    Change, ContainerPort, Direction, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod,
+    PodGroup, Policy, PortMatch, Ports, Protocol, Rule, Sandbox,
 };
 
 /// All objects of a cluster, as they are now.
@@ -29,6 +29,12 @@ pub struct Cluster {
     pub closed: BTreeSet<Arc<str>>,
     /// The pods that a node goes on to judge after they are deleted; `None` where no node does.
     pub lingering: Option<Lingering>,
+    /// The sandboxes of the node that is asked about, by their ids.
+    pub sandboxes: BTreeMap<Arc<str>, Sandbox>,
+    /// The addresses that sandboxes of pods gave back which there still are.
+    pub given_back: BTreeMap<NamespacedName, BTreeSet<IpAddr>>,
+    /// The node of the sandboxes.
+    pub node: Arc<str>,
 }
 
 /// Deleted pods of a node, by address: judged as before until the address is another pod's, and nobody's peer.
@@ -138,14 +144,63 @@ impl Cluster {
         }
     }
 
+    /// A pod of the node has these addresses from now on.
+    pub fn set_sandbox(&mut self, mut sandbox: Sandbox) {
+        if self.sandboxes.get(&sandbox.id).is_some_and(|before| !before.is_of(&sandbox.pod)) {
+            self.drop_sandbox(&sandbox.id.clone());
+        }
+        for other in self.sandboxes.values_mut() {
+            other.addresses.retain(|address| !sandbox.addresses.contains(address));
+        }
+        self.release(&sandbox.addresses.iter().copied().collect());
+        if let Some(pod) = self.pods.get(&sandbox.pod.id).filter(|pod| self.is_here(pod) && sandbox.is_of(pod)) {
+            sandbox.see(pod);
+        }
+        self.sandboxes.insert(sandbox.id.clone(), sandbox);
+    }
+
+    /// The addresses of this sandbox are nobody's from now on.
+    pub fn drop_sandbox(&mut self, id: &str) {
+        let Some(sandbox) = self.sandboxes.remove(id) else { return };
+        if self.pods.get(&sandbox.pod.id).is_some_and(|pod| self.is_here(pod) && sandbox.is_of(pod)) {
+            self.given_back.entry(sandbox.pod.id).or_default().extend(sandbox.addresses);
+        }
+    }
+
+    fn is_here(&self, pod: &Pod) -> bool {
+        pod.node.as_ref() == Some(&self.node)
+    }
+
+    /// The pod of a sandbox, while there is one.
+    fn pod_of(&self, sandbox: &Sandbox) -> Option<&Pod> {
+        let pod = self.pods.get(&sandbox.pod.id)?;
+        (self.is_here(pod) && !pod.host_network && sandbox.is_of(pod)).then_some(pod)
+    }
+
+    fn sandbox_at(&self, address: IpAddr) -> Option<&Sandbox> {
+        self.sandboxes.values().find(|sandbox| sandbox.addresses.contains(&address))
+    }
+
+    /// What the API says that a pod has, as far as that counts.
+    fn shown(&self, pod: &Pod) -> BTreeSet<IpAddr> {
+        let is_its = |sandbox: &Sandbox| self.pod_of(sandbox).is_some_and(|of| of.id == pod.id);
+        if self.sandboxes.values().any(is_its) {
+            return BTreeSet::new();
+        }
+        let given_back = self.given_back.get(&pod.id);
+        let is_kept = |address: &IpAddr| given_back.is_none_or(|given_back| !given_back.contains(address));
+        pod.addresses().iter().copied().filter(is_kept).collect()
+    }
+
     /// What lingers of a pod that goes.
     fn left_by(&self, pod: &Pod) -> Vec<(IpAddr, Pod)> {
         let keeps = |lingering: &Lingering| pod.node.as_ref() == Some(&lingering.node);
         if !self.lingering.as_ref().is_some_and(keeps) {
             return Vec::new();
         }
-        let owned = pod.addresses().iter().filter(|address| self.owner(**address).is_some_and(|o| o.id == pod.id));
-        owned.map(|address| (*address, Pod { ips: vec![*address], ..pod.clone() })).collect()
+        let shown = self.shown(pod);
+        let owned = shown.into_iter().filter(|address| self.owner(*address).is_some_and(|o| o.id == pod.id));
+        owned.map(|address| (address, Pod { ips: vec![address], ..pod.clone() })).collect()
     }
 
     fn replace(&mut self, change: Change) {
@@ -153,7 +208,10 @@ impl Cluster {
             Change::Namespace(namespace) => drop(self.namespaces.insert(namespace.name.clone(), namespace)),
             Change::NamespaceGone(name) => drop(self.namespaces.remove(&name)),
             Change::Pod(pod) => self.set_pod(pod),
-            Change::PodGone(id) => drop(self.pods.remove(&id)),
+            Change::PodGone(id) => {
+                self.pods.remove(&id);
+                self.given_back.remove(&id);
+            }
             Change::Policy(policy) => drop(self.policies.insert(policy.id.clone(), policy)),
             Change::PolicyGone(id) => drop(self.policies.remove(&id)),
         }
@@ -168,6 +226,13 @@ impl Cluster {
         {
             pod.age = before.age;
         }
+        let is_same = |before: &Pod| before.uid == pod.uid && before.age.created == pod.age.created;
+        if !self.is_here(&pod) || !self.pods.get(&pod.id).is_some_and(is_same) {
+            self.given_back.remove(&pod.id);
+        }
+        if self.is_here(&pod) {
+            self.sandboxes.values_mut().filter(|sandbox| sandbox.is_of(&pod)).for_each(|sandbox| sandbox.see(&pod));
+        }
         self.pods.insert(pod.id.clone(), pod);
     }
 
@@ -181,22 +246,28 @@ impl Cluster {
         Verdict { allowed: egress.allowed && ingress.allowed, pass, egress, ingress }
     }
 
-    /// The pod that has `address`; of several the one that is not terminating, then the one that was given it last
+    /// The pod that has `address`: whose sandbox has it, unless the pod is gone or has ended; of several that claim it the one that is not terminating, then the one that was given it last
     /// ([`Age`](crate::Age)), then the last by name. `None` for addresses that no pod has, or only pods that share their
     /// node's network.
     pub fn owner(&self, address: IpAddr) -> Option<&Pod> {
+        if let Some(sandbox) = self.sandbox_at(address) {
+            return self.pod_of(sandbox).filter(|pod| pod.phase == Phase::Active);
+        }
         self.claimants(address).max_by_key(|pod| (Reverse(pod.terminating), pod.age, &pod.id))
     }
 
     /// All pods that claim `address`, by name: more than one that is not terminating is a conflict.
     pub fn claimants(&self, address: IpAddr) -> impl Iterator<Item = &Pod> {
-        self.pods.values().filter(move |pod| pod.addresses().contains(&address))
+        self.pods.values().filter(move |pod| pod.addresses().contains(&address) && self.shown(pod).contains(&address))
     }
 
     fn end(&self, address: IpAddr) -> End<'_> {
         let pod = self.owner(address);
+        let sandbox = self.sandbox_at(address);
         let lingering = self.lingering.as_ref().and_then(|lingering| lingering.pods.get(&address));
-        End { address, pod, subject: pod.or(lingering) }
+        let judged = sandbox.map(|sandbox| self.pod_of(sandbox).unwrap_or(&sandbox.pod)).or(lingering);
+        let lone = sandbox.filter(|sandbox| self.pod_of(sandbox).is_none());
+        End { address, pod, subject: pod.or(judged), sandbox, lone }
     }
 
     fn judge(&self, direction: Direction, ends: &Ends<'_>, pass: Option<Pass>) -> DirectionVerdict {
@@ -219,9 +290,11 @@ impl Cluster {
             Some(RuleRef { policy: policy.id.clone(), index })
         });
         DirectionVerdict {
-            subject: Some(match own.pod {
-                Some(pod) => pod.id.clone(),
-                None => Pod::lingering_id(&subject.id, own.address),
+            subject: Some(match (own.pod, own.sandbox, own.lone) {
+                (_, _, Some(sandbox)) => Pod::sandbox_id(&subject.id, &sandbox.id),
+                (Some(pod), _, _) => pod.id.clone(),
+                (None, Some(_), _) => subject.id.clone(),
+                (None, None, _) => Pod::lingering_id(&subject.id, own.address),
             }),
             isolated: !isolating.is_empty(),
             closed: closed && !isolating.is_empty(),
@@ -280,6 +353,10 @@ struct End<'a> {
     pod: Option<&'a Pod>,
     /// Whose policies judge there: the same, or a deleted pod.
     subject: Option<&'a Pod>,
+    /// The sandbox that has it.
+    sandbox: Option<&'a Sandbox>,
+    /// The same, where its pod is gone.
+    lone: Option<&'a Sandbox>,
 }
 
 impl Ends<'_> {

@@ -23,6 +23,7 @@ pub const NODE: &str = "node-1";
 pub fn bare_pod(id: NamespacedName, ips: impl IntoIterator<Item = IpAddr>) -> Pod {
     Pod {
         id,
+        uid: None,
         labels: Labels::default(),
         node: None,
         ips: ips.into_iter().collect(),
@@ -50,7 +51,8 @@ pub fn flows(cluster: &Cluster) -> Vec<Flow> {
     let of_pods = cluster.pods.values().flat_map(|pod| pod.ips.iter().copied());
     let outside = ["10.0.0.99", "172.16.0.1", "fd00::99"].map(|ip| ip.parse().expect("an address"));
     let of_deleted = cluster.lingering.iter().flat_map(|lingering| lingering.pods.keys().copied());
-    let addresses: BTreeSet<IpAddr> = of_pods.chain(of_deleted).chain(outside).collect();
+    let of_sandboxes = cluster.sandboxes.values().flat_map(|sandbox| sandbox.addresses.iter().copied());
+    let addresses: BTreeSet<IpAddr> = of_pods.chain(of_deleted).chain(of_sandboxes).chain(outside).collect();
     let traffic = traffic(cluster);
     let pairs = addresses.iter().flat_map(|a| addresses.iter().map(move |b| (*a, *b)));
     let pairs = pairs.filter(|(a, b)| a.is_ipv4() == b.is_ipv4());

@@ -1,15 +1,26 @@
 //! `palisade cleanup`: the tables go, and the marks that they gave a meaning to.
 
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::Context;
 use palisade_nft::{Backend, Kernel, KernelConntrack, Operation, Ownership, Table, Transaction};
 
 use super::kernel;
+use crate::cli::CleanupArgs;
+use crate::cni::install;
 use crate::{epochs, render};
 
-pub(super) fn cleanup() -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+pub(super) fn cleanup(args: &CleanupArgs) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    // First, since without an agent no pod can start.
+    if let Some((configurations, programs)) = args.cni_conf_dir.as_deref().zip(args.cni_bin_dir.as_deref()) {
+        for line in install::remove(configurations, programs)? {
+            writeln!(out, "{line}")?;
+        }
+    }
+    forget_sandboxes(&args.cni_sandboxes)?;
     let mut removed = Vec::new();
     for table in [kernel::table().into(), render::table_of_frames()] {
         if remove(&table)? {
@@ -22,6 +33,15 @@ pub(super) fn cleanup() -> anyhow::Result<()> {
         removed => format!("removed {}: from now on nothing is enforced on this node", removed.join(" and ")),
     };
     Ok(writeln!(out, "{message}")?)
+}
+
+fn forget_sandboxes(directory: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Says whether it was there.

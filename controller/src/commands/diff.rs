@@ -7,8 +7,8 @@ use palisade_nft::{Backend, Kernel, Ownership};
 use super::{kernel, sources};
 use crate::cli::DiffArgs;
 use crate::enforcer::Enforcer;
-use crate::links;
 use crate::render::{self, Origins};
+use crate::{cni, links};
 
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
@@ -21,6 +21,7 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
         enforcer.set_links(links::read()?);
     }
     sources::snapshot(&args.node.source, &args.node.node_name)?.into_iter().for_each(|change| enforcer.apply(change));
+    cni::remembered(&args.cni_sandboxes)?.into_iter().for_each(|sandbox| enforcer.set_sandbox(sandbox));
     let plan = enforcer.plan()?;
     let mut out = std::io::stdout().lock();
     write!(out, "{}", plan.packets)?;

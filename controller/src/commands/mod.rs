@@ -4,6 +4,7 @@ mod cleanup;
 mod diff;
 mod explain;
 mod kernel;
+mod plug;
 mod render;
 mod run;
 mod sources;
@@ -30,7 +31,7 @@ pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
         Command::Explain(args) => explain::explain(&args),
         Command::Status(args) => status::status(&args),
         Command::LogLevel(args) => Ok(serve::set_log_filter(&args.agent.status_socket, &args.filter)?),
-        Command::Cleanup => cleanup::cleanup(),
+        Command::Cleanup(args) => cleanup::cleanup(&args),
         Command::Wait => wait::wait(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

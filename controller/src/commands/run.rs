@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedSender};
 
-use super::{kernel, sources};
+use super::{kernel, plug, sources};
 use crate::cli::RunArgs;
 use crate::enforcer::Enforcer;
 use crate::input::Input;
@@ -21,7 +21,7 @@ use crate::render::{self, Origins};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
-use crate::{agent, drift, forged, links, manifests};
+use crate::{agent, cni, drift, forged, links, manifests};
 
 pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     if args.once { once(args) } else { follow(args, log_filter) }
@@ -36,6 +36,7 @@ fn once(args: &RunArgs) -> anyhow::Result<()> {
         enforcer.set_links(links::read()?);
     }
     changes.into_iter().for_each(|change| enforcer.apply(change));
+    cni::remembered(&args.cni.cni_sandboxes)?.into_iter().for_each(|sandbox| enforcer.set_sandbox(sandbox));
     enforcer.commit()?.iter().for_each(agent::log);
     Notices::default().closings(&mut enforcer);
     Ok(())
@@ -76,8 +77,9 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     watch_forgers(&servers, &state)?;
     serve_probes_and_metrics(&servers, args, &state);
     serve_status(&servers, status_socket(args), &state, log_filter);
+    let desk = plug::serve(&servers, &args.cni, &inputs, &state)?;
     drop(inputs);
-    runtime.block_on(agent::run(&mut enforcer, &mut receiver, &state));
+    runtime.block_on(agent::run_with(&mut enforcer, desk, &mut receiver, &state));
     tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");
     // Somebody may be in the middle of a request: nobody waits for it.
     runtime.shutdown_background();
@@ -203,9 +205,15 @@ fn serve_status(servers: &Runtime, socket: Option<PathBuf>, state: &Arc<State>, 
     let Some(socket) = socket else { return };
     let state = state.clone();
     servers.spawn(async move {
-        let set = Box::new(move |filter: &str| log_filter.set(filter));
-        if let Err(error) = serve::serve_socket(&socket, state, set).await {
-            tracing::error!(%error, "status is not served");
+        // The last agent may still be ending.
+        while let Err(error) = serve::serve_socket(&socket, state.clone(), setter(&log_filter)).await {
+            tracing::error!(%error, "status is not served, will try again");
+            tokio::time::sleep(agent::CHECK_INTERVAL).await;
         }
     });
+}
+
+fn setter(log_filter: &LogFilter) -> serve::SetLogFilter {
+    let log_filter = log_filter.clone();
+    Box::new(move |filter: &str| log_filter.set(filter))
 }

@@ -59,7 +59,7 @@ fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
                 runtime.block_on(expect_node(client, node, &objects))?;
                 return Ok(objects);
             }
-            Ok(Some(Input::Links(_) | Input::Disturbed(_) | Input::Stop)) => {}
+            Ok(Some(Input::Links(_) | Input::Cni(_) | Input::Disturbed(_) | Input::Stop)) => {}
             Ok(None) | Err(_) => {
                 bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health))
             }

@@ -9,7 +9,7 @@ use palisade_model::{Age, ContainerPort, Phase};
 use super::address::address;
 use super::port::{number, protocol};
 use super::{Problem, Problems, id, labels};
-use crate::objects::{self, Container, Pod, PodSpec, PodStatus};
+use crate::objects::{self, Container, Metadata, Pod, PodSpec, PodStatus};
 
 /// The pod as policy sees it, and what had to be left out: addresses and named ports that are not valid.
 pub fn pod(pod: &Pod) -> (model::Pod, Vec<Problem>) {
@@ -19,6 +19,7 @@ pub fn pod(pod: &Pod) -> (model::Pod, Vec<Problem>) {
     let status = pod.status.as_ref().unwrap_or(&no_status);
     let pod = model::Pod {
         id: id(&pod.metadata),
+        uid: uid(&pod.metadata).map(Into::into),
         labels: labels(&pod.metadata).collect(),
         node: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Into::into),
         ips: pod_ips(status, &mut problems),
@@ -30,6 +31,12 @@ pub fn pod(pod: &Pod) -> (model::Pod, Vec<Problem>) {
         ports: ports(spec, &mut problems),
     };
     (pod, problems.0)
+}
+
+/// What the pod's kubelet, and so the network plugin, knows it by.
+fn uid(metadata: &Metadata) -> Option<&str> {
+    let mirror = metadata.annotations.as_ref().and_then(|annotations| annotations.mirror.as_deref());
+    mirror.or(metadata.uid.as_deref()).filter(|uid| !uid.is_empty())
 }
 
 fn pod_ips(status: &PodStatus, problems: &mut Problems) -> Vec<IpAddr> {

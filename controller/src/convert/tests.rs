@@ -248,6 +248,7 @@ fn a_pod_is_read_from_metadata_spec_and_status() {
     let declared = |name: &str, protocol, port| ContainerPort { name: name.into(), protocol, port };
     let expected = model::Pod {
         id: model::NamespacedName::new("shop", "web-1"),
+        uid: None,
         labels: model::Labels::from_iter([("app", "web")]),
         node: Some("n1".into()),
         ips: ["10.0.0.1", "fd00::1"].map(|ip| ip.parse().unwrap()).to_vec(),

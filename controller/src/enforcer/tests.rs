@@ -22,6 +22,7 @@ fn address(number: u8) -> IpAddr {
 fn pod(name: &str, created: i64, number: u8) -> Change {
     Change::Pod(Pod {
         id: NamespacedName::new("shop", name),
+        uid: None,
         labels: Labels::default(),
         node: Some(NODE.into()),
         ips: vec![address(number)],

@@ -96,7 +96,7 @@ mod tests {
                 })
                 .collect(),
             Input::Synced => vec!["synced".to_owned()],
-            Input::Links(_) | Input::Disturbed(_) | Input::Stop => panic!("nobody asked for that"),
+            Input::Links(_) | Input::Cni(_) | Input::Disturbed(_) | Input::Stop => panic!("nobody asked for that"),
         }
     }
 

@@ -170,6 +170,13 @@ impl Renderer {
         std::mem::take(&mut self.lost_more)
     }
 
+    /// Whether it is known which interface an address of a pod is behind.
+    pub fn is_located(&self, address: IpAddr) -> bool {
+        let links = self.guard.links();
+        let behind = |link: &str| links.pods.contains(link) || links.port_of(address).is_some();
+        !self.guard.is_on() || links.link_of(address).is_some_and(behind)
+    }
+
     fn pods_without_port(&self) -> BTreeSet<NamespacedName> {
         let links = self.guard.links();
         if links.bridges.is_empty() {

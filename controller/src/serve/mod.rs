@@ -13,6 +13,7 @@ mod client;
 mod http;
 mod metrics;
 mod pulse;
+mod sandboxes;
 mod server;
 mod socket;
 mod state;
@@ -20,7 +21,8 @@ mod status;
 
 pub use client::{ClientError, set_log_filter, status};
 pub use http::{serve_metrics, serve_probes};
-pub use socket::{SetLogFilter, SocketError, serve_socket};
+pub use sandboxes::{SandboxFigures, SandboxStatus};
+pub use socket::{SetLogFilter, SocketError, bind as bind_socket, serve_socket};
 pub use state::{Figures, SourceProbe, State};
 pub use status::{LastCommit, LastError, SourceStatus, Status, Totals, WatchStatus};
 

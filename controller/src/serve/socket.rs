@@ -53,7 +53,12 @@ pub async fn serve_socket(path: &Path, state: Arc<State>, set_log_filter: SetLog
     Ok(())
 }
 
-async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
+/// Listens at the unix socket `path`, at which only its own user may connect. A socket that an agent left behind is replaced;
+/// the directory is made where it is missing.
+///
+/// # Errors
+/// [`SocketError`].
+pub async fn bind(path: &Path) -> Result<UnixListener, SocketError> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|error| failed("make the directory of", path, error))?;
     }

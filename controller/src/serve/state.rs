@@ -10,8 +10,10 @@ use palisade_nft::Ruleset;
 
 use super::metrics::{Hindrance, Metrics};
 use super::pulse::{Limits, Pulse, Thread};
+use super::sandboxes::{SandboxFigures, SandboxStatus};
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
 use crate::agent::LONGEST_ERROR;
+use crate::cni::Outcome;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::forged::Forged;
 use crate::notices::Teller;
@@ -60,6 +62,8 @@ pub struct Figures<'a> {
     pub closed: Vec<ClosedNamespace>,
     /// In each respect how much of what all namespaces may cost together is used.
     pub shares_used: [(&'static str, f64); 6],
+    /// The sandboxes of the node.
+    pub sandboxes: SandboxFigures,
 }
 
 #[derive(Debug)]
@@ -79,6 +83,7 @@ struct Progress {
     closed_namespaces: usize,
     /// The first of them.
     closed: Vec<ClosedNamespace>,
+    sandboxes: SandboxStatus,
     last_commit: Option<LastCommit>,
     last_check: Option<Timestamp>,
     last_error: Option<LastError>,
@@ -166,6 +171,16 @@ impl State {
         self.metrics.refused(is_near);
     }
 
+    /// The network plugin was answered.
+    pub fn sandboxes_came(&self, outcome: &Outcome) {
+        self.metrics.sandboxes_came(outcome);
+    }
+
+    /// What became of entering the network plugin into the runtime's configuration, as a sentence.
+    pub fn plugin(&self, state: String) {
+        self.progress().sandboxes.plugin = Some(state);
+    }
+
     /// A commit was tried. `compared`: it read the table first and compared it with what it was to put in force.
     pub fn attempted<'a>(
         &self,
@@ -187,8 +202,10 @@ impl State {
                     self.metrics.compared(now, commit.is_some() && undisturbed);
                 }
                 if progress.figures_due(self.figures_interval).is_some_and(|due| due <= Instant::now()) {
-                    let Figures { generation, ruleset, index, mut closed, shares_used } = figures();
+                    let Figures { generation, ruleset, index, mut closed, shares_used, sandboxes } = figures();
                     self.metrics.holds(ruleset, &index);
+                    self.metrics.sandboxes(&sandboxes);
+                    progress.sandboxes.figures = sandboxes;
                     self.metrics.shares(&closed, shares_used);
                     progress.closed_namespaces = closed.len();
                     closed.truncate(LISTED);
@@ -290,6 +307,7 @@ impl State {
             totals: progress.totals,
             closed_namespaces: progress.closed_namespaces,
             closed: progress.closed.clone(),
+            sandboxes: progress.sandboxes.clone(),
             last_commit: progress.last_commit.clone(),
             last_check: progress.last_check,
             last_error: progress.last_error.clone(),
@@ -315,6 +333,7 @@ impl Progress {
             totals: Totals::default(),
             closed_namespaces: 0,
             closed: Vec::new(),
+            sandboxes: SandboxStatus::default(),
             last_commit: None,
             last_check: None,
             last_error: None,

@@ -7,6 +7,7 @@ use palisade_model::IndexSize;
 use palisade_nft::Summary;
 use serde::{Deserialize, Serialize};
 
+use super::sandboxes::SandboxStatus;
 use crate::shares::ClosedNamespace;
 use crate::source::Health;
 
@@ -42,6 +43,9 @@ pub struct Status {
     /// The first hundred of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<ClosedNamespace>,
+    /// What the network plugin told.
+    #[serde(default)]
+    pub sandboxes: SandboxStatus,
     /// The last commit that changed something.
     pub last_commit: Option<LastCommit>,
     /// When the table was last read and compared as a whole.
@@ -204,6 +208,7 @@ impl fmt::Display for Status {
         if self.closed_namespaces > self.closed.len() {
             writeln!(f, "closed      and {} namespaces more", self.closed_namespaces - self.closed.len())?;
         }
+        write!(f, "{}", self.sandboxes)?;
         if let Some(LastCommit { at, seconds, changes }) = &self.last_commit {
             writeln!(f, "last commit {at:.0}, in {:.1} ms: {changes}", seconds * 1000.0)?;
         }

@@ -1,6 +1,6 @@
 //! The chart as helm renders it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::Command;
 
@@ -45,6 +45,15 @@ pub(crate) fn every_value() -> Value {
         "guard": {"enabled": false},
         "shares": {"factor": 2.5},
         "sysctls": {"set": true},
+        "cni": {
+            "enabled": true,
+            "confDir": "/var/net.d",
+            "binDir": "/var/bin",
+            "netnsDir": "/var/netns",
+            "runDir": "/run/fence",
+            "onFailure": "allow",
+            "wait": 7
+        },
         "extraArgs": ["--extra=1"],
         "extraEnv": [{"name": "EXTRA", "value": "2"}],
         "resources": {"requests": {"cpu": "3m", "memory": "65Mi"}, "limits": {"memory": "513Mi"}},
@@ -104,12 +113,22 @@ fn every_value_has_its_effect() {
         "--no-guard",
         "--set-sysctls",
         "--proc-sys=/host/proc/sys",
+        "--cni-socket=/run/fence/cni.sock",
+        "--cni-sandboxes=/run/fence/sandboxes",
+        "--cni-conf-dir=/var/net.d",
+        "--cni-bin-dir=/var/bin",
+        "--cni-on-failure=allow",
+        "--cni-wait=7",
         "--extra=1",
     ];
     assert_eq!(arguments(daemonset), expected);
-    let (mount, volume) = (&container["volumeMounts"][1], &spec["volumes"][1]);
-    assert_eq!((&mount["name"], &mount["mountPath"]), (&volume["name"], &json!("/host/proc/sys/net")));
-    assert_eq!(volume["hostPath"], json!({"path": "/proc/sys/net", "type": "Directory"}));
+    let mounted = mounts(spec);
+    for directory in ["/run/fence", "/var/net.d", "/var/bin", "/var/netns"] {
+        assert_eq!(mounted[directory], json!({"path": directory, "type": "DirectoryOrCreate"}));
+    }
+    assert_eq!(mounted["/host/proc/sys/net"], json!({"path": "/proc/sys/net", "type": "Directory"}));
+    let told = json!({"name": "PALISADE_STATUS_SOCKET", "value": "/run/fence/status.sock"});
+    assert!(container["env"].as_array().unwrap().contains(&told));
     for probe in PROBES {
         assert_eq!(container[probe]["httpGet"]["host"], Value::Null, "{probe}: the kubelet asks at the node's address");
     }
@@ -126,6 +145,14 @@ fn every_value_has_its_effect() {
     assert_eq!((&endpoint["interval"], &endpoint["scrapeTimeout"]), (&json!("17s"), &json!("7s")));
     assert_eq!(endpoint["honorLabels"], true, "`namespace` and `pod` are labels of metrics, too");
     assert_eq!(monitor["spec"]["selector"]["matchLabels"], daemonset["spec"]["selector"]["matchLabels"]);
+}
+
+/// The directories of the node, by where the agent sees them.
+fn mounts(spec: &Value) -> BTreeMap<String, Value> {
+    let volumes = spec["volumes"].as_array().unwrap();
+    let mounts = spec["containers"][0]["volumeMounts"].as_array().unwrap().iter();
+    let volume = |mount: &Value| volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+    mounts.map(|mount| (mount["mountPath"].as_str().unwrap().to_owned(), volume(mount)["hostPath"].clone())).collect()
 }
 
 /// Pods always reach their own node, but not its loopback.
@@ -242,7 +269,12 @@ fn it_may_do_what_it_needs_and_no_more() {
     assert_eq!(security["allowPrivilegeEscalation"], false);
     assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
     assert_eq!((&spec["hostNetwork"], &spec["hostPID"]), (&json!(true), &Value::Null));
-    assert_eq!(spec["volumes"], json!([{"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]));
+    let directories: Vec<String> = mounts(spec).into_keys().collect();
+    assert_eq!(directories, ["/etc/cni/net.d", "/opt/cni/bin", "/run/netns", "/run/palisade"]);
+    let without = render(&json!({"cni": {"enabled": false}})).unwrap();
+    let volumes = &the(&without, "DaemonSet")["spec"]["template"]["spec"]["volumes"];
+    assert_eq!(*volumes, json!([{"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}]));
+    assert!(arguments(the(&without, "DaemonSet")).iter().all(|argument| !argument.contains("cni")));
     assert_eq!(spec["tolerations"], json!([{"operator": "Exists"}]));
     assert_eq!(spec["priorityClassName"], "system-node-critical");
     let rules = json!([

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::chroot;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
@@ -27,7 +28,7 @@ impl Container {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut script = Command::new(deploy("image-tree.sh"));
-        output(script.arg(binary().unwrap()).arg(root.path())).unwrap();
+        output(script.arg(binary().unwrap()).arg(plugin()).arg(root.path())).unwrap();
         fs::create_dir(root.path().join("manifests")).unwrap();
         manifests(&root.path().join("manifests"));
         Self { root, volumes: Vec::new() }
@@ -89,6 +90,12 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().stdin(Stdio::inherit());
     command
+}
+
+/// The CNI plugin as the image holds it: built once, for whoever asks first.
+pub(crate) fn plugin() -> &'static Path {
+    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
+    PLUGIN.get_or_init(|| output(&mut Command::new(deploy("build-plugin.sh"))).unwrap().trim().into())
 }
 
 /// Runs a program of the root that the calling thread sees.

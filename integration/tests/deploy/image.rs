@@ -18,7 +18,7 @@ use palisade_integration::netns::Namespace;
 use palisade_integration::patience::eventually;
 
 use super::agent::{get, open_vault_to};
-use super::container::{Container, Running, command, run};
+use super::container::{Container, Running, command, plugin, run};
 use super::seccomp::Profile;
 use super::{deploy, output};
 
@@ -41,7 +41,8 @@ fn table(namespace: &Namespace) -> String {
 #[test]
 fn it_holds_the_program_and_its_libraries_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
-    output(Command::new(deploy("image-tree.sh")).arg(binary().unwrap()).arg(root.path())).unwrap();
+    let mut lay_out = Command::new(deploy("image-tree.sh"));
+    output(lay_out.arg(binary().unwrap()).arg(plugin()).arg(root.path())).unwrap();
     let names = files(root.path()).into_iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned());
     let loader = if cfg!(target_arch = "x86_64") { "ld-linux-x86-64.so.2" } else { "ld-linux-aarch64.so.1" };
     let expected = [
@@ -53,6 +54,7 @@ fn it_holds_the_program_and_its_libraries_and_nothing_else() {
         "libmnl.so.0",
         "libnftnl.so.11",
         "palisade",
+        "palisade-cni",
     ];
     assert_eq!(names.collect::<BTreeSet<_>>(), expected.map(str::to_owned).into());
 }

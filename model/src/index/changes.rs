@@ -11,16 +11,29 @@ use crate::{Labels, Member, NamespacedName, Pod, Policy};
 
 type Memberships = Vec<(SetId, Member)>;
 
+/// Whose connections those of an address are.
+#[derive(PartialEq, Eq)]
+pub(super) enum Owner {
+    Sandbox(Arc<str>),
+    Pod(NamespacedName, i64),
+}
+
 impl Index {
     pub(super) fn set_pod(&mut self, id: &NamespacedName, pod: Option<&Pod>) {
+        let bound = self.bind(id, pod);
         let old = self.cluster.pod(id);
         let before = old.map(|old| &self.cluster.pods[old].claim);
-        let new = pod.map(|pod| (ClassKey::new(&pod.labels, &pod.ports), Claim::new(pod, &self.node).after(before)));
+        let claim = |pod: &Pod| match &bound {
+            Some(bound) => self.claim(bound),
+            None => Claim::new(pod, &self.node).after(before),
+        };
+        let new = pod.map(|pod| (ClassKey::new(&pod.labels, &pod.ports), claim(pod)));
         let left = self.left_behind(old, pod);
         for address in new.iter().flat_map(|(_, claim)| &claim.addresses) {
             self.release(*address);
         }
         self.set_claim(id, old, new);
+        self.place_sandboxes(id);
         self.linger(id, left.as_ref());
     }
 
@@ -112,10 +125,13 @@ impl Index {
         addresses.iter().map(|address| self.standing_at(*address, count)).collect()
     }
 
-    /// Who owns an address, and since when there is such a pod.
-    fn owner(&self, address: IpAddr) -> Option<(NamespacedName, i64)> {
+    /// Who owns an address: its sandbox, or the pod, with the time since when there is such a one.
+    pub(super) fn owner(&self, address: IpAddr) -> Option<Owner> {
+        if let Some(sandbox) = self.sandbox_at(address) {
+            return Some(Owner::Sandbox(sandbox.clone()));
+        }
         let owner = self.cluster.owner(address)?;
-        Some((self.cluster.pod_name(owner), self.cluster.pods[owner].claim.age.created))
+        Some(Owner::Pod(self.cluster.pod_name(owner), self.cluster.pods[owner].claim.age.created))
     }
 
     fn standing_at(&mut self, address: IpAddr, count: fn(u32) -> u32) -> Memberships {

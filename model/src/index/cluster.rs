@@ -170,14 +170,15 @@ impl Cluster {
     }
 }
 
-/// Of several pods that claim an address the one of the highest rank owns it: the live before the terminating, then who
-/// was given it last, then, so that the order is total, the greater name.
+/// Of several pods that claim an address the one of the highest rank owns it: whose sandbox has it, then the live before the
+/// terminating, then who was given it last, then, so that the order is total, the greater name.
 fn rank<'a>(
     pods: &'a Slots<PodId, PodRecord>,
     classes: &Slots<ClassId, Class>,
     spaces: &'a Slots<SpaceId, Space>,
     pod: PodId,
-) -> (bool, Age, &'a str, &'a str) {
+) -> (bool, bool, Age, &'a str, &'a str) {
     let pod = &pods[pod];
-    (!pod.claim.terminating, pod.claim.age, &spaces[classes[pod.class].space].name, &pod.name)
+    let name = &spaces[classes[pod.class].space].name;
+    (pod.claim.sandboxed, !pod.claim.terminating, pod.claim.age, name, &pod.name)
 }

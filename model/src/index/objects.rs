@@ -54,7 +54,7 @@ pub(super) struct PodRecord {
 }
 
 /// The addresses that a pod claims, and with what right.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     /// Ascending, each once.
     pub(super) addresses: Box<[IpAddr]>,
@@ -64,6 +64,8 @@ pub(super) struct Claim {
     pub(super) local: bool,
     /// Whether the pod is deleted, so that it is judged but nobody's peer.
     pub(super) lingering: bool,
+    /// Whether the node itself says so: then no claim prevails over it for which the API alone speaks.
+    pub(super) sandboxed: bool,
 }
 
 impl ClassKey {
@@ -92,12 +94,34 @@ impl Claim {
             terminating: pod.terminating,
             age: pod.age,
             lingering: false,
+            sandboxed: false,
         }
     }
 
     /// The claim of a deleted pod of this node on an address that it had.
     pub(super) fn lingering(address: IpAddr) -> Self {
-        Self { addresses: [address].into(), terminating: true, age: Age::default(), local: true, lingering: true }
+        Self {
+            addresses: [address].into(),
+            terminating: true,
+            age: Age::default(),
+            local: true,
+            lingering: true,
+            sandboxed: false,
+        }
+    }
+
+    /// The claim of a sandbox whose pod is gone.
+    pub(super) fn of_sandbox(addresses: &[IpAddr]) -> Self {
+        let addresses: BTreeSet<IpAddr> = addresses.iter().copied().collect();
+        let local = !addresses.is_empty();
+        let addresses = addresses.into_iter().collect();
+        Self { addresses, terminating: true, age: Age::default(), local, lingering: true, sandboxed: true }
+    }
+
+    /// The claim without these addresses.
+    pub(super) fn without(self, addresses: &BTreeSet<IpAddr>) -> Self {
+        let kept: Vec<IpAddr> = self.addresses.into_iter().filter(|address| !addresses.contains(address)).collect();
+        Self { local: self.local && !kept.is_empty(), addresses: kept.into(), ..self }
     }
 
     /// The claim of a pod that claimed this before: it was given the same addresses when it was.

@@ -21,6 +21,7 @@ fn pod(name: &str, ips: &[&str]) -> Pod {
     Pod {
         labels: Labels::from_iter([("app", id.name.clone())]),
         id,
+        uid: None,
         node: Some("n1".into()),
         ips: ips.iter().map(|s| ip(s)).collect(),
         host_ips: vec![],

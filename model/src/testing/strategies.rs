@@ -119,6 +119,7 @@ pub fn pod() -> impl Strategy<Value = Pod> {
     (pod_id(), label_pairs(), option::weighted(0.9, node()), body, state).prop_map(
         |(id, labels, node, (ips, ports), (host_network, finished, terminating, created, revision))| Pod {
             id,
+            uid: Some(created.to_string().into()),
             labels: labels.into_iter().collect(),
             node: node.map(Into::into),
             ips: ips.into_iter().map(address).collect(),

@@ -5,6 +5,7 @@ use palisade_model::testing::{NODE, Output, flows, objects};
 use palisade_model::{Direction, Index};
 
 /// What a new index puts out for the objects of `cluster`.
+#[allow(dead_code, reason = "not every test asks for it")]
 pub(crate) fn output(cluster: &Cluster) -> Output {
     let index = Index::new(NODE);
     let mut index = if cluster.lingering.is_some() { index.keep_lingering() } else { index };

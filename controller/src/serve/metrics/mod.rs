@@ -3,6 +3,7 @@
 //! Whatever has a known set of labels is there from the start with 0, so that the first increase of a counter is seen.
 
 mod labels;
+mod sandboxes;
 mod source;
 
 use std::collections::BTreeMap;
@@ -26,9 +27,11 @@ use self::labels::{
     ErrorLabels, EventLabels, ForgerLabels, HindranceLabel, KindLabel, NamespaceLabel, OriginLabel, ShareLabel,
     SysctlLabel,
 };
+use self::sandboxes::Sandboxes;
 use self::source::{Source, SourceCollector};
-use super::SourceProbe;
 use super::status::SourceStatus;
+use super::{SandboxFigures, SourceProbe};
+use crate::cni::Outcome;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::forged::Forged;
 use crate::render::Forger;
@@ -85,6 +88,7 @@ pub(super) struct Metrics {
     shares_used: Family<ShareLabel, Ratio>,
     behind: Family<HindranceLabel, Gauge>,
     refused: Family<OriginLabel, Counter>,
+    sandboxes: Sandboxes,
 }
 
 impl Metrics {
@@ -121,6 +125,7 @@ impl Metrics {
             shares_used: Family::default(),
             behind: Family::default(),
             refused: Family::default(),
+            sandboxes: Sandboxes::default(),
         };
         metrics.register();
         metrics.start_at_zero();
@@ -190,6 +195,16 @@ impl Metrics {
         self.tables.set(signed(tables));
     }
 
+    /// How many sandboxes there are.
+    pub(super) fn sandboxes(&self, figures: &SandboxFigures) {
+        self.sandboxes.holds(figures);
+    }
+
+    /// The network plugin was answered.
+    pub(super) fn sandboxes_came(&self, outcome: &Outcome) {
+        self.sandboxes.came(outcome);
+    }
+
     /// What of the kernel's parameters is not as it should be.
     pub(super) fn sysctls(&self, unmet: &[Unmet]) {
         for sysctl in Sysctl::ALL {
@@ -248,6 +263,7 @@ impl Metrics {
         }
         self.sysctls(&[]);
         self.shares(&[], ["grants", "elements", "sets", "chains", "checks", "bytes"].map(|what| (what, 0.0)));
+        self.sandboxes.start_at_zero();
         drop(self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere)));
         [OriginLabel::NEAR, OriginLabel::FAR].iter().for_each(|from| drop(self.refused.get_or_create(from)));
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
@@ -286,6 +302,7 @@ impl Metrics {
         r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
         r.register("namespace_closed", "1 for a namespace that is closed: its policies cost more than its share. Without a name: how many more are than are named", self.namespace_closed.clone());
         r.register("shares_used_ratio", "How much is used of what the policies of all namespaces may cost together", self.shares_used.clone());
+        self.sandboxes.register(r);
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }
 }

@@ -73,8 +73,14 @@ impl Attempt {
     pub(crate) fn report(&self, state: &State) {
         let ruleset = ruleset();
         let index = IndexSize { pods: 9, local_pods: 3, isolated_pods: 2, policies: 5, ..IndexSize::default() };
-        let figures =
-            Figures { generation: Some(7), ruleset: &ruleset, index, closed: closed(150), shares_used: used() };
+        let figures = Figures {
+            generation: Some(7),
+            ruleset: &ruleset,
+            index,
+            closed: closed(150),
+            shares_used: used(),
+            sandboxes: SandboxFigures::default(),
+        };
         state.attempted(&self.result, self.compared, || figures);
     }
 }

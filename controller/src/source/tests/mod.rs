@@ -76,6 +76,7 @@ fn text(input: &Input) -> String {
     match input {
         Input::Changes(changes) => changes.iter().map(change).collect::<Vec<_>>().join(" "),
         Input::Links(_) => "links".to_owned(),
+        Input::Cni(_) => "cni".to_owned(),
         Input::Synced => "synced".to_owned(),
         Input::Disturbed(by) => format!("disturbed by {by}"),
         Input::Stop => "stop".to_owned(),

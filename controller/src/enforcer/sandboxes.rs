@@ -1,0 +1,35 @@
+//! What the node itself knows of its pods' addresses.
+
+use std::net::IpAddr;
+
+use palisade_model::Sandbox;
+use palisade_nft::Backend;
+
+use super::Enforcer;
+
+impl<B: Backend> Enforcer<B> {
+    /// A pod has these addresses, from the next commit on.
+    pub fn set_sandbox(&mut self, sandbox: Sandbox) {
+        self.index.set_sandbox(sandbox);
+    }
+
+    /// They are nobody's, from the next commit on.
+    pub fn drop_sandbox(&mut self, id: &str) {
+        self.index.drop_sandbox(id);
+    }
+
+    /// Whatever conntrack knows of these addresses is to be forgotten: nothing is let to or from them meanwhile.
+    pub fn forget_connections(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        self.owners.forget(addresses, |_| true);
+    }
+
+    /// Whether it is known which interfaces these addresses are behind; also where nobody asks.
+    pub fn is_located(&self, addresses: impl IntoIterator<Item = IpAddr>) -> bool {
+        !self.links_known || addresses.into_iter().all(|address| self.renderer.is_located(address))
+    }
+
+    /// Has the interfaces of pods looked at again.
+    pub fn look_again(&self) {
+        (self.look_again)();
+    }
+}
