@@ -115,6 +115,28 @@ proptest! {
         }
     }
 
+    /// Whose turn it is when makes no difference in the end.
+    #[test]
+    fn namespaces_may_come_in_turns(
+        changes in changes(60),
+        turns in prop::collection::vec(prop::option::of(0..4_usize), 60),
+        shares in shares(),
+    ) {
+        let (mut index, mut cluster, mut output) = (Index::with_shares(NODE, shares), Cluster::default(), Output::default());
+        for (change, turn) in changes.into_iter().zip(turns) {
+            cluster.apply(change.clone());
+            index.apply(change);
+            let Some(turn) = turn else { continue };
+            let whose = index.unsettled().into_iter().nth(turn);
+            output.apply(index.take_delta_of(|namespace| whose.as_deref() == Some(namespace)));
+        }
+        output.apply(index.take_delta());
+        let mut fresh = fresh(&cluster, shares, false);
+        prop_assert_eq!(&output, &Output::new(fresh.take_full()));
+        prop_assert_eq!(closed(&index), closed(&fresh));
+        prop_assert!(index.unsettled().is_empty() && index.take_delta().is_empty());
+    }
+
     /// What is counted before anything is built is what is built then, and nothing else decides about a namespace.
     #[test]
     fn a_namespace_is_judged_by_its_own_cost_alone(changes in changes(40), mut shares in shares()) {

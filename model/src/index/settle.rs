@@ -18,7 +18,7 @@ impl Index {
         let owned = std::mem::take(&mut self.owned);
         let pods = self.settle_pods(&is_turn);
         let dirty = self.dirty_tables(&is_turn);
-        let dirty = self.price(dirty);
+        let dirty = self.price(dirty, &is_turn);
         let compiled = dirty.iter().map(|key| key.namespace().clone()).collect();
         let tables = self.settle_tables(dirty);
         Delta { locals, disowned, owned, pods, tables, sets: self.sets.take(&mut self.cluster), compiled }

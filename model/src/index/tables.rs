@@ -51,14 +51,19 @@ impl LiveTable {
 
 impl Index {
     /// Finds out what tables cost that are new, gone or edited, and which namespaces are closed. Gives the tables that
-    /// may have to be put out otherwise.
-    pub(super) fn price(&mut self, mut dirty: BTreeSet<Arc<TableKey>>) -> BTreeSet<Arc<TableKey>> {
+    /// may have to be put out otherwise: those of namespaces that are closed no more only if it is their turn, because
+    /// that is as much work as if they were new.
+    pub(super) fn price(
+        &mut self,
+        mut dirty: BTreeSet<Arc<TableKey>>,
+        is_turn: impl Fn(&str) -> bool,
+    ) -> BTreeSet<Arc<TableKey>> {
         for key in &dirty {
             self.price_grants(key);
         }
         if !self.bills.is_calm(&self.sets) {
             for bill in self.bills.decide_compiled() {
-                dirty.extend(self.bills.bill(bill).tables.iter().cloned());
+                self.put_out_or_wait(bill, &mut dirty, &is_turn);
             }
         }
         for key in &dirty {
@@ -68,10 +73,18 @@ impl Index {
         if !self.bills.is_calm(&self.sets) {
             self.ask_for_the_rest();
             for bill in self.bills.decide_closed(&self.sets) {
-                dirty.extend(self.bills.bill(bill).tables.iter().cloned());
+                self.put_out_or_wait(bill, &mut dirty, &is_turn);
             }
         }
         dirty
+    }
+
+    /// Its tables, of a namespace that was closed or opened.
+    fn put_out_or_wait(&mut self, bill: BillId, dirty: &mut BTreeSet<Arc<TableKey>>, is_turn: impl Fn(&str) -> bool) {
+        let bill = self.bills.bill(bill);
+        let is_closed = bill.too_many_grants.is_some() || self.bills.closed().contains_key(&bill.namespace);
+        let to = if is_closed || is_turn(&bill.namespace) { dirty } else { &mut self.dirty_tables };
+        to.extend(bill.tables.iter().cloned());
     }
 
     /// A table as it is to be put out; `None` where it judges no pod.
