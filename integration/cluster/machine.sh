@@ -39,11 +39,16 @@ leave() {
         local first
         first=$(pgrep -P "$cluster" || true)
         kill -KILL "$cluster" 2>/dev/null || true
-        # The first process of a PID namespace is gone when all of them are.
-        while [[ -n $first && -e /proc/$first ]]; do sleep 0.1; done
+        wait "$cluster" 2>/dev/null || true
+        [[ -z $first ]] || wait_for_end "$first"
         cluster=
     fi
     leave_nothing
+}
+
+# The first process of a PID namespace ends after all others; then it may be a zombie for a while, which is in no namespace.
+wait_for_end() {
+    while readlink "/proc/$1/ns/net" >/dev/null 2>&1; do sleep 0.05; done
 }
 
 leave_nothing() {
@@ -51,12 +56,13 @@ leave_nothing() {
     rm -rf "$run"
 }
 
-# All hierarchies that control groups are made in: those of version 1, or the one of version 2.
+# All hierarchies that control groups are made in: those of version 1 (and of version 2 beside them, where runc makes groups
+# too), or the one of version 2.
 cgroup_hierarchies() {
     if [[ $(stat -fc %T /sys/fs/cgroup) == cgroup2fs ]]; then
         echo /sys/fs/cgroup
     else
-        find /sys/fs/cgroup -mindepth 1 -maxdepth 1 -type d ! -name unified
+        find /sys/fs/cgroup -mindepth 1 -maxdepth 1 -type d
     fi
 }
 

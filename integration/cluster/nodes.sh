@@ -11,6 +11,8 @@ power_on() {
     unshare --mount --net --pid --ipc --uts --fork --kill-child=KILL --mount-proc \
         bash "$scripts/node.sh" "$node" >>"$logs/$node.log" 2>&1 &
     echo $! >"$run/$node/power"
+    # Its end is no news.
+    disown
     wait_until 10 "$node's first process" pgrep -P "$(<"$run/$node/power")"
     ip link add "$node" type veth peer name eth0 netns "$(init_of "$node")"
     ip link set "$node" master fabric up
@@ -20,7 +22,7 @@ power_off() {
     local node=$1 first
     first=$(init_of "$node")
     kill -KILL "$(<"$run/$node/power")"
-    while [[ -e /proc/$first ]]; do sleep 0.05; done
+    wait_for_end "$first"
     ip link delete "$node" 2>/dev/null || true
     # For each one that is left a kubelet's statistics take seconds, and the node is not ready for minutes.
     remove_cgroups "$cgroup/$node"

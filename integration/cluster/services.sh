@@ -9,7 +9,7 @@ keep() {
         while [[ -e $holds/$name ]]; do sleep 0.05; done
         "$@" >>"$logs/$name.log" 2>&1 9>&- &
         echo $! >"$holds/../$name.pid"
-        wait $! || true
+        wait $! 2>/dev/null || true
         sleep 0.3
     done &
 }

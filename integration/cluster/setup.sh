@@ -22,11 +22,9 @@ install_packages() {
 
 # The image of the agent as in deploy/Dockerfile, and what runs in other pods.
 make_images() {
-    local target commit
-    commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-    PALISADE_COMMIT=$commit cargo build --release --locked --quiet -p palisade
+    local target triple library
+    cargo build --release --locked --quiet -p palisade
     # Linked statically, which needs a target to be named: programs that run while it is built are not.
-    local triple
     triple=$(rustc -vV | sed -n 's/^host: //p')
     RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --quiet -p palisade-witness --target "$triple"
     target=$(cargo metadata --no-deps --offline --format-version 1 | jq -r .target_directory)
@@ -40,7 +38,6 @@ make_images() {
     install -D "$target/$triple/release/witness" "$images/tree-witness/witness"
     "$scripts/image.sh" localhost/witness:1 "$images/tree-witness" "$images/witness.tar" '["/witness"]' '["pause"]'
     install -D "$programs/agnhost" "$images/tree-agnhost/agnhost"
-    local library
     for library in $(ldd "$programs/agnhost" | grep -o '/[^ ]*'); do
         mkdir -p "$images/tree-agnhost$(dirname "$library")" "$images/tree-agnhost/tmp"
         cp -L "$library" "$images/tree-agnhost$library"

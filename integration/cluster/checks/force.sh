@@ -17,10 +17,11 @@ sleep 5
 forget_packets
 before=$(value in "$(outsider_line)") made=$(value out "$(outsider_line)")
 kubectl -n force delete pod --all --force --grace-period 0 >/dev/null 2>&1
-processes() { for node in "${nodes[@]}"; do on "$node" pgrep -x witness || true; done | wc -l; }
+processes() { for node in "${nodes[@]}"; do on "$node" pgrep -f 'witness --connect' || true; done | wc -l; }
+ended() { [[ $(processes) -eq 0 ]]; }
 sleep 3
 lingering=$(processes)
-wait_until 60 'the containers end' test "$(processes)" -eq 0 || true
+wait_until 60 'the containers end' ended
 sleep 1
 out=$(($(value in "$(outsider_line)") - before)) in=$(($(value out "$(outsider_line)") - made))
 packets=$(packets_outside)
