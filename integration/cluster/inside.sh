@@ -51,5 +51,5 @@ if [[ $1 == shell ]]; then
     if [[ $# -gt 0 ]]; then "$@" || status=$?; else bash || status=$?; fi
     exit "$status"
 fi
-rm -f "$run/table"
+rm -f "$logs/table"
 run_checks "$@"

@@ -2,7 +2,7 @@
 
 # row passed|FAILED|shown CHECK WHAT FINDING: "shown" is for what is measured but not judged.
 row() {
-    printf '%s\t%s\t%s\t%s\n' "$2" "$3" "$4" "$1" >>"$run/table"
+    printf '%s\t%s\t%s\t%s\n' "$2" "$3" "$4" "$1" >>"$logs/table"
     say "   $1: $3: $4"
 }
 
@@ -14,7 +14,7 @@ judge() {
 }
 
 print_table() {
-    [[ -e $run/table ]] || return 0
+    [[ -e $logs/table ]] || return 0
     awk -F '\t' '
         { for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } }
         END {
@@ -26,6 +26,6 @@ print_table() {
         }
         function dashes(n,  s) { while (n-- > 0) s = s "-"; return s }
         BEGIN { split("check,what,found,verdict", head, ","); for (i in head) width[i] = length(head[i]) }
-    ' "$run/table"
+    ' "$logs/table"
 }
-all_passed() { [[ -e $run/table ]] && ! grep -q $'\tFAILED$' "$run/table"; }
+all_passed() { [[ -e $logs/table ]] && ! grep -q $'\tFAILED$' "$logs/table"; }

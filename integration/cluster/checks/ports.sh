@@ -29,7 +29,7 @@ END
 # A server behind a host port and two Services; only the host outside may connect, and pods that are friends.
 server() {
     pod ports "server-$1" "$1" "app: server, on: $1" --listen "$port" |
-        sed "s/}\]\$/, ports: [{containerPort: $port, hostPort: $host_port}]}]/"
+        sed "/^  containers:/s/}\]\$/, ports: [{containerPort: $port, hostPort: $host_port}]}]/"
     cat <<END
 ---
 apiVersion: v1

@@ -1,18 +1,25 @@
 # The first moments of a pod: waves of pods that start together, in a namespace that denies everything, on both nodes. From
 # their first instruction on they connect outward, and a host outside connects to them. Nothing may pass. With the plugin,
-# agents are killed meanwhile.
+# agents end meanwhile.
 #
 # And the reverse: how soon a pod that is admitted by its labels reaches another of its node.
 
 waves=${CLUSTER_WAVES:-5} wave_size=${CLUSTER_WAVE_SIZE:-20}
 
+# Killed in every second wave, replaced in the others: a container that ends too often is started ever later.
+end_agents() {
+    if (($1 % 2)); then
+        kubectl -n palisade-system delete pod -l app.kubernetes.io/name=palisade --wait=false >/dev/null
+    else
+        for node in "${nodes[@]}"; do on "$node" pkill -KILL -x palisade || true; done
+    fi
+}
+
 wave() {
     local number=$1 i to
     fresh_namespace window
     deny_all window | apply
-    if with_plugin; then
-        for node in "${nodes[@]}"; do on "$node" pkill -KILL -x palisade || true; done
-    fi
+    ! with_plugin || end_agents "$number"
     for ((i = 0; i < wave_size; i++)); do
         to=${address[outside]}
         if dual_stack && ((i % 4 > 1)); then to="[${address6[outside]}]"; fi
