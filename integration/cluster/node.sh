@@ -144,6 +144,7 @@ failCgroupV1: false
 failSwapOn: false
 resolvConf: /etc/kubelet-resolv.conf
 clusterDomain: cluster.local
+clusterDNS: ["${service_range%%.0/*}.10"]
 evictionHard: {memory.available: "0%", nodefs.available: "0%", imagefs.available: "0%", nodefs.inodesFree: "0%"}
 imageGCHighThresholdPercent: 100
 oomScoreAdj: 0

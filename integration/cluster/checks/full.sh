@@ -13,13 +13,14 @@ start=$SECONDS
 running full 600s
 took=$((SECONDS - start))
 sleep 3
-isolated=$(palisade_on "$node" status -o json | jq .isolatedPods)
-reached=0
-for address in $(kubectl -n full get pod -o jsonpath='{.items[*].status.podIP}'); do
-    if outside timeout 0.05 bash -c "exec 3<>/dev/tcp/$address/$port" 2>/dev/null; then reached=$((reached + 1)); fi
-done
-usage=$(on "$node" ps -C palisade -o rss=,cputimes= | awk '{ printf "%.0f MiB, %d s of CPU", $1 / 1024, $2 }')
+isolated=$(palisade_on "$node" status -o json | jq .agent.isolatedPods)
+start_outsider
+sleep 5
+line=$(outsider_line)
+stop_outsider
+reached=$(value out "$line") tried=$(value failed "$line")
+usage=$(on "$node" ps -C palisade -o rss= | awk '{ printf "%.0f MiB", $1 / 1024 }')
 judge full "a node with $((count + taken)) pods" \
-    "all run after $took s; a stranger reaches $reached of $count; $isolated isolated; agent: $usage" \
-    test "$reached" -eq 0
+    "all run after $took s; $isolated isolated, as the agent says; $reached of $((reached + tried)) connections pass; $usage" \
+    test "$reached" -eq 0 -a "$tried" -gt 0 -a "$isolated" -eq "$count"
 kubectl delete namespace full --timeout 300s >/dev/null

@@ -18,7 +18,7 @@ spec:
   terminationGracePeriodSeconds: 1
   containers:
     - {name: http, image: "$agnhost", args: [netexec, --http-port=8080, --udp-port=-1],
-       startupProbe: {tcpSocket: {port: 8080}}, readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1},
+       startupProbe: {tcpSocket: {port: 8080}}, readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1},
        livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 2}}
     - {name: grpc, image: "$agnhost", args: [grpc-health-checking, --port=5000, --http-port=8081],
        startupProbe: {httpGet: {path: /, port: 8080}},
