@@ -22,7 +22,7 @@ install_packages() {
 
 # The image of the agent as in deploy/Dockerfile, and what runs in other pods.
 make_images() {
-    local target triple library
+    local target triple library plugin=()
     cargo build --release --locked --quiet -p palisade
     # Linked statically, which needs a target to be named: programs that run while it is built are not.
     triple=$(rustc -vV | sed -n 's/^host: //p')
@@ -32,7 +32,9 @@ make_images() {
     rm -rf "$images"
     mkdir -p "$images"
     trap 'rm -rf "$images"/tree-*' EXIT
-    deploy/image-tree.sh "$target/release/palisade" "$images/tree-palisade"
+    # Where this version has the CNI plugin.
+    if [[ -x deploy/build-plugin.sh ]]; then plugin=("$(deploy/build-plugin.sh)"); fi
+    deploy/image-tree.sh "$target/release/palisade" "${plugin[@]}" "$images/tree-palisade"
     "$scripts/image.sh" "localhost/palisade:$(sed -n 's/^appVersion: *//p' deploy/helm/palisade/Chart.yaml | tr -d '"')" \
         "$images/tree-palisade" "$images/palisade.tar" '["/palisade"]' '["run"]' '["PATH=/usr/local/bin"]'
     install -D "$target/$triple/release/witness" "$images/tree-witness/witness"
