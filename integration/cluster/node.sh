@@ -89,7 +89,8 @@ make_cni() {
         *) kind='"type": "bridge", "bridge": "cni0", "isGateway": true, "hairpinMode": true' ;;
     esac
     while [[ -e $holds/network-plugin ]]; do sleep 0.1; done
-    # Written at each start, as flannel and others do.
+    # What is there from an earlier start stays, with what others have made of it.
+    [[ ! -e /etc/cni/net.d/10-pods.conflist ]] || return 0
     cat >/etc/cni/net.d/.new <<END
 {"cniVersion": "1.0.0", "name": "pods", "plugins": [
     {$kind, "ipMasq": false, "ipam": {"type": "host-local", "ranges": [$ranges], "routes": [$routes]}},

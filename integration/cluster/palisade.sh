@@ -39,4 +39,8 @@ palisade_on() {
     shift
     kubectl -n palisade-system exec "$(agent_of "$node")" -- palisade "$@"
 }
+# Where the agent serves them by default, which is for the node alone.
+metrics_of() {
+    on "$1" bash -c 'exec 3<>/dev/tcp/127.0.0.1/9468; printf "GET /metrics HTTP/1.0\r\n\r\n" >&3; cat <&3'
+}
 enforces() { on "$1" nft list chain inet palisade forward-ingress; }

@@ -71,6 +71,7 @@ pods_then_agents() {
 hold_proxy() { for node in "${nodes[@]}"; do hold "$node" kube-proxy; done; }
 late_proxy() { sleep 25; for node in "${nodes[@]}"; do release "$node" kube-proxy; done; }
 
+# It writes its configuration anew, as flannel and others do.
 hold_network() { for node in "${nodes[@]}"; do hold "$node" network-plugin; rm -f "$run/$node/over/etc/upper/cni/net.d/"*; done; }
 late_network() { sleep 15; for node in "${nodes[@]}"; do release "$node" network-plugin; done; }
 

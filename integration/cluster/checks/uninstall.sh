@@ -30,6 +30,12 @@ kubectl -n palisade-system rollout status daemonset/palisade-cleanup --timeout 1
 now=$(reached) left=$(tables)
 judge uninstall 'after the cleanup it is not' "a stranger reaches $now of 2 pods, $left tables are left" \
     test "$now" -eq 2 -a "$left" -eq 0
+entered=$(for node in "${nodes[@]}"; do on "$node" sh -c 'cat /etc/cni/net.d/*'; done | grep -c palisade || true)
+for node in "${nodes[@]}"; do pod uninstall "late-$node" "$node" 'app: late' pause; done | apply
+started=no
+if running uninstall 30s; then started=yes; fi
+judge uninstall 'pods start after it' "$started, network configurations name it $entered times" \
+    test "$started" = yes -a "$entered" -eq 0
 kubectl delete namespace palisade-system uninstall >/dev/null
 left=$(kubectl get clusterrole,clusterrolebinding,namespace -o name | grep -c palisade || true)
 judge uninstall 'nothing is left in the API' "$left objects" test "$left" -eq 0

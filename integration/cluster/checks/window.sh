@@ -54,6 +54,11 @@ traffic="$packets packets outside, $segments TCP segments in pods"
 if with_plugin; then
     judge window 'nothing passes before a pod is judged' "$finding" test "$leaking" -eq 0
     judge window 'nor does any packet' "$traffic" test $((packets + segments)) -eq 0
+    row shown window 'what the plugin was answered' "$(for node in "${nodes[@]}"; do metrics_of "$node"; done | awk '
+        /^palisade_cni_add_duration_seconds_count/ { adds += $2 }
+        /^palisade_cni_add_duration_seconds_sum/ { seconds += $2 }
+        /^palisade_cni_refusals_total/ { refusals += $2 }
+        END { printf "%d pods by the agents that are left, %.1f ms each, %d refusals", adds, adds ? seconds * 1000 / adds : 0, refusals }')"
 else
     judge window 'without the plugin pods leak' "$finding" test "$leaking" -gt 0
     row shown window 'packets' "$traffic"
