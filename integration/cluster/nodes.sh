@@ -59,13 +59,17 @@ make_outside() {
         outside ip route add "${pod_range[$node]}" via "${address[$node]}"
         outside ip route add "${pod_range6[$node]}" via "${address6[$node]}"
     done
-    # What comes from pods, of any kind, by who sent it.
+    # What comes from pods, of any kind, by who sent it. Resets are apart: a pod's network namespace answers with them for
+    # itself while no process listens.
     outside nft -f - <<END
 table inet seen {
+    counter resets { }
     set pods4 { type ipv4_addr; size 65535; flags dynamic; counter; }
     set pods6 { type ipv6_addr; size 65535; flags dynamic; counter; }
     chain input {
         type filter hook input priority 0
+        ip saddr 10.244.0.0/16 tcp flags & rst == rst counter name resets accept
+        ip6 saddr fd00:10:244::/48 tcp flags & rst == rst counter name resets accept
         ip saddr 10.244.0.0/16 add @pods4 { ip saddr }
         ip6 saddr fd00:10:244::/48 add @pods6 { ip6 saddr }
     }

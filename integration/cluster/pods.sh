@@ -82,8 +82,12 @@ start_outsider() {
 stop_outsider() { kill "$outsider" && wait "$outsider" 2>/dev/null || true; }
 outsider_line() { tail -n1 "$logs/outside.log"; }
 
-# Packets of any kind that pods have sent to the host outside since they were last forgotten.
-forget_packets() { outside nft "flush set inet seen pods4; flush set inet seen pods6"; }
+# Packets that pods have sent to the host outside since they were last forgotten: of any kind but resets, and these.
+forget_packets() {
+    outside nft 'flush set inet seen pods4; flush set inet seen pods6'
+    outside nft reset counter inet seen resets >/dev/null
+}
 packets_outside() {
     outside nft -j list ruleset | jq '[.nftables[].set? // empty | .elem? // [] | .[].elem.counter.packets] | add // 0'
 }
+resets_outside() { outside nft -j list counter inet seen resets | jq '.nftables[].counter? // empty | .packets'; }

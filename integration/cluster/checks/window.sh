@@ -39,7 +39,7 @@ for ((number = 1; number <= waves; number++)); do
     wave "$number" >>"$lines"
     say "   wave $number: $(tail -n "$wave_size" "$lines" | awk "$awk_get"' { out += get("out"); in_ += get("in") } END { print out+0, "out,", in_+0, "in" }')"
 done
-packets=$(packets_outside)
+packets=$(packets_outside) resets=$(resets_outside)
 stop_outsider
 kubectl delete namespace window >/dev/null
 
@@ -50,7 +50,9 @@ read -r leaking out in segments < <(awk "$awk_get"'
     END { print leaking + 0, out + 0, in_ + 0, segments + 0 }' "$lines")
 last=$(awk "$awk_get"' get("out") + get("in") > 0 { o = get("last-out"); i = get("last-in"); print (o > i) ? o : i }' "$lines" | distribution)
 finding="$leaking of $pods pods leak: $out connections out, $in in; last after $last"
-traffic="$packets packets outside, $segments TCP segments in pods"
+traffic="from the first instruction on: $packets packets outside, $segments TCP segments in pods"
+early=$(awk "$awk_get"' { early += get("early") } END { print early + 0 }' "$lines")
+before="$early TCP segments came to network namespaces without a process, $resets resets went out"
 if with_plugin; then
     judge window 'nothing passes before a pod is judged' "$finding" test "$leaking" -eq 0
     judge window 'nor does any packet' "$traffic" test $((packets + segments)) -eq 0
@@ -63,6 +65,7 @@ else
     judge window 'without the plugin pods leak' "$finding" test "$leaking" -gt 0
     row shown window 'packets' "$traffic"
 fi
+row shown window 'before the first instruction' "$before"
 
 fresh_namespace admitted
 {
@@ -73,7 +76,7 @@ running admitted
 sleep 3
 for ((i = 0; i < wave_size; i++)); do
     node=${nodes[i % 2]}
-    pod admitted "client-$i" "$node" 'app: client' --connect "$(address_of admitted "server-$node"):$port"
+    pod admitted "client-$i" "$node" 'app: client' --patience 500 --connect "$(address_of admitted "server-$node"):$port"
 done | apply
 running admitted
 sleep 5

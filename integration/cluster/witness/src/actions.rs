@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use crate::tally::Tally;
 
-/// How long a connection may take to be made before it is given up for a new one: packets here take microseconds.
-const PATIENCE: Duration = Duration::from_millis(20);
-
 /// How long an answer may take before a held connection counts as broken: TCP repeats what is lost.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -40,23 +37,24 @@ fn send_back(mut connection: TcpStream) -> io::Result<()> {
     }
 }
 
-pub(crate) fn connect(to: SocketAddr, tally: &Tally) {
+/// Again and again, each time for as long as `patience` lasts.
+pub(crate) fn connect(to: SocketAddr, patience: Duration, tally: &Tally) {
     loop {
-        try_once(to, tally);
+        try_once(to, patience, tally);
         thread::sleep(PAUSE);
     }
 }
 
-fn try_once(to: SocketAddr, tally: &Tally) {
-    match TcpStream::connect_timeout(&to, PATIENCE) {
+fn try_once(to: SocketAddr, patience: Duration, tally: &Tally) {
+    match TcpStream::connect_timeout(&to, patience) {
         Ok(_) => tally.note(|tally| &tally.out),
         Err(_) => tally.note(|tally| &tally.failed),
     }
 }
 
-pub(crate) fn stream(to: SocketAddr, tally: &Tally) {
+pub(crate) fn stream(to: SocketAddr, patience: Duration, tally: &Tally) {
     loop {
-        match TcpStream::connect_timeout(&to, PATIENCE) {
+        match TcpStream::connect_timeout(&to, patience) {
             Ok(connection) => {
                 tally.note(|tally| &tally.out);
                 if hold(connection, tally).is_err() {
@@ -81,11 +79,11 @@ fn hold(mut connection: TcpStream, tally: &Tally) -> io::Result<()> {
 }
 
 /// Each address is a thread's own, so that none waits for the silence of another.
-pub(crate) fn knock(port: u16, directories: &[PathBuf], tally: &Tally) {
+pub(crate) fn knock(port: u16, directories: &[PathBuf], patience: Duration, tally: &Tally) {
     loop {
         thread::scope(|scope| {
             for address in addresses(directories) {
-                scope.spawn(move || try_once(SocketAddr::new(address, port), tally));
+                scope.spawn(move || try_once(SocketAddr::new(address, port), patience, tally));
             }
         });
         thread::sleep(PAUSE);

@@ -1,8 +1,8 @@
 //! What pods of the test cluster run, and the host outside it: connects, listens, and tells what came of it.
 //!
 //! - `witness pause` does nothing, for as long as it is let.
-//! - `witness [--listen PORT] [--connect ADDRESS:PORT] [--stream ADDRESS:PORT] [--knock PORT DIRECTORY...]` does these
-//!   things from its first instruction on:
+//! - `witness [--patience MILLISECONDS] [--listen PORT] [--connect ADDRESS:PORT] [--stream ADDRESS:PORT] [--knock PORT
+//!   DIRECTORY...]` does these things from its first instruction on, and gives a connection up for a new one after that long:
 //!   - it accepts connections and sends back what comes;
 //!   - it connects again and again, a few milliseconds apart;
 //!   - it holds one connection, and has a byte come back through it every few milliseconds;
@@ -26,6 +26,9 @@ use std::time::Duration;
 
 use tally::Tally;
 
+/// How long a connection may take to be made, unless told otherwise: packets here take microseconds.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// Between two lines.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -47,7 +50,7 @@ fn main() -> ExitCode {
         }
     }
     match parse(&arguments) {
-        Some(actions) => report(actions, &tally),
+        Some((actions, patience)) => report(actions, patience, &tally),
         None => {
             eprintln!("witness: cannot make sense of {arguments:?}");
             ExitCode::from(2)
@@ -55,12 +58,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(arguments: &[String]) -> Option<Vec<Action>> {
+fn parse(arguments: &[String]) -> Option<(Vec<Action>, Duration)> {
     let mut actions = Vec::new();
+    let mut patience = PATIENCE;
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         let value = rest.next()?;
         actions.push(match name.as_str() {
+            "--patience" => {
+                patience = Duration::from_millis(value.parse().ok()?);
+                continue;
+            }
             "--listen" => Action::Listen(value.parse().ok()?),
             "--connect" => Action::Connect(value.parse().ok()?),
             "--stream" => Action::Stream(value.parse().ok()?),
@@ -68,17 +76,17 @@ fn parse(arguments: &[String]) -> Option<Vec<Action>> {
             _ => return None,
         });
     }
-    (!actions.is_empty()).then_some(actions)
+    (!actions.is_empty()).then_some((actions, patience))
 }
 
-fn report(actions: Vec<Action>, tally: &Arc<Tally>) -> ! {
+fn report(actions: Vec<Action>, patience: Duration, tally: &Arc<Tally>) -> ! {
     for action in actions {
         let tally = Arc::clone(tally);
         thread::spawn(move || match action {
             Action::Listen(port) => actions::listen(port, &tally),
-            Action::Connect(to) => actions::connect(to, &tally),
-            Action::Stream(to) => actions::stream(to, &tally),
-            Action::Knock(port, directories) => actions::knock(port, &directories, &tally),
+            Action::Connect(to) => actions::connect(to, patience, &tally),
+            Action::Stream(to) => actions::stream(to, patience, &tally),
+            Action::Knock(port, directories) => actions::knock(port, &directories, patience, &tally),
         });
     }
     let mut before = String::new();
@@ -96,16 +104,18 @@ fn report(actions: Vec<Action>, tally: &Arc<Tally>) -> ! {
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &str) -> Option<Vec<Action>> {
+    fn parsed(arguments: &str) -> Option<(Vec<Action>, Duration)> {
         parse(&arguments.split(' ').map(String::from).collect::<Vec<_>>())
     }
 
     #[test]
     fn arguments_say_what_to_do() {
         let to = "192.0.2.1:80".parse().expect("an address");
-        assert_eq!(parsed("--listen 80 --connect 192.0.2.1:80"), Some(vec![Action::Listen(80), Action::Connect(to)]));
-        assert_eq!(parsed("--knock 80 a b"), Some(vec![Action::Knock(80, vec!["a".into(), "b".into()])]));
-        for wrong in ["--listen", "--listen http", "--shout 80", "80"] {
+        let both = vec![Action::Listen(80), Action::Connect(to)];
+        assert_eq!(parsed("--listen 80 --connect 192.0.2.1:80"), Some((both, PATIENCE)));
+        let knock = vec![Action::Knock(80, vec!["a".into(), "b".into()])];
+        assert_eq!(parsed("--patience 70 --knock 80 a b"), Some((knock, Duration::from_millis(70))));
+        for wrong in ["--listen", "--patience 70", "--listen http", "--shout 80", "80"] {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }
     }

@@ -8,6 +8,8 @@ pub(crate) struct Tally {
     begun: Instant,
     /// Milliseconds since 1970.
     begun_at: u128,
+    /// TCP segments that this network namespace had received by then: a pod's has its addresses before its first process.
+    early: u64,
     /// Connections that this end made.
     pub(crate) out: Count,
     /// Tries to make one that failed.
@@ -37,6 +39,7 @@ impl Tally {
         Self {
             begun: Instant::now(),
             begun_at: since_1970.as_millis(),
+            early: segments().unwrap_or_default(),
             out: Count::default(),
             failed: Count::default(),
             accepted: Count::default(),
@@ -56,10 +59,12 @@ impl Tally {
         occasions.last = now;
     }
 
-    /// `start=` in milliseconds since 1970, `segments=`: TCP segments that this network namespace has received, and for
-    /// each count its number, and `first-` and `last-` in milliseconds since the start.
+    /// `start=` in milliseconds since 1970; TCP segments that this network namespace has received, `early=` before the start
+    /// and `segments=` since; and for each count its number, and `first-` and `last-` in milliseconds since the start.
     pub(crate) fn line(&self) -> String {
-        let mut line = format!("start={} segments={}", self.begun_at, segments().unwrap_or_default());
+        let Self { begun_at, early, .. } = self;
+        let since = segments().unwrap_or_default().saturating_sub(*early);
+        let mut line = format!("start={begun_at} early={early} segments={since}");
         let counts = [
             ("out", &self.out),
             ("failed", &self.failed),
