@@ -20,6 +20,14 @@ install_packages() {
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
 }
 
+# Loading modules is left to who owns the machine: it would outlast the cluster.
+check_kernel() {
+    local missing=()
+    [[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ]] || missing+=(br_netfilter)
+    grep -qw overlay /proc/filesystems || missing+=(overlay)
+    [[ ${#missing[@]} -eq 0 ]] || fail "the kernel lacks something that nodes need: modprobe -a ${missing[*]}"
+}
+
 # The image of the agent as in deploy/Dockerfile, and what runs in other pods.
 make_images() {
     local target triple library plugin=()
@@ -56,6 +64,7 @@ agnhost_image() {
         "$module/test/utils/image/manifest.go"
 }
 
+check_kernel
 install_packages
 integration/setup.sh
 integration/setup-api.sh

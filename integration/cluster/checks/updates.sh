@@ -12,8 +12,8 @@ running updates
 for node in "${nodes[@]}"; do
     for server in "${nodes[@]}"; do
         to=$(address_of updates "server-$server"):$port
-        pod updates "friend-$node-$server" "$node" 'app: friend' --connect "$to"
-        pod updates "stream-$node-$server" "$node" 'app: friend' --stream "$to"
+        pod updates "friend-$node-$server" "$node" 'app: friend' --patience 500 --connect "$to"
+        pod updates "stream-$node-$server" "$node" 'app: friend' --patience 500 --stream "$to"
         pod updates "stranger-$node-$server" "$node" 'app: stranger' --connect "$to"
     done
 done | apply
