@@ -76,10 +76,15 @@ distribution() {
 start_outsider() {
     local directories=() node
     for node in "${nodes[@]}"; do directories+=("$run/$node/var/lib/cni/networks/pods"); done
-    outside "$images/witness" --listen "$port" --knock "$port" "${directories[@]}" >"$logs/outside.log" 2>&1 &
+    # Not by `outside`: what is to be stopped would be a shell around it.
+    nsenter --target "$(<"$run/outside")" --net \
+        "$images/witness" --listen "$port" --knock "$port" "${directories[@]}" >"$logs/outside.log" 2>&1 &
     outsider=$!
 }
-stop_outsider() { kill "$outsider" && wait "$outsider" 2>/dev/null || true; }
+stop_outsider() {
+    kill "$outsider"
+    wait "$outsider" 2>/dev/null || true
+}
 outsider_line() { tail -n1 "$logs/outside.log"; }
 
 # Packets that pods have sent to the host outside since they were last forgotten: of any kind but resets, and these.
