@@ -19,19 +19,20 @@ bring_up() {
     say "cluster.sh: Kubernetes $kubernetes on ${nodes[*]} after $((SECONDS - start)) s; logs in $logs"
 }
 
+run_check() {
+    # shellcheck source=/dev/null
+    . "$scripts/checks/$1.sh"
+}
+
 run_checks() {
     local check start
     for check in "$@"; do
         say "== $check"
         start=$SECONDS
-        # Each in a shell of its own: what it sets, and that it fails, is no matter of the others'.
-        if ! (
-            set -euo pipefail
-            # shellcheck source=/dev/null
-            . "$scripts/checks/$check.sh"
-        ); then
-            row FAILED "$check" 'it came to its end' 'no'
-        fi
+        # Each in a shell of its own: what it sets, and that it fails, is no matter of the others'. Not in a condition, where
+        # bash would go on after errors.
+        run_check "$check" &
+        wait $! || row FAILED "$check" 'it came to its end' 'no'
         say "== $check: $((SECONDS - start)) s"
     done
     printf '\nKubernetes %s, kube-proxy in %s mode%s, %s\n\n' "$kubernetes" "$CLUSTER_PROXY" \

@@ -19,12 +19,13 @@ install_palisade() {
 
 uninstall_palisade() {
     helm uninstall palisade --namespace palisade-system --wait >/dev/null
-    kubectl -n palisade-system wait --for delete pod -l app.kubernetes.io/name=palisade --timeout 60s >/dev/null
+    wait_until 60 'the agents end' no_agents
     kubectl apply -f "$repository/deploy/cleanup.yaml" >/dev/null
     kubectl -n palisade-system rollout status daemonset/palisade-cleanup --timeout 120s >/dev/null
     kubectl delete namespace palisade-system >/dev/null
 }
 
+no_agents() { [[ -z $(kubectl -n palisade-system get pod -l app.kubernetes.io/name=palisade -o name) ]]; }
 installed() { kubectl -n palisade-system get daemonset palisade >/dev/null 2>&1; }
 # For checks that need it, and for those that need it not to be there.
 want_palisade() { installed || install_palisade; }

@@ -22,7 +22,7 @@ reached() {
 tables() { for node in "${nodes[@]}"; do on "$node" nft list tables; done | grep -c palisade || true; }
 
 helm uninstall palisade --namespace palisade-system --wait >/dev/null
-kubectl -n palisade-system wait --for delete pod -l app.kubernetes.io/name=palisade --timeout 60s >/dev/null
+wait_until 60 'the agents end' no_agents
 now=$(reached)
 judge uninstall 'without the agent it stays enforced' "a stranger reaches $now of 2 pods" test "$now" -eq 0
 kubectl apply -f "$repository/deploy/cleanup.yaml" >/dev/null
