@@ -57,6 +57,8 @@ pub struct Enforcer<B> {
     worked: Duration,
     /// Whether what is being put in force was computed from what the backend holds.
     compared: bool,
+    /// Whether packets may be under way that came in before the last transaction that did not only take something away.
+    switched: bool,
     /// How often in a row such a thing was refused.
     refusals: u32,
 }
@@ -158,6 +160,7 @@ impl<B: Backend> Enforcer<B> {
             at_work: BTreeSet::new(),
             worked: Duration::ZERO,
             compared: false,
+            switched: false,
             refusals: 0,
         }
     }
@@ -312,8 +315,10 @@ impl<B: Backend> Enforcer<B> {
         if self.at_work.is_empty() {
             self.worked = Duration::ZERO;
         }
+        let took = processor_time().saturating_sub(start);
+        self.charge(&compiled, took);
         self.at_work.extend(compiled);
-        self.worked += processor_time().saturating_sub(start);
+        self.worked += took;
         Ok(())
     }
 
@@ -349,12 +354,15 @@ impl<B: Backend> Enforcer<B> {
             return Ok(());
         }
         self.refusals = 0;
-        if !self.at_work.is_empty() {
-            let namespaces = std::mem::take(&mut self.at_work).into_iter();
-            let costs: Vec<_> = namespaces.map(|name| (name.clone(), self.index.cost(&name))).collect();
-            self.turns.took(&costs, self.worked, Instant::now());
-        }
+        let at_work = std::mem::take(&mut self.at_work);
+        self.charge(&at_work, self.worked);
         Ok(())
+    }
+
+    /// Whoever needed most of that time rests for it.
+    fn charge(&mut self, namespaces: &BTreeSet<Arc<str>>, time: Duration) {
+        let costs: Vec<_> = namespaces.iter().map(|name| (name.clone(), self.index.cost(name))).collect();
+        self.turns.took(&costs, time, Instant::now());
     }
 
     /// Where the backend does not take what was computed from what it holds, and not when that is tried again either, the
@@ -540,11 +548,13 @@ impl<B: Backend> Enforcer<B> {
 
     fn commit_steps(&mut self, diff: &Diff) -> Result<(), CommitError> {
         self.in_step = false;
-        for (position, step) in diff.steps().iter().enumerate() {
-            if position > 0 && step.is_retirement() {
+        for step in diff.steps() {
+            let only_takes_away = step.is_retirement();
+            if only_takes_away && std::mem::take(&mut self.switched) {
                 self.backend.drain();
             }
-            self.backend.commit(&self.desired.table, &Transaction::from(&**step))?;
+            self.backend.commit(&self.desired.table, &Transaction::from(&*step))?;
+            self.switched |= !only_takes_away;
         }
         self.in_step = true;
         Ok(())

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use nix::time::{ClockId, clock_gettime};
 use palisade_model::Cost;
 
-/// What is done sooner is not worth any order.
-const SHORT: Duration = Duration::from_millis(5);
+/// What is done sooner is not worth any order: what anybody's edit takes while all that there may be is in force, and as much
+/// again.
+const SHORT: Duration = Duration::from_millis(10);
 /// So many times as long as its changes took a namespace rests.
 const REST: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(10);

@@ -23,7 +23,7 @@ pub struct Cost {
     /// Chains: one a table, and one for each distinct list of lookups of its segments.
     pub chains: u64,
     /// What the kernel goes through whenever a rule comes, of whomever, to see that chains lead in no circle: elements of
-    /// port maps, and lookups, which count as two.
+    /// port maps, and lookups, which count as four.
     pub checks: u64,
     /// Memory of the agent and of the kernel, which counts it as the agent's: an estimate from above.
     pub bytes: u64,
@@ -93,7 +93,7 @@ impl Cost {
     pub(crate) fn of_table(segments: u64, protocols: u64, lists: u64, lookups: u64) -> Self {
         let (elements, chains) = (2 * segments, 1 + lists);
         let bytes = elements * ELEMENT + protocols * SET + chains * CHAIN + lookups * LOOKUP;
-        Self { grants: 0, elements, sets: protocols, chains, checks: segments + 2 * lookups, bytes }
+        Self { grants: 0, elements, sets: protocols, chains, checks: segments + 4 * lookups, bytes }
     }
 
     /// A set with that many members, whose definitions match classes that many times.

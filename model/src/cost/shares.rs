@@ -52,9 +52,9 @@ impl Shares {
     ///
     /// | | grants | elements | sets | chains | checks | MiB |
     /// |---|---|---|---|---|---|---|
-    /// | a namespace | 24 | 101,546 | 18 | 21 | 45 | 20 |
+    /// | a namespace | 24 | 101,546 | 18 | 21 | 90 | 20 |
     /// | its share | 100,000 | 820,000 | 1,000 | 4,000 | 20,000 | 160 |
-    /// | a node with 110 pods | 2,530 | 285,900 | 663 | 880 | 1,650 | 58 |
+    /// | a node with 110 pods | 2,530 | 285,900 | 663 | 880 | 3,300 | 58 |
     /// | its total | 250,000 | 1,280,000 | 4,000 | 8,000 | 40,000 | 256 |
     ///
     /// So a namespace may have eight times what the most expensive has, which admits two thirds of the cluster, and the
