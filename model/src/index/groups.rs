@@ -18,7 +18,7 @@ use crate::{Member, Protocol};
 /// a class matches evaluates selectors.
 ///
 /// Invariant: a class has a listed group in its list if and only if the group has the class in its own, and that is if
-/// and only if the group's definition matches the class.
+/// and only if the group's definition matches the class. Between deltas each group is part of a set.
 #[derive(Debug)]
 pub(super) struct Groups {
     listed: bool,
@@ -32,6 +32,8 @@ pub(super) struct Groups {
     by_namespace: Postings<GroupId>,
     /// Named ports on pods of any labels.
     by_port: HashMap<(Arc<str>, Protocol), BTreeSet<GroupId>>,
+    /// Groups that have come to be part of no set, and may be part of one again.
+    idle: BTreeSet<GroupId>,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl Groups {
             by_pod: Postings::default(),
             by_namespace: Postings::default(),
             by_port: HashMap::new(),
+            idle: BTreeSet::new(),
         }
     }
 
@@ -96,12 +99,27 @@ impl Groups {
         group
     }
 
-    /// Ends the part of `group` in `set`; a group that is part of none ends with it.
-    pub(super) fn leave(&mut self, group: GroupId, set: SetId, cluster: &mut Cluster) {
+    /// Ends the part of `group` in `set`; a group that is part of none ends when they are [swept](Groups::sweep).
+    pub(super) fn leave(&mut self, group: GroupId, set: SetId) {
         let sets = &mut self.slots[group].sets;
         sets.remove(&set);
         if sets.is_empty() {
-            self.remove(group, cluster);
+            self.idle.insert(group);
+        }
+    }
+
+    /// Ends all groups that are part of no set: many at once cost each class that they match little more than one.
+    pub(super) fn sweep(&mut self, cluster: &mut Cluster) {
+        let mut goes = vec![false; if self.idle.is_empty() { 0 } else { self.slots.bound() }];
+        let mut classes = BTreeSet::new();
+        for group in std::mem::take(&mut self.idle) {
+            if self.slots[group].sets.is_empty() {
+                goes[group.index()] = true;
+                classes.append(&mut self.remove(group));
+            }
+        }
+        for class in classes {
+            cluster.classes[class].groups.retain(|group| !goes[group.index()]);
         }
     }
 
@@ -243,14 +261,9 @@ impl Groups {
         group
     }
 
-    fn remove(&mut self, group: GroupId, cluster: &mut Cluster) {
+    /// Gives the classes that have it in their lists.
+    fn remove(&mut self, group: GroupId) -> BTreeSet<ClassId> {
         let Group { definition, classes, .. } = self.slots.remove(group);
-        for class in classes {
-            let groups = &mut cluster.classes[class].groups;
-            if let Ok(at) = groups.binary_search(&group) {
-                groups.remove(at);
-            }
-        }
         match definition.file() {
             File::Named(name, pods) => {
                 if let Some(postings) = self.named.get_mut(name) {
@@ -270,6 +283,7 @@ impl Groups {
             }
         }
         self.by_definition.remove(&definition);
+        classes
     }
 }
 

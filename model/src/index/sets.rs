@@ -197,9 +197,11 @@ impl Sets {
                 (true, true) | (false, false) => {}
             }
             if !is_asked {
-                self.remove(id, cluster);
+                self.remove(id);
             }
         }
+        self.listed.sweep(cluster);
+        self.counted.sweep(cluster);
         for id in std::mem::take(&mut self.moved) {
             let (came, went): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.slots[id].moves).into_iter().partition(|(_, came)| *came);
@@ -271,7 +273,7 @@ impl Sets {
 
     /// Makes the set's groups ones that are listed, or ones that are only counted.
     fn relist(&mut self, id: SetId, listed: bool, cluster: &mut Cluster) {
-        self.leave_groups(id, cluster);
+        self.leave_groups(id);
         let set = &mut self.slots[id];
         let groups = if listed { &mut self.listed } else { &mut self.counted };
         set.groups =
@@ -279,16 +281,16 @@ impl Sets {
         set.listed = listed;
     }
 
-    fn leave_groups(&mut self, id: SetId, cluster: &mut Cluster) {
+    fn leave_groups(&mut self, id: SetId) {
         let set = &mut self.slots[id];
         let groups = if set.listed { &mut self.listed } else { &mut self.counted };
         for group in std::mem::take(&mut set.groups).into_iter().rev() {
-            groups.leave(group, id, cluster);
+            groups.leave(group, id);
         }
     }
 
-    fn remove(&mut self, id: SetId, cluster: &mut Cluster) {
-        self.leave_groups(id, cluster);
+    fn remove(&mut self, id: SetId) {
+        self.leave_groups(id);
         let set = self.slots.remove(id);
         self.by_key.remove(&set.key);
         self.moved.remove(&id);
