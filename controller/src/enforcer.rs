@@ -275,7 +275,7 @@ impl<B: Backend> Enforcer<B> {
     }
 
     /// The same, of so much as is done soon: small changes first, what takes long in pieces, and of namespaces whose changes
-    /// take long only so many as leaves time for others ([`Turns`]). What is left is [due](Enforcer::commit_is_due) later.
+    /// take long only so many as leaves time for others. What is left is [due](Enforcer::commit_is_due) later.
     ///
     /// # Errors
     /// As [`Enforcer::commit`].
