@@ -17,6 +17,8 @@ const SHORT: Duration = Duration::from_millis(10);
 /// So many times as long as its changes took a namespace rests.
 const REST: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(10);
+/// What an element may take at most, from the index to the kernel's acknowledgement.
+const WORTH: Duration = Duration::from_micros(5);
 
 /// The processor time that this thread has used, the kernel's work for it included: what its work takes, however busy the
 /// machine is, and without what it waits for.
@@ -52,12 +54,13 @@ impl Turns {
         self.first(waiting).map(|(until, _)| until)
     }
 
-    /// Takes note of how much [processor time](processor_time) changes of these namespaces took together, which cost that much. Each took its part of it.
+    /// Takes note of how much [processor time](processor_time) changes of these namespaces took together, which cost that much.
+    /// Each took its part of it, but no more than what it costs is worth: the rest went into looking at what others have.
     pub(crate) fn took(&mut self, namespaces: &[(Arc<str>, Cost)], time: Duration, now: Instant) {
         let loads: Vec<f64> = namespaces.iter().map(|(_, cost)| load(cost)).collect();
         let sum: f64 = loads.iter().sum();
         for ((namespace, _), load) in namespaces.iter().zip(loads) {
-            let own = time.mul_f64(load / sum);
+            let own = time.mul_f64(load / sum).min(WORTH.mul_f64(load));
             if own < SHORT {
                 self.resting_until.remove(namespace);
             } else {
@@ -91,17 +94,19 @@ mod tests {
         let [big, shop, more] = ["big", "shop", "more"].map(Arc::<str>::from);
         let waiting = BTreeSet::from([big.clone(), more.clone()]);
         turns.took(&[(big.clone(), cost(100_000)), (shop.clone(), cost(10))], Duration::from_millis(100), now);
-        turns.took(&[(more.clone(), cost(1))], Duration::from_millis(50), now);
+        turns.took(&[(more.clone(), cost(100_000))], Duration::from_millis(50), now);
         assert!(turns.is_light(&shop) && !turns.is_light(&big) && !turns.are_light());
         assert_eq!(turns.next(&waiting, now), None);
         let due = turns.due(&waiting).unwrap();
         assert_eq!(due, now + Duration::from_millis(450));
         assert_eq!(turns.next(&waiting, due), Some(more.clone()));
-        assert_eq!(turns.due(&BTreeSet::from([shop])), None);
+        assert_eq!(turns.due(&BTreeSet::from([shop.clone()])), None);
 
-        turns.took(&[(more.clone(), cost(1))], Duration::from_secs(60), now);
+        turns.took(&[(more.clone(), cost(10_000_000))], Duration::from_secs(60), now);
         assert_eq!(turns.due(&BTreeSet::from([more.clone()])), Some(now + LONGEST_REST));
         turns.took(&[(more, cost(1)), (big, cost(1))], Duration::from_millis(1), now);
         assert!(turns.are_light());
+        turns.took(&[(shop, cost(10))], Duration::from_secs(1), now);
+        assert!(turns.are_light(), "so little takes nobody that long");
     }
 }

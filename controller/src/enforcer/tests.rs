@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex};
 
 use palisade_model::testing::NODE;
 use palisade_model::{
-    Age, Labels, Limit, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement,
-    Rule, Selector,
+    Age, Cost, Labels, Limit, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports,
+    Requirement, Rule, Selector,
 };
 use palisade_nft::{Elements, Fake, Mark, Operation, Table, Verdict};
 
@@ -315,7 +315,7 @@ fn who_takes_long_waits_for_his_turn() {
         &mut enforcer,
         [pod_of("big", 1), pod_of("shop", 2), policy("shop", "p", &["a"]), policy("big", "p", &["a"])],
     );
-    let cost = enforcer.index().cost("big");
+    let cost = Cost { elements: 100_000, ..enforcer.index().cost("big") };
     enforcer.turns.took(&[("big".into(), cost)], Duration::from_millis(20), Instant::now());
     let due = Instant::now() + Duration::from_millis(100);
     let policies = |enforcer: &mut Enforcer<Fake>| {
