@@ -33,7 +33,7 @@ use crate::text::shorten;
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// A part of its time, and how rarely at most, because changes wait meanwhile.
 const CHECKING: u32 = 1000;
-const LONGEST_CHECK_INTERVAL: Duration = Duration::from_secs(3600);
+const LONGEST_CHECK_INTERVAL: Duration = Duration::from_secs(540);
 
 /// How much of an error is logged, in bytes: the kernel's names an operation, with all its elements.
 pub(crate) const LONGEST_ERROR: usize = 1000;
