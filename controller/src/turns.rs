@@ -19,6 +19,8 @@ const REST: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(10);
 /// What an element may take at most, from the index to the kernel's acknowledgement.
 const WORTH: Duration = Duration::from_micros(5);
+/// Whose policies are worth less never rests, however slow the machine is: ten times what is usual.
+const SMALL: f64 = 10_000.0;
 
 /// The processor time that this thread has used, the kernel's work for it included: what its work takes, however busy the
 /// machine is, and without what it waits for.
@@ -61,7 +63,7 @@ impl Turns {
         let sum: f64 = loads.iter().sum();
         for ((namespace, _), load) in namespaces.iter().zip(loads) {
             let own = time.mul_f64(load / sum).min(WORTH.mul_f64(load));
-            if own < SHORT {
+            if own < SHORT || load < SMALL {
                 self.resting_until.remove(namespace);
             } else {
                 self.resting_until.insert(namespace.clone(), now + LONGEST_REST.min(own * REST));
@@ -77,7 +79,7 @@ impl Turns {
 /// What work grows with, roughly.
 #[allow(clippy::cast_precision_loss, reason = "a ratio")]
 fn load(cost: &Cost) -> f64 {
-    (1 + cost.elements + 4 * cost.checks + 64 * (cost.sets + cost.chains)) as f64
+    (1 + cost.grants + cost.elements + 4 * cost.checks + 64 * (cost.sets + cost.chains)) as f64
 }
 
 #[cfg(test)]
