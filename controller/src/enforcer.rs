@@ -336,7 +336,8 @@ impl<B: Backend> Enforcer<B> {
                 Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
                     tracing::error!(%error, "this kernel cannot ask its routes (CONFIG_NFT_FIB_INET): pods can forge addresses");
                     self.believe();
-                    return Ok(self.take_up(|_, _| true)?).and_then(|()| self.work_off(extent, start, done));
+                    self.take_up(|_, _| true)?;
+                    return self.work_off(extent, start, done);
                 }
                 Err(error) => {
                     self.blame(&error, &part);
@@ -391,8 +392,7 @@ impl<B: Backend> Enforcer<B> {
     fn believe(&mut self) {
         self.renderer = Renderer::new(Origins::Believed);
         self.desired = skeleton(self.desired.table.name.clone(), Origins::Believed);
-        let full = self.index.take_full();
-        let edit = self.renderer.edit(&full, self.owners.held());
+        let edit = self.renderer.edit(&self.index.take_full(), self.owners.held());
         self.edit(edit);
         self.epochs.end();
         self.frames = None;
