@@ -464,17 +464,14 @@ impl<B: Backend> Enforcer<B> {
     /// When [`Enforcer::commit_some`] has something to do although nothing changed: connections of earlier owners of
     /// addresses are to be forgotten, or something was left.
     pub fn commit_is_due(&self) -> Option<Instant> {
-        let is_left = !self.backlog.is_empty();
-        let turn = || (!self.turns.are_light()).then(|| self.turns.due(&self.index.unsettled())).flatten();
-        let due = if is_left { Some(Instant::now()) } else { turn() };
+        let left = self.index.unsettled();
+        let is_ready = !self.backlog.is_empty() || left.iter().any(|namespace| self.turns.is_light(namespace));
+        let due = if is_ready { Some(Instant::now()) } else { self.turns.due(&left) };
         self.owners.due().into_iter().chain(due).min().filter(|_| self.in_step)
     }
 
     /// The namespaces with changes that are not in force: others' come first, or they take long.
     pub fn waiting(&self) -> BTreeSet<Arc<str>> {
-        if self.turns.are_light() && self.backlog.is_empty() {
-            return BTreeSet::new();
-        }
         let at_work = self.at_work.iter().filter(|_| !self.backlog.is_empty()).cloned();
         self.index.unsettled().into_iter().chain(at_work).collect()
     }

@@ -344,3 +344,25 @@ fn who_takes_long_waits_for_his_turn() {
     assert_eq!(policies(&mut enforcer), [true, true]);
     assert_eq!(enforcer.backend().ruleset().unwrap().clone(), *enforcer.desired());
 }
+
+/// Who no longer has to be closed because somebody else needs less is enforced although nothing else happens.
+#[test]
+fn who_is_opened_by_anothers_change_does_not_wait_for_the_next() {
+    let total = Cost { grants: 6, ..Cost::UNLIMITED };
+    let shares = Shares { per_namespace: Cost::UNLIMITED, total };
+    let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table())).with_shares(shares);
+    let policies = [policy("shop", "p", &["a", "b", "c"]), policy("busy", "p", &["a", "b"])];
+    change(&mut enforcer, [pod_of("busy", 1), pod_of("shop", 2)].into_iter().chain(policies));
+    let closed =
+        |enforcer: &Enforcer<Fake>| enforcer.index().closed().map(|(name, _)| name.to_string()).collect::<Vec<_>>();
+    assert_eq!(closed(&enforcer), ["shop"]);
+    let cost = Cost { elements: 100_000, ..Cost::default() };
+    enforcer.turns.took(&[("busy".into(), cost)], Duration::from_millis(20), Instant::now());
+    enforcer.apply(policy("busy", "p", &["a"]));
+    while let Some(due) = enforcer.commit_is_due() {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        enforcer.commit_some().unwrap();
+    }
+    assert_eq!(closed(&enforcer), [""; 0]);
+    assert_eq!(enforcer.index().unsettled(), BTreeSet::new());
+}
