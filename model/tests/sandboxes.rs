@@ -118,11 +118,7 @@ fn shop() -> Index {
 
 /// By whose name each address is judged.
 fn judged(index: &mut Index) -> Vec<(String, String)> {
-    let pods = Output::new(index.take_full()).pods.into_iter();
-    let of_pod = |(id, pod): (NamespacedName, palisade_model::PodEnforcement)| {
-        pod.addresses.into_iter().map(move |address| (address.to_string(), id.name.to_string()))
-    };
-    pods.flat_map(of_pod).collect()
+    Output::new(index.take_full()).judged()
 }
 
 fn expected(pods: &[(&str, &str)]) -> Vec<(String, String)> {

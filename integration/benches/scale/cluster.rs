@@ -1,11 +1,11 @@
 //! One cluster, in the namespace of a node.
 
-use std::fs;
 use std::time::Duration;
 
 use palisade::drift;
 use palisade::enforcer::Enforcer;
 use palisade::render::TABLE;
+use palisade_integration::apiserver::Usage;
 use palisade_integration::netns::Namespace;
 use palisade_model::testing::workload::{Kind, Shape, Size, Workload};
 use palisade_nft::{Backend, Kernel, Ownership, Ruleset, Transaction, diff};
@@ -115,7 +115,5 @@ fn nft_event(desired: &Ruleset, text: &str) -> Outcome<f64> {
 
 /// In MiB.
 fn peak_memory() -> Outcome<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
-    Ok(peak.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+    Ok(Usage::of(std::process::id())?.peak as f64 / 1024.0)
 }

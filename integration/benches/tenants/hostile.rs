@@ -41,8 +41,7 @@ impl Case {
 
     pub(crate) fn namespaces(self) -> Vec<String> {
         let count = match self {
-            Self::Idle => 1,
-            Self::Rules | Self::Nested | Self::Ports | Self::Tables | Self::Over => 1,
+            Self::Idle | Self::Rules | Self::Nested | Self::Ports | Self::Tables | Self::Over => 1,
             Self::Many => 50,
         };
         (0..count).map(|number| format!("mallory-{number}")).collect()

@@ -1,6 +1,5 @@
 //! A victim whose policy is edited again and again, and when each edit is in force.
 
-use std::fs;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use palisade::input::Input;
 use palisade::render::TABLE;
 use palisade::serve::{SourceStatus, State};
 use palisade::source::Health;
+use palisade_integration::apiserver::Usage;
 use palisade_model::testing::NODE;
 use palisade_model::{Change, Selector, Shares};
 use palisade_nft::{
@@ -103,7 +103,7 @@ pub(crate) fn measure(case: Case, pods: u32) -> Outcome<Measured> {
         listed,
         cold: cold - begun,
         latencies: sent.iter().map(latency).collect(),
-        peak: peak_memory()?,
+        peak: Usage::of(std::process::id())?.peak as f64 / 1024.0,
     })
 }
 
@@ -139,11 +139,4 @@ fn edits(
 fn edit(number: usize) -> Change {
     let peer = within(SHOP, of_app(["web", "api"][number % 2]));
     policy(SHOP, "victim", Selector::default(), vec![rule(peer, vec![tcp(80, 80)])])
-}
-
-/// In MiB.
-fn peak_memory() -> Outcome<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
-    Ok(peak.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }

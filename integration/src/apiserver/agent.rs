@@ -62,16 +62,24 @@ impl ClusterAgent {
 
     /// What it has used.
     pub fn usage(&self) -> Result<Usage, ApiError> {
-        let directory = PathBuf::from(format!("/proc/{}", self.daemon.id()));
-        let parse = || -> io::Result<Usage> {
-            let status = fs::read_to_string(directory.join("status"))?;
-            let field = |name| kibibytes(&status, name).ok_or(io::Error::from(io::ErrorKind::InvalidData));
-            let cpu = fs::read_dir(directory.join("task"))?
-                .map(|task| Ok(cpu(&fs::read_to_string(task?.path().join("schedstat"))?)))
-                .sum::<io::Result<_>>()?;
-            Ok(Usage { cpu, resident: field("VmRSS:")?, peak: field("VmHWM:")? })
-        };
-        parse().map_err(ApiError::io(format!("read the usage of process {}", self.daemon.id())))
+        let id = self.daemon.id();
+        Usage::of(id).map_err(ApiError::io(format!("read the usage of process {id}")))
+    }
+}
+
+impl Usage {
+    /// What the process with this id has used.
+    ///
+    /// # Errors
+    /// Where there is no such process.
+    pub fn of(process: u32) -> io::Result<Self> {
+        let directory = PathBuf::from(format!("/proc/{process}"));
+        let status = fs::read_to_string(directory.join("status"))?;
+        let field = |name| kibibytes(&status, name).ok_or(io::Error::from(io::ErrorKind::InvalidData));
+        let cpu = fs::read_dir(directory.join("task"))?
+            .map(|task| Ok(cpu(&fs::read_to_string(task?.path().join("schedstat"))?)))
+            .sum::<io::Result<_>>()?;
+        Ok(Self { cpu, resident: field("VmRSS:")?, peak: field("VmHWM:")? })
     }
 }
 

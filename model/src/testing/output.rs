@@ -69,6 +69,15 @@ impl Output {
         first.is_some_and(|clause| clause.verdict == Verdict::Accept)
     }
 
+    /// By whose name each address is judged, by pod.
+    pub fn judged(&self) -> Vec<(String, String)> {
+        let of_pod = |(id, pod): (&NamespacedName, &PodEnforcement)| {
+            let name = id.name.to_string();
+            pod.addresses.iter().map(move |address| (address.to_string(), name.clone())).collect::<Vec<_>>()
+        };
+        self.pods.iter().flat_map(of_pod).collect()
+    }
+
     fn matches(&self, clause: &Clause, peer: IpAddr, traffic: Traffic) -> bool {
         let PeerMatch::Set(key) = &clause.peers else { return true };
         let members = &self.sets[key];
