@@ -9,6 +9,11 @@
 //! - A transaction that may forbid something ends the epoch ([`Epochs`]), and so does every repair.
 
 mod backlog;
+mod blame;
+mod pieces;
+mod sandboxes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -25,12 +30,13 @@ use palisade_nft::{
 use thiserror::Error;
 
 use self::backlog::Backlog;
+use self::pieces::Extent;
 use crate::epochs::{Epochs, Sweep};
 use crate::frames::{FrameTable, FramesError};
 use crate::links::NodeLinks;
 use crate::owners::Owners;
 use crate::render::{self, Epoch, Origins, Renderer, is_apart, skeleton};
-use crate::turns::{Turns, processor_time};
+use crate::turns::Turns;
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
 pub struct Enforcer<B> {
@@ -62,20 +68,6 @@ pub struct Enforcer<B> {
     /// How often in a row such a thing was refused.
     refusals: u32,
 }
-
-/// How much is done at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
-    All,
-    Piece,
-}
-
-/// How often in a row the backend refuses what it should take before whoever needs that is closed: it is not because of
-/// somebody else who writes the table at the same time.
-const REFUSALS: u32 = 2;
-
-/// After so long no further transaction begins before others have had their turn.
-const PIECE: Duration = Duration::from_millis(20);
 
 /// A transaction that was committed.
 #[derive(Clone, Debug)]
@@ -283,111 +275,6 @@ impl<B: Backend> Enforcer<B> {
         self.advance(Extent::Piece)
     }
 
-    fn advance(&mut self, extent: Extent) -> Result<Option<Commit>, EnforceError> {
-        let start = Instant::now();
-        let from_backend = !self.in_step;
-        let ceased = self.in_step && self.owners.go_on();
-        self.follow_links()?;
-        let everything = from_backend || extent == Extent::All || self.turns.are_light();
-        self.take_up(|turns, namespace| everything || turns.is_light(namespace))?;
-        let mut done = Diff::default();
-        self.work_off(extent, start, &mut done)?;
-        if !everything && self.backlog.is_empty() && start.elapsed() < PIECE {
-            self.take_up_next()?;
-            self.work_off(extent, start, &mut done)?;
-        }
-        if !ceased && self.backlog.is_empty() && self.owners.go_on() {
-            self.take_up(|turns, namespace| turns.is_light(namespace))?;
-            self.work_off(Extent::All, start, &mut Diff::default())?;
-        }
-        self.commit_frames()?;
-        Ok((!done.is_empty()).then(|| Commit { diff: done, from_backend, elapsed: start.elapsed() }))
-    }
-
-    /// Decides about the changes of those namespaces whose turn it is.
-    fn take_up(&mut self, is_turn: impl Fn(&Turns, &str) -> bool) -> Result<(), EnforceError> {
-        let start = processor_time();
-        let turns = std::mem::take(&mut self.turns);
-        let result = self.difference(|namespace| is_turn(&turns, namespace));
-        self.turns = turns;
-        let (diff, compiled) = result?;
-        self.backlog.add(diff, self.desired.sets.len());
-        if self.at_work.is_empty() {
-            self.worked = Duration::ZERO;
-        }
-        let took = processor_time().saturating_sub(start);
-        self.charge(&compiled, took);
-        self.at_work.extend(compiled);
-        self.worked += took;
-        Ok(())
-    }
-
-    /// The same of the one that has waited longest after changes that took long.
-    fn take_up_next(&mut self) -> Result<(), EnforceError> {
-        let Some(next) = self.turns.next(&self.index.unsettled(), Instant::now()) else { return Ok(()) };
-        self.take_up(|_, namespace| namespace == &*next)
-    }
-
-    /// Commits what was decided: at least one part of it.
-    fn work_off(&mut self, extent: Extent, start: Instant, done: &mut Diff) -> Result<(), EnforceError> {
-        let begin = processor_time();
-        while let Some(part) = self.backlog.next() {
-            match self.commit_steps(&part) {
-                Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
-                    tracing::error!(%error, "this kernel cannot ask its routes (CONFIG_NFT_FIB_INET): pods can forge addresses");
-                    self.believe();
-                    self.take_up(|_, _| true)?;
-                    return self.work_off(extent, start, done);
-                }
-                Err(error) => {
-                    self.blame(&error, &part);
-                    return Err(error.into());
-                }
-                Ok(()) => {}
-            }
-            *done = std::mem::take(done).then(part);
-            if extent == Extent::Piece && start.elapsed() >= PIECE {
-                break;
-            }
-        }
-        self.worked += processor_time().saturating_sub(begin);
-        if !self.backlog.is_empty() {
-            return Ok(());
-        }
-        self.refusals = 0;
-        let at_work = std::mem::take(&mut self.at_work);
-        self.charge(&at_work, self.worked);
-        Ok(())
-    }
-
-    /// Whoever needed most of that time rests for it.
-    fn charge(&mut self, namespaces: &BTreeSet<Arc<str>>, time: Duration) {
-        let costs: Vec<_> = namespaces.iter().map(|name| (name.clone(), self.index.cost(name))).collect();
-        self.turns.took(&costs, time, Instant::now());
-    }
-
-    /// Where the backend does not take what was computed from what it holds, and not when that is tried again either, the
-    /// namespace whose it is is closed; the most expensive, where that cannot be told.
-    fn blame(&mut self, error: &CommitError, part: &Diff) {
-        let is_too_much =
-            |errno: Errno| matches!(errno.0, nix::libc::ENOMEM | nix::libc::EMSGSIZE | nix::libc::ENOBUFS);
-        let is_refused = match error {
-            CommitError::Refused { .. } => true,
-            CommitError::Rejected { errno, .. } => is_too_much(*errno),
-            CommitError::Owned { .. } | CommitError::Stale { .. } | CommitError::Unacknowledged { .. } => false,
-        };
-        self.refusals = if is_refused && self.compared { self.refusals + 1 } else { 0 };
-        if self.refusals < REFUSALS {
-            return;
-        }
-        let of_operation = refused_object(error, part).map(|object| self.renderer.whose(&object));
-        let whose = of_operation.filter(|whose| !whose.is_empty()).unwrap_or_else(|| self.renderer.whose(part));
-        let open = whose.into_iter().filter(|namespace| !self.index.closed().any(|(closed, _)| closed == namespace));
-        if let Some(namespace) = open.max_by_key(|namespace| self.index.cost(namespace).bytes) {
-            self.index.refuse(&namespace);
-        }
-    }
-
     /// Does without the guard from now on.
     fn believe(&mut self) {
         self.renderer = Renderer::new(Origins::Believed);
@@ -459,26 +346,6 @@ impl<B: Backend> Enforcer<B> {
     /// [under way](Enforcer::settling).
     pub fn settle_is_due(&self) -> Option<Instant> {
         self.epochs.due().filter(|_| self.is_all_in_force())
-    }
-
-    /// When [`Enforcer::commit_some`] has something to do although nothing changed: connections of earlier owners of
-    /// addresses are to be forgotten, or something was left.
-    pub fn commit_is_due(&self) -> Option<Instant> {
-        let left = self.index.unsettled();
-        let is_ready = !self.backlog.is_empty() || left.iter().any(|namespace| self.turns.is_light(namespace));
-        let due = if is_ready { Some(Instant::now()) } else { self.turns.due(&left) };
-        self.owners.due().into_iter().chain(due).min().filter(|_| self.in_step)
-    }
-
-    /// The namespaces with changes that are not in force: others' come first, or they take long.
-    pub fn waiting(&self) -> BTreeSet<Arc<str>> {
-        let at_work = self.at_work.iter().filter(|_| !self.backlog.is_empty()).cloned();
-        self.index.unsettled().into_iter().chain(at_work).collect()
-    }
-
-    /// Whether all that is known of a namespace is in force.
-    pub fn is_in_force(&self, namespace: &str) -> bool {
-        self.is_all_in_force() && !self.waiting().contains(namespace)
     }
 
     /// Whether nothing is left of what was decided.
@@ -623,20 +490,6 @@ fn lacks_fib(error: &CommitError) -> bool {
     matches!(error, CommitError::Refused { operation, errno, .. } if operation.contains(" fib ") && is_unknown(*errno))
 }
 
-/// The chain or set whose operation was refused.
-fn refused_object(error: &CommitError, part: &Diff) -> Option<Diff> {
-    let CommitError::Refused { index, operation, .. } = error else { return None };
-    let refused = part.steps().into_iter().find_map(|step| {
-        let refused = Transaction::from(&*step).operations.into_iter().nth(*index)?;
-        (refused.to_string() == *operation).then_some(refused)
-    })?;
-    let mut object = Diff::default();
-    let name = refused.object()?;
-    object.chains.extend(part.chains.get_key_value(name).map(|(name, change)| (name.clone(), change.clone())));
-    object.sets.extend(part.sets.get_key_value(name).map(|(name, change)| (name.clone(), change.clone())));
-    Some(object)
-}
-
 /// Whether what is allowed now may be forbidden then. Sets only ever allow, maps do what they like.
 fn may_forbid(edit: &Edit) -> bool {
     let only_allows =
@@ -645,7 +498,3 @@ fn may_forbid(edit: &Edit) -> bool {
     let mut sets = edit.sets.iter().filter(|(name, _)| !is_apart(name));
     chains || !sets.all(|(_, edit)| only_allows(edit))
 }
-
-mod sandboxes;
-#[cfg(test)]
-mod tests;

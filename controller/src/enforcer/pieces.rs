@@ -1,0 +1,125 @@
+//! What is committed now, and what is left for later: small changes first, what takes long in pieces.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use palisade_nft::{Backend, Diff};
+
+use super::{Commit, EnforceError, Enforcer, lacks_fib};
+use crate::turns::{Turns, processor_time};
+
+/// How much is done at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    All,
+    Piece,
+}
+
+/// After so long no further transaction begins before others have had their turn.
+const PIECE: Duration = Duration::from_millis(20);
+
+impl<B: Backend> Enforcer<B> {
+    /// When [`Enforcer::commit_some`] has something to do although nothing changed: connections of earlier owners of
+    /// addresses are to be forgotten, or something was left.
+    pub fn commit_is_due(&self) -> Option<Instant> {
+        let left = self.index.unsettled();
+        let is_ready = !self.backlog.is_empty() || left.iter().any(|namespace| self.turns.is_light(namespace));
+        let due = if is_ready { Some(Instant::now()) } else { self.turns.due(&left) };
+        self.owners.due().into_iter().chain(due).min().filter(|_| self.in_step)
+    }
+
+    /// The namespaces with changes that are not in force: others' come first, or they take long.
+    pub fn waiting(&self) -> BTreeSet<Arc<str>> {
+        let at_work = self.at_work.iter().filter(|_| !self.backlog.is_empty()).cloned();
+        self.index.unsettled().into_iter().chain(at_work).collect()
+    }
+
+    /// Whether all that is known of a namespace is in force.
+    pub fn is_in_force(&self, namespace: &str) -> bool {
+        self.is_all_in_force() && !self.waiting().contains(namespace)
+    }
+
+    pub(super) fn advance(&mut self, extent: Extent) -> Result<Option<Commit>, EnforceError> {
+        let start = Instant::now();
+        let from_backend = !self.in_step;
+        let ceased = self.in_step && self.owners.go_on();
+        self.follow_links()?;
+        let everything = from_backend || extent == Extent::All || self.turns.are_light();
+        self.take_up(|turns, namespace| everything || turns.is_light(namespace))?;
+        let mut done = Diff::default();
+        self.work_off(extent, start, &mut done)?;
+        if !everything && self.backlog.is_empty() && start.elapsed() < PIECE {
+            self.take_up_next()?;
+            self.work_off(extent, start, &mut done)?;
+        }
+        if !ceased && self.backlog.is_empty() && self.owners.go_on() {
+            self.take_up(|turns, namespace| turns.is_light(namespace))?;
+            self.work_off(Extent::All, start, &mut Diff::default())?;
+        }
+        self.commit_frames()?;
+        Ok((!done.is_empty()).then(|| Commit { diff: done, from_backend, elapsed: start.elapsed() }))
+    }
+
+    /// Decides about the changes of those namespaces whose turn it is.
+    pub(super) fn take_up(&mut self, is_turn: impl Fn(&Turns, &str) -> bool) -> Result<(), EnforceError> {
+        let start = processor_time();
+        let turns = std::mem::take(&mut self.turns);
+        let result = self.difference(|namespace| is_turn(&turns, namespace));
+        self.turns = turns;
+        let (diff, compiled) = result?;
+        self.backlog.add(diff, self.desired.sets.len());
+        if self.at_work.is_empty() {
+            self.worked = Duration::ZERO;
+        }
+        let took = processor_time().saturating_sub(start);
+        self.charge(&compiled, took);
+        self.at_work.extend(compiled);
+        self.worked += took;
+        Ok(())
+    }
+
+    /// The same of the one that has waited longest after changes that took long.
+    pub(super) fn take_up_next(&mut self) -> Result<(), EnforceError> {
+        let Some(next) = self.turns.next(&self.index.unsettled(), Instant::now()) else { return Ok(()) };
+        self.take_up(|_, namespace| namespace == &*next)
+    }
+
+    /// Commits what was decided: at least one part of it.
+    pub(super) fn work_off(&mut self, extent: Extent, start: Instant, done: &mut Diff) -> Result<(), EnforceError> {
+        let begin = processor_time();
+        while let Some(part) = self.backlog.next() {
+            match self.commit_steps(&part) {
+                Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
+                    tracing::error!(%error, "this kernel cannot ask its routes (CONFIG_NFT_FIB_INET): pods can forge addresses");
+                    self.believe();
+                    self.take_up(|_, _| true)?;
+                    return self.work_off(extent, start, done);
+                }
+                Err(error) => {
+                    self.blame(&error, &part);
+                    return Err(error.into());
+                }
+                Ok(()) => {}
+            }
+            *done = std::mem::take(done).then(part);
+            if extent == Extent::Piece && start.elapsed() >= PIECE {
+                break;
+            }
+        }
+        self.worked += processor_time().saturating_sub(begin);
+        if !self.backlog.is_empty() {
+            return Ok(());
+        }
+        self.refusals = 0;
+        let at_work = std::mem::take(&mut self.at_work);
+        self.charge(&at_work, self.worked);
+        Ok(())
+    }
+
+    /// Whoever needed most of that time rests for it.
+    pub(super) fn charge(&mut self, namespaces: &BTreeSet<Arc<str>>, time: Duration) {
+        let costs: Vec<_> = namespaces.iter().map(|name| (name.clone(), self.index.cost(name))).collect();
+        self.turns.took(&costs, time, Instant::now());
+    }
+}
