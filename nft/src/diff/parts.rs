@@ -4,12 +4,15 @@
 //! yet can come in any number of transactions before. So between two parts each base chain and each chain that is looked
 //! up by one does what it did before, or what it shall do.
 
+mod apart;
+mod needed;
 mod removals;
 mod switches;
 
 use std::collections::BTreeSet;
 use std::mem;
 
+use self::needed::Needed;
 use self::switches::{Switch, Switches};
 use super::{ChainChange, Diff, SetChange, TableChange};
 use crate::{Elements, Name, Rule, Set};
@@ -88,42 +91,6 @@ impl Diff {
         }
         divider.close();
         divider.parts
-    }
-
-    /// Whether it can be committed ahead of `pending`, although it was made after it: neither changes what the other changes
-    /// or refers to. What it removes aside: that may still be named.
-    pub fn is_apart_from(&self, pending: &Self) -> bool {
-        let is_in = |(object, name): &(Object, Name)| match object {
-            Object::Chain => pending.chains.contains_key(name),
-            Object::Set => pending.sets.contains_key(name),
-        };
-        let leads_to_pending = |references: BTreeSet<(Object, Name)>| references.iter().any(is_in);
-        let chains = self.chains.iter().all(|(name, change)| {
-            !pending.chains.contains_key(name) && !leads_to_pending(switches::references_of_chain(Some(change)))
-        });
-        let sets = self.sets.iter().all(|(name, change)| {
-            let is_same = pending.sets.get(name).is_some_and(|pending| !pending.commutes_with(change));
-            !is_same && !leads_to_pending(switches::references_of_set(Some(change)))
-        });
-        chains && sets
-    }
-
-    /// What it adds or changes, and what it takes away.
-    pub fn split_removals(self) -> (Self, Self) {
-        let Self { table, chains, sets } = self;
-        let (gone, chains) = chains.into_iter().partition(|(_, change)| matches!(change, ChainChange::Removed(_)));
-        let (gone_sets, sets) = sets.into_iter().partition(|(_, change)| matches!(change, SetChange::Removed(_)));
-        (Self { table, chains, sets }, Self { chains: gone, sets: gone_sets, ..Self::default() })
-    }
-
-    /// Joins what it changes of the elements of `set`, which is no map, with the change of that set in `pending`.
-    pub fn move_elements_into(&mut self, pending: &mut Self, set: &Name) {
-        let is_movable = |change: &SetChange| matches!(change, SetChange::Elements { add, .. } if !add.kind().is_map());
-        if !(self.sets.get(set).is_some_and(is_movable) && pending.sets.contains_key(set)) {
-            return;
-        }
-        let sets = self.sets.remove_entry(set).into_iter().collect();
-        *pending = mem::take(pending).then(Self { sets, ..Self::default() });
     }
 
     fn is_indivisible(&self) -> bool {
@@ -244,55 +211,6 @@ impl Divider<'_> {
             self.parts.push(mem::take(&mut self.part));
         }
         self.room = self.division.budget;
-    }
-}
-
-/// What has to be there before a switch, in order, and which maps change together with it.
-#[derive(Default)]
-struct Needed {
-    seen: BTreeSet<(Object, Name)>,
-    before: Vec<(Object, Name)>,
-    together: Vec<Name>,
-}
-
-impl Needed {
-    fn by(&mut self, switch: &Switch, rest: &Diff) {
-        match switch {
-            Switch::Chain(name) => self.by_references(switches::references_of_chain(rest.chains.get(name)), rest),
-            Switch::Set(name) => self.by_references(switches::references_of_set(rest.sets.get(name)), rest),
-            Switch::Entry { map, add, .. } => {
-                self.by_references([(Object::Set, map.clone())].into(), rest);
-                self.by_references(switches::references_of(add), rest);
-            }
-        }
-    }
-
-    fn by_references(&mut self, references: BTreeSet<(Object, Name)>, rest: &Diff) {
-        for reference in references {
-            let (object, name) = &reference;
-            let references = match object {
-                Object::Chain => match rest.chains.get(name) {
-                    change @ Some(ChainChange::Created(_)) => switches::references_of_chain(change),
-                    _ => continue,
-                },
-                Object::Set => match rest.sets.get(name) {
-                    change @ Some(SetChange::Created(_) | SetChange::Elements { .. }) => {
-                        switches::references_of_set(change)
-                    }
-                    _ => continue,
-                },
-            };
-            if !self.seen.insert(reference.clone()) {
-                continue;
-            }
-            self.by_references(references, rest);
-            let is_live_map = *object == Object::Set && rest.sets.get(name).is_some_and(is_of_map);
-            if is_live_map {
-                self.together.push(reference.1);
-            } else {
-                self.before.push(reference);
-            }
-        }
     }
 }
 

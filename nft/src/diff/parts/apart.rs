@@ -1,0 +1,45 @@
+//! What can be committed ahead of what was decided before.
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use super::{Object, switches};
+use crate::{ChainChange, Diff, Name, SetChange};
+
+impl Diff {
+    /// Whether it can be committed ahead of `pending`, although it was made after it: neither changes what the other changes
+    /// or refers to. What it removes aside: that may still be named.
+    pub fn is_apart_from(&self, pending: &Self) -> bool {
+        let is_in = |(object, name): &(Object, Name)| match object {
+            Object::Chain => pending.chains.contains_key(name),
+            Object::Set => pending.sets.contains_key(name),
+        };
+        let leads_to_pending = |references: BTreeSet<(Object, Name)>| references.iter().any(is_in);
+        let chains = self.chains.iter().all(|(name, change)| {
+            !pending.chains.contains_key(name) && !leads_to_pending(switches::references_of_chain(Some(change)))
+        });
+        let sets = self.sets.iter().all(|(name, change)| {
+            let is_same = pending.sets.get(name).is_some_and(|pending| !pending.commutes_with(change));
+            !is_same && !leads_to_pending(switches::references_of_set(Some(change)))
+        });
+        chains && sets
+    }
+
+    /// What it adds or changes, and what it takes away.
+    pub fn split_removals(self) -> (Self, Self) {
+        let Self { table, chains, sets } = self;
+        let (gone, chains) = chains.into_iter().partition(|(_, change)| matches!(change, ChainChange::Removed(_)));
+        let (gone_sets, sets) = sets.into_iter().partition(|(_, change)| matches!(change, SetChange::Removed(_)));
+        (Self { table, chains, sets }, Self { chains: gone, sets: gone_sets, ..Self::default() })
+    }
+
+    /// Joins what it changes of the elements of `set`, which is no map, with the change of that set in `pending`.
+    pub fn move_elements_into(&mut self, pending: &mut Self, set: &Name) {
+        let is_movable = |change: &SetChange| matches!(change, SetChange::Elements { add, .. } if !add.kind().is_map());
+        if !(self.sets.get(set).is_some_and(is_movable) && pending.sets.contains_key(set)) {
+            return;
+        }
+        let sets = self.sets.remove_entry(set).into_iter().collect();
+        *pending = mem::take(pending).then(Self { sets, ..Self::default() });
+    }
+}
