@@ -360,3 +360,6 @@ struct PortBounds {
     start: i32,
     end: i32,
 }
+
+#[cfg(test)]
+mod tests;

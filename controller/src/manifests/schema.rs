@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::kind::Kind;
 use super::node::{Entry, Node, Value};
 use crate::convert::Problem;
 
@@ -118,12 +119,13 @@ pub(super) const NODE: Schema =
 
 impl Schema {
     /// The part of `node` that the schema knows, as JSON; what contradicts it is added to `problems` and left out.
-    pub(super) fn read(&self, node: &Node, problems: &mut Vec<Problem>) -> Json {
-        Reading { problems }.value(self, node, "").unwrap_or_default()
+    pub(super) fn read(&self, node: &Node, kind: Kind, problems: &mut Vec<Problem>) -> Json {
+        Reading { kind, problems }.value(self, node, "").unwrap_or_default()
     }
 }
 
 struct Reading<'a> {
+    kind: Kind,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -175,7 +177,7 @@ impl Reading<'_> {
                 }
                 Some(_) if node.is_null() => {}
                 Some((_, schema)) => map.extend(self.value(schema, node, &at).map(|value| (key.clone(), value))),
-                None if closed => self.refuse(&at, unknown(key, fields)),
+                None if closed => self.refuse(&at, unknown(key, self.kind, fields)),
                 None => {}
             }
         }
@@ -219,11 +221,11 @@ fn is_i32(number: &serde_json::Number) -> bool {
     number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
 }
 
-fn unknown(key: &str, fields: &[(&str, Schema)]) -> String {
+fn unknown(key: &str, kind: Kind, fields: &[(&str, Schema)]) -> String {
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     match nearest(key, &names) {
-        Some(name) => format!("is no field of this kind: did you mean {name}?"),
-        None => format!("is no field of this kind: known here are {}", names.join(", ")),
+        Some(name) => format!("is no field of a {kind}: did you mean {name}?"),
+        None => format!("is no field of a {kind}: known here are {}", names.join(", ")),
     }
 }
 
