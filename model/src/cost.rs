@@ -77,11 +77,10 @@ impl Cost {
         self.parts().iter().zip(limit.parts()).all(|(part, limit)| *part <= limit)
     }
 
-    /// The greatest part of `limit` that this is in any respect in which `sum` is over it, in millionths.
-    pub(crate) fn load(&self, limit: &Self, sum: &Self) -> u128 {
-        let parts = self.parts().into_iter().zip(limit.parts()).zip(sum.parts());
-        let over = parts.filter(|((_, limit), sum)| sum > limit);
-        over.map(|((part, limit), _)| u128::from(part) * 1_000_000 / u128::from(limit.max(1))).max().unwrap_or(0)
+    /// Whether it is more than the part of `limit` that so many halvings leave, in any respect in which `sum` is over it.
+    pub(crate) fn is_more_of(&self, limit: &Self, halvings: u32, sum: &Self) -> bool {
+        let mut parts = self.parts().into_iter().zip(limit.parts()).zip(sum.parts());
+        parts.any(|((part, limit), sum)| sum > limit && part > limit >> halvings)
     }
 
     /// What compiling `grants` costs, the result aside.

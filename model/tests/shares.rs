@@ -11,8 +11,11 @@ use std::sync::Arc;
 use judge::check_output;
 use palisade_model::reference::Cluster;
 use palisade_model::testing::workload::{Shape, Size, Workload};
-use palisade_model::testing::{NODE, Output, changes, objects, shares};
-use palisade_model::{Change, Cost, Index, Limit, PeerMatch, SetKey, Shares, Table, TableKey};
+use palisade_model::testing::{NODE, Output, bare_pod, changes, objects, shares};
+use palisade_model::{
+    Change, Cost, Index, Limit, NamespacedName, PeerMatch, Peers, Pod, Policy, PortMatch, PortRange, Ports, Protocol,
+    Rule, Selector, SetKey, Shares, Table, TableKey,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -209,6 +212,44 @@ fn what_the_kernel_refuses_is_closed() {
     index.apply(Change::PolicyGone(id));
     index.take_delta();
     assert_eq!(closed(&index), BTreeMap::new());
+}
+
+/// Whose costs are about the same is closed or not whatever they write, as long as that is so.
+#[test]
+fn who_is_closed_does_not_change_with_every_edit() {
+    let total = Cost { grants: 260, ..Cost::UNLIMITED };
+    let mut index = Index::with_shares(NODE, Shares { per_namespace: Cost::UNLIMITED, total });
+    let namespaces = ["a", "b", "c", "d"];
+    let write = |index: &mut Index, namespace: &str, ports: u16| {
+        let port =
+            |number| PortMatch::Numbers { protocol: Protocol::Tcp, ports: PortRange::new(number, number).unwrap() };
+        let rule = Rule { peers: Peers::All, ports: Ports::AnyOf((1..=ports).map(port).collect()) };
+        let id = NamespacedName::new(namespace, "p");
+        index.apply(Change::Policy(Policy {
+            id,
+            selector: Selector::default(),
+            ingress: Some(vec![rule]),
+            egress: None,
+        }));
+    };
+    for (number, namespace) in (1..).zip(namespaces) {
+        let address = std::net::IpAddr::from([10, 0, 0, number]);
+        let pod = bare_pod(NamespacedName::new(namespace, "pod"), [address]);
+        index.apply(Change::Pod(Pod { node: Some(NODE.into()), ..pod }));
+        write(&mut index, namespace, 100);
+    }
+    index.take_delta();
+    let closed_first = closed(&index);
+    assert_eq!(closed_first.keys().map(|name| &**name).collect::<Vec<_>>(), ["a", "b"]);
+    for (namespace, ports) in namespaces.iter().cycle().zip([70, 110, 90, 100, 80, 120, 95, 105]) {
+        write(&mut index, namespace, ports);
+        index.take_delta();
+        assert_eq!(closed(&index), closed_first, "{namespace} has {ports}");
+    }
+    write(&mut index, "c", 30);
+    write(&mut index, "d", 30);
+    index.take_delta();
+    assert_ne!(closed(&index), closed_first, "there is room for another");
 }
 
 /// The shares of these tests are met again and again, in both ways, and opened again.

@@ -61,6 +61,11 @@ impl Bills {
         self.slots.iter()
     }
 
+    /// The numbers of all bills are below it.
+    pub(super) fn bound(&self) -> usize {
+        self.slots.bound()
+    }
+
     pub(super) fn find(&self, namespace: &str) -> Option<&Bill> {
         self.by_name.get(namespace).map(|bill| &self.slots[*bill])
     }

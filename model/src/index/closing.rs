@@ -1,11 +1,10 @@
 //! Which namespaces are closed: functions of what all of them cost.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::bills::{Bill, Bills};
 use super::sets::Sets;
-use super::slots::{BillId, SetId};
+use super::slots::{BillId, SetId, Slot};
 use crate::{Cost, Limit};
 
 /// The namespaces whose tables are too much to compile, and why.
@@ -15,10 +14,10 @@ pub(super) fn too_many_grants(bills: &Bills) -> BTreeMap<BillId, Limit> {
     let is_over = |(_, bill): &(BillId, &Bill)| !grants(bill).fits(&shares.per_namespace);
     let mut over: BTreeMap<BillId, Limit> =
         bills.iter().filter(is_over).map(|(id, _)| (id, Limit::Namespace)).collect();
-    let charges: BTreeMap<BillId, Cost> =
+    let charges: Vec<(BillId, Cost)> =
         bills.iter().filter(|(id, _)| !over.contains_key(id)).map(|(id, bill)| (id, grants(bill))).collect();
-    let sum = charges.values().copied().sum();
-    over.extend(most_expensive(bills, charges, sum, |_, bill| grants(bill)));
+    let sum = charges.iter().map(|(_, charge)| *charge).sum();
+    over.extend(most_expensive(bills, charges, sum, |id| grants(bills.bill(id))));
     over
 }
 
@@ -30,7 +29,7 @@ pub(super) fn closed(bills: &Bills, sets: &Sets) -> BTreeMap<BillId, Limit> {
     };
     let mut closed: BTreeMap<BillId, Limit> = bills.iter().filter_map(|(id, bill)| Some((id, limit(bill)?))).collect();
     if !bills.total(sets).fits(&bills.shares.total) {
-        let open = bills.iter().map(|(id, _)| id).filter(|id| !closed.contains_key(id)).collect();
+        let open: Vec<BillId> = bills.iter().map(|(id, _)| id).filter(|id| !closed.contains_key(id)).collect();
         closed.extend(over_total(bills, sets, &open));
     }
     closed
@@ -44,32 +43,59 @@ pub(super) fn total(bills: &Bills, sets: &Sets) -> Cost {
     own + asked.map(|set| sets.cost(set)).sum()
 }
 
-/// Whom of `open` to close so that the rest fits into the total. For the order, each set is divided among those who ask
-/// for it: a namespace is not more expensive because of what others need, too.
-fn over_total(bills: &Bills, sets: &Sets, open: &BTreeSet<BillId>) -> BTreeMap<BillId, Limit> {
-    let mut charges: BTreeMap<BillId, Cost> = open.iter().map(|id| (*id, bills.bill(*id).own)).collect();
-    let mut sum: Cost = charges.values().copied().sum();
-    let mut asks = HashMap::<BillId, Vec<SetId>>::new();
-    let mut askers = HashMap::<SetId, u64>::new();
-    for (set, by) in sets.all_askers() {
-        let by: Vec<BillId> = by.filter(|bill| open.contains(bill)).collect();
+/// What a namespace costs that may have to be closed.
+#[derive(Clone, Default)]
+struct Charge {
+    /// With its part of each set, which is divided among those who ask for it: a namespace is not more expensive because of
+    /// what others need, too.
+    cost: Cost,
+    /// What of it nobody else asks for.
+    alone: Cost,
+    /// The sets that others ask for, too.
+    shared: Vec<SetId>,
+}
+
+/// Whom of `open` to close so that the rest fits into the total.
+fn over_total(bills: &Bills, sets: &Sets, open: &[BillId]) -> BTreeMap<BillId, Limit> {
+    let mut charges = vec![None; bills.bound()];
+    let mut sum = Cost::default();
+    for id in open {
+        let own = bills.bill(*id).own;
+        sum += own;
+        charges[id.index()] = Some(Charge { cost: own, alone: own, shared: Vec::new() });
+    }
+    let mut askers = HashMap::<SetId, usize>::new();
+    let mut by = Vec::new();
+    for (set, all) in sets.all_askers() {
+        by.clear();
+        by.extend(all.filter(|bill| charges[bill.index()].is_some()));
         if by.is_empty() {
             continue;
         }
-        askers.insert(set, by.len() as u64);
-        sum += sets.cost(set);
+        let cost = sets.cost(set);
+        sum += cost;
+        if by.len() > 1 {
+            askers.insert(set, by.len());
+        }
         for bill in &by {
-            *charges.entry(*bill).or_default() += sets.cost(set).divided(by.len() as u64);
-            asks.entry(*bill).or_default().push(set);
+            let charge = charges[bill.index()].as_mut().expect("only who is open was kept");
+            charge.cost += cost.divided(by.len() as u64);
+            match by.len() {
+                1 => charge.alone += cost,
+                _ => charge.shared.push(set),
+            }
         }
     }
-    most_expensive(bills, charges, sum, |id, bill| {
-        let mut freed = bill.own;
-        for set in asks.get(&id).into_iter().flatten() {
-            let left = askers.get_mut(set).expect("who asks for a set is among its askers");
+    let cost = |id: &BillId| charges[id.index()].as_ref().map(|charge| (*id, charge.cost));
+    let costs = open.iter().filter_map(cost).collect();
+    most_expensive(bills, costs, sum, |id| {
+        let charge = charges[id.index()].take().unwrap_or_default();
+        let mut freed = charge.alone;
+        for set in charge.shared {
+            let left = askers.get_mut(&set).expect("who asks for a set is among its askers");
             *left -= 1;
             if *left == 0 {
-                freed += sets.cost(*set);
+                freed += sets.cost(set);
             }
         }
         freed
@@ -78,20 +104,31 @@ fn over_total(bills: &Bills, sets: &Sets, open: &BTreeSet<BillId>) -> BTreeMap<B
 
 /// Those of the namespaces with these charges, the most expensive first, without which `sum` fits into the total. `close`
 /// gives what closing one frees.
+///
+/// How expensive one is is told in powers of two: of what costs about the same who is closed does not change with every
+/// edit of theirs, which is as much work as if they were new.
 fn most_expensive(
     bills: &Bills,
-    mut charges: BTreeMap<BillId, Cost>,
+    mut charges: Vec<(BillId, Cost)>,
     mut sum: Cost,
-    mut close: impl FnMut(BillId, &Bill) -> Cost,
+    mut close: impl FnMut(BillId) -> Cost,
 ) -> BTreeMap<BillId, Limit> {
     let total = &bills.shares.total;
     let mut closed = BTreeMap::new();
-    while !sum.fits(total) {
-        let rank = |id: BillId, charge: &Cost| (charge.load(total, &sum), Reverse(&bills.bill(id).namespace));
-        let Some(id) = charges.iter().max_by_key(|(id, charge)| rank(**id, charge)).map(|(id, _)| *id) else { break };
-        charges.remove(&id);
-        sum -= close(id, bills.bill(id));
-        closed.insert(id, Limit::Total);
+    if sum.fits(total) {
+        return closed;
+    }
+    charges.sort_unstable_by_key(|(id, _)| &bills.bill(*id).namespace);
+    for halvings in 0..u64::BITS {
+        for (id, charge) in &charges {
+            if sum.fits(total) {
+                return closed;
+            }
+            if charge.is_more_of(total, halvings, &sum) && !closed.contains_key(id) {
+                sum -= close(*id);
+                closed.insert(*id, Limit::Total);
+            }
+        }
     }
     closed
 }

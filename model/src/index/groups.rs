@@ -17,8 +17,10 @@ use crate::{Member, Protocol};
 /// a namespace that is closed because it would cost too much costs little more than its policies: who asks which of them
 /// a class matches evaluates selectors.
 ///
-/// Invariant: a class has a listed group in its list if and only if the group has the class in its own, and that is if
-/// and only if the group's definition matches the class. Between deltas each group is part of a set.
+/// Invariant: a class has a listed group in its list if and only if the group has the class in its own, and that is, of
+/// groups that were [linked](Groups::link), if and only if the group's definition matches the class. Between deltas each group
+/// is part of a set, and linked where groups are listed: most of what it costs to list a group is not spent on sets that turn
+/// out to be somebody's who is closed.
 #[derive(Debug)]
 pub(super) struct Groups {
     listed: bool,
@@ -34,6 +36,8 @@ pub(super) struct Groups {
     by_port: HashMap<(Arc<str>, Protocol), BTreeSet<GroupId>>,
     /// Groups that have come to be part of no set, and may be part of one again.
     idle: BTreeSet<GroupId>,
+    /// Groups that classes do not know of yet.
+    unlinked: BTreeSet<GroupId>,
 }
 
 #[derive(Debug)]
@@ -41,8 +45,10 @@ struct Group {
     definition: Definition,
     /// The sets that it is part of.
     sets: BTreeSet<SetId>,
-    /// The classes that match it, or none where groups are not listed.
+    /// The classes that match it; none where groups are not listed, or it is not linked.
     classes: BTreeSet<ClassId>,
+    /// The same until it is linked: in no order.
+    found: Vec<ClassId>,
     /// How many classes match it.
     matches: u64,
 }
@@ -68,6 +74,7 @@ impl Groups {
             by_namespace: Postings::default(),
             by_port: HashMap::new(),
             idle: BTreeSet::new(),
+            unlinked: BTreeSet::new(),
         }
     }
 
@@ -89,11 +96,17 @@ impl Groups {
         self.slots[group].sets.iter().copied()
     }
 
-    /// Makes `definition` a part of `set`.
-    pub(super) fn join(&mut self, definition: Definition, set: SetId, cluster: &mut Cluster) -> GroupId {
+    /// Makes `definition` a part of `set`; so many classes match it, if that is known.
+    pub(super) fn join(
+        &mut self,
+        definition: Definition,
+        set: SetId,
+        matches: Option<u64>,
+        cluster: &Cluster,
+    ) -> GroupId {
         let group = match self.by_definition.get(&definition) {
             Some(group) => *group,
-            None => self.insert(definition, cluster),
+            None => self.insert(definition, matches, cluster),
         };
         self.slots[group].sets.insert(set);
         group
@@ -120,6 +133,19 @@ impl Groups {
         }
         for class in classes {
             cluster.classes[class].groups.retain(|group| !goes[group.index()]);
+        }
+    }
+
+    /// Classes know of all groups from now on, where groups are listed.
+    pub(super) fn link(&mut self, cluster: &mut Cluster) {
+        for id in std::mem::take(&mut self.unlinked) {
+            let group = &mut self.slots[id];
+            for class in &group.found {
+                let groups = &mut cluster.classes[*class].groups;
+                let at = if groups.last() < Some(&id) { groups.len() } else { groups.partition_point(|at| *at < id) };
+                groups.insert(at, id);
+            }
+            group.classes = std::mem::take(&mut group.found).into_iter().collect();
         }
     }
 
@@ -207,11 +233,14 @@ impl Groups {
     }
 
     fn each_class(&self, groups: &[GroupId], cluster: &Cluster, mut see: impl FnMut(ClassId)) {
-        for group in groups.iter().map(|group| &self.slots[*group]) {
-            if self.listed {
-                group.classes.iter().copied().for_each(&mut see);
-            } else {
+        for id in groups {
+            let group = &self.slots[*id];
+            if !self.listed {
                 group.definition.find_classes(cluster).into_iter().for_each(&mut see);
+            } else if self.unlinked.contains(id) {
+                group.found.iter().copied().for_each(&mut see);
+            } else {
+                group.classes.iter().copied().for_each(&mut see);
             }
         }
     }
@@ -219,11 +248,11 @@ impl Groups {
     /// What the addresses of a class are as members of the union of `groups` of endpoints: each once.
     fn endpoints(&self, groups: &[GroupId], id: ClassId, cluster: &Cluster) -> Vec<Member> {
         let class = &cluster.classes[id];
-        let matches = |group: &&Group| match self.listed {
-            true => group.classes.contains(&id),
-            false => group.definition.matches(&cluster.spaces[class.space], &class.key),
+        let matches = |group: &&GroupId| match self.listed && !self.unlinked.contains(*group) {
+            true => self.slots[**group].classes.contains(&id),
+            false => self.slots[**group].definition.matches(&cluster.spaces[class.space], &class.key),
         };
-        let groups: Vec<&Group> = groups.iter().map(|group| &self.slots[*group]).filter(matches).collect();
+        let groups: Vec<&Group> = groups.iter().filter(matches).map(|group| &self.slots[*group]).collect();
         let members_at = |address| {
             let mut members: Vec<Member> =
                 groups.iter().flat_map(|group| group.definition.members(&class.key, address)).collect();
@@ -239,15 +268,17 @@ impl Groups {
         groups.first().is_some_and(|group| matches!(self.slots[*group].definition, Definition::Pods(_)))
     }
 
-    fn insert(&mut self, definition: Definition, cluster: &mut Cluster) -> GroupId {
-        let classes = definition.find_classes(cluster);
-        let matches = classes.len() as u64;
-        let classes: BTreeSet<ClassId> = if self.listed { classes.into_iter().collect() } else { BTreeSet::new() };
-        let group =
-            self.slots.insert(Group { definition: definition.clone(), sets: BTreeSet::new(), classes, matches });
-        for class in &self.slots[group].classes {
-            let groups = &mut cluster.classes[*class].groups;
-            groups.insert(groups.partition_point(|other| *other < group), group);
+    fn insert(&mut self, definition: Definition, matches: Option<u64>, cluster: &Cluster) -> GroupId {
+        let found = if self.listed || matches.is_none() { definition.find_classes(cluster) } else { Vec::new() };
+        let group = self.slots.insert(Group {
+            definition: definition.clone(),
+            sets: BTreeSet::new(),
+            classes: BTreeSet::new(),
+            matches: matches.unwrap_or(found.len() as u64),
+            found: if self.listed { found } else { Vec::new() },
+        });
+        if self.listed {
+            self.unlinked.insert(group);
         }
         match definition.file() {
             File::Named(name, pods) => self.named.entry(name.clone()).or_default().insert(pods, group),
@@ -264,6 +295,7 @@ impl Groups {
     /// Gives the classes that have it in their lists.
     fn remove(&mut self, group: GroupId) -> BTreeSet<ClassId> {
         let Group { definition, classes, .. } = self.slots.remove(group);
+        self.unlinked.remove(&group);
         match definition.file() {
             File::Named(name, pods) => {
                 if let Some(postings) = self.named.get_mut(name) {

@@ -233,6 +233,7 @@ impl Sets {
         }
         self.listed.sweep(cluster);
         self.counted.sweep(cluster);
+        self.listed.link(cluster);
         for id in std::mem::take(&mut self.moved) {
             let (came, went): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.slots[id].moves).into_iter().partition(|(_, came)| *came);
@@ -299,7 +300,7 @@ impl Sets {
         let set = &mut self.slots[id];
         let mut rest = budget;
         for definition in Definition::of(&set.key) {
-            let group = self.listed.join(definition, id, cluster);
+            let group = self.listed.join(definition, id, None, cluster);
             set.groups.push(group);
             match rest.checked_sub(self.listed.matches(group)) {
                 Some(less) => rest = less,
@@ -309,14 +310,21 @@ impl Sets {
         true
     }
 
-    /// Makes the set's groups ones that are listed, or ones that are only counted.
-    fn relist(&mut self, id: SetId, listed: bool, cluster: &mut Cluster) {
-        self.leave_groups(id);
+    /// Makes the set's groups ones that are only counted, of such that are listed, or the other way round.
+    fn relist(&mut self, id: SetId, listed: bool, cluster: &Cluster) {
         let set = &mut self.slots[id];
-        let groups = if listed { &mut self.listed } else { &mut self.counted };
-        set.groups =
-            Definition::of(&set.key).into_iter().map(|definition| groups.join(definition, id, cluster)).collect();
+        let (from, to) = match listed {
+            true => (&mut self.counted, &mut self.listed),
+            false => (&mut self.listed, &mut self.counted),
+        };
+        let before = std::mem::take(&mut set.groups);
+        let known = before.iter().map(|group| Some(from.matches(*group))).chain(std::iter::repeat(None));
+        let definitions = Definition::of(&set.key).into_iter().zip(known);
+        set.groups = definitions.map(|(definition, matches)| to.join(definition, id, matches, cluster)).collect();
         set.listed = listed;
+        for group in before.into_iter().rev() {
+            from.leave(group, id);
+        }
     }
 
     fn leave_groups(&mut self, id: SetId) {

@@ -10,10 +10,17 @@ pub(super) fn owner(port: u32) -> Owner {
     Owner { port, process: inode(port).and_then(|inode| holder(port, inode)) }
 }
 
+/// How often it is looked for a socket that is not listed. The kernel walks its table of sockets anew for each piece that is
+/// read, and passes over as many as it has listed before: where the table was rearranged meanwhile it passes over others.
+const LOOKS: usize = 10;
+
 /// The number that descriptors tell the netfilter socket with this port by.
 fn inode(port: u32) -> Option<u64> {
-    let sockets = fs::read_to_string("/proc/thread-self/net/netlink").ok()?;
-    sockets.lines().find_map(|line| read(line).filter(|socket| socket.0 == port)).map(|(_, inode)| inode)
+    let of_port = |sockets: String| {
+        sockets.lines().find_map(|line| read(line).filter(|socket| socket.0 == port)).map(|(_, inode)| inode)
+    };
+    let list = || fs::read_to_string("/proc/thread-self/net/netlink").ok();
+    (0..LOOKS).find_map(|_| list().and_then(of_port))
 }
 
 /// Port and number of a netfilter socket: `sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode`.
@@ -45,6 +52,8 @@ fn descriptors(process: u32) -> io::Result<impl Iterator<Item = PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::netlink::socket::Channel;
     use crate::netlink::tests::namespace::in_namespace;
@@ -70,6 +79,27 @@ mod tests {
                 let owner = owner(socket.port());
                 assert_eq!((owner.port, owner.process.unwrap().id), (socket.port(), std::process::id()));
             }
+        });
+    }
+
+    #[test]
+    fn a_socket_is_found_while_others_come_and_go() {
+        in_namespace(|| {
+            let socket = Channel::open(0).unwrap();
+            let done = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        while !done.load(Ordering::Relaxed) {
+                            let others: Vec<_> = (0..20).map(|_| Channel::open(0).unwrap()).collect();
+                            drop(others);
+                        }
+                    });
+                }
+                let missed = (0..2_000).filter(|_| inode(socket.port()).is_none()).count();
+                done.store(true, Ordering::Relaxed);
+                assert_eq!(missed, 0);
+            });
         });
     }
 
