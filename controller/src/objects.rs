@@ -34,6 +34,24 @@ pub struct NetworkPolicy {
     pub spec: Option<NetworkPolicySpec>,
 }
 
+/// `v1` Node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Node {
+    pub metadata: Metadata,
+    pub spec: Option<NodeSpec>,
+}
+
+/// `NodeSpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct NodeSpec {
+    #[serde(rename = "podCIDR")]
+    pub pod_cidr: Option<String>,
+    #[serde(rename = "podCIDRs")]
+    pub pod_cidrs: Option<Vec<String>>,
+}
+
 /// `ObjectMeta`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -5,6 +5,7 @@
 //! every pod of its namespace. A strict caller refuses an object that has problems; a lenient one enforces the rest.
 
 mod address;
+mod node;
 mod pod;
 mod policy;
 mod port;
@@ -14,7 +15,8 @@ use std::fmt;
 
 use palisade_model as model;
 
-pub(crate) use address::address;
+pub(crate) use address::{address, net};
+pub use node::pod_range;
 pub use pod::pod;
 pub use policy::policy;
 

@@ -10,6 +10,7 @@ pub(super) enum Kind {
     Namespace,
     Pod,
     NetworkPolicy,
+    Node,
 }
 
 /// What to do with an object.
@@ -27,19 +28,25 @@ pub(super) enum Class {
 const FOREIGN_GROUPS: [&str; 2] = ["projectcalico.org", "crd.projectcalico.org"];
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Namespace, Self::Pod, Self::NetworkPolicy];
+    const ALL: [Self; 4] = [Self::Namespace, Self::Pod, Self::NetworkPolicy, Self::Node];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Namespace => "Namespace",
             Self::Pod => "Pod",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::Node => "Node",
         }
+    }
+
+    /// Whether its objects are in no namespace.
+    pub(super) fn is_of_the_cluster(self) -> bool {
+        matches!(self, Self::Namespace | Self::Node)
     }
 
     pub(super) fn api_version(self) -> &'static str {
         match self {
-            Self::Namespace | Self::Pod => "v1",
+            Self::Namespace | Self::Pod | Self::Node => "v1",
             Self::NetworkPolicy => "networking.k8s.io/v1",
         }
     }

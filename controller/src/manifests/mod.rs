@@ -1,7 +1,7 @@
 //! A directory of Kubernetes objects as the source of truth: read, compared, watched.
 //!
 //! Reading is strict: whatever is not understood is an error with file, document, line, object and field, all errors
-//! together, and then nothing of the directory counts. Namespaces, pods and network policies are taken; objects of
+//! together, and then nothing of the directory counts. Namespaces, pods, network policies and nodes are taken; objects of
 //! other kinds are skipped and counted.
 //!
 //! Invariants:
@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use palisade_model::{Change, Namespace, NamespacedName, Pod, Policy};
 
 pub use error::{Place, ReadError, ReadErrors};
@@ -41,6 +42,8 @@ pub struct Manifests {
     pub pods: BTreeMap<NamespacedName, Pod>,
     /// The policies, by namespace and name.
     pub policies: BTreeMap<NamespacedName, Policy>,
+    /// The networks that nodes have for their pods, by the nodes' names.
+    pub pod_ranges: BTreeMap<Arc<str>, Vec<IpNet>>,
     /// How many objects of other kinds there were, by kind.
     pub skipped: BTreeMap<String, usize>,
 }
@@ -89,7 +92,12 @@ fn difference<K: Ord + Clone, V: Clone + PartialEq>(
 }
 
 impl Manifests {
-    /// Everything that they hold, as events from an empty state.
+    /// The networks that a node has for its pods; none where there is no such Node.
+    pub fn pod_range(&self, node: &str) -> Vec<IpNet> {
+        self.pod_ranges.get(node).cloned().unwrap_or_default()
+    }
+
+    /// All that policy is about, as events from an empty state.
     pub fn into_changes(self) -> impl Iterator<Item = Change> {
         let namespaces = self.namespaces.into_values().map(Change::Namespace);
         let pods = self.pods.into_values().map(Change::Pod);

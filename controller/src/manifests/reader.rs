@@ -11,9 +11,9 @@ use super::error::{Place, ReadError, ReadErrors};
 use super::item::{Item, problem};
 use super::kind::{Class, Kind};
 use super::node::Value;
-use super::schema::{NAMESPACE, NETWORK_POLICY, POD};
+use super::schema::{NAMESPACE, NETWORK_POLICY, NODE, POD};
 use crate::convert::{self, Problem};
-use crate::objects::{Namespace, NetworkPolicy, Pod};
+use crate::objects::{Namespace, NetworkPolicy, Node, Pod};
 
 /// Takes in file after file.
 pub(super) struct Reader<'a> {
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
             Err(problem) => return self.refuse(item, Some(kind.to_string()), problem),
         };
         let title = match kind {
-            Kind::Namespace => format!("{kind} {}", id.name),
+            Kind::Namespace | Kind::Node => format!("{kind} {}", id.name),
             Kind::Pod | Kind::NetworkPolicy => format!("{kind} {id}"),
         };
         if let Some(first) = self.places.get(&(kind, id.clone())) {
@@ -104,6 +104,7 @@ impl<'a> Reader<'a> {
             Kind::Namespace => self.namespace(item, id),
             Kind::Pod => self.pod(item, id),
             Kind::NetworkPolicy => self.policy(item, id),
+            Kind::Node => self.node(item, id),
         };
         problems.into_iter().for_each(|problem| self.refuse(item, Some(title.clone()), problem));
     }
@@ -143,6 +144,17 @@ impl<'a> Reader<'a> {
                 object.metadata.namespace = Some(id.namespace.to_string());
                 let (policy, problems) = convert::policy(&object);
                 self.manifests.policies.insert(id, policy);
+                problems
+            }
+            Err(problems) => problems,
+        }
+    }
+
+    fn node(&mut self, item: Item<'_>, id: NamespacedName) -> Vec<Problem> {
+        match item.read::<Node>(Kind::Node, &NODE) {
+            Ok(object) => {
+                let (range, problems) = convert::pod_range(&object);
+                self.manifests.pod_ranges.insert(id.name, range);
                 problems
             }
             Err(problems) => problems,

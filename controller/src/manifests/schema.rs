@@ -34,6 +34,10 @@ const METADATA: Schema = Open(&[
 /// `v1` Namespace: what is read of it.
 pub(super) const NAMESPACE: Schema = Open(&[("metadata", METADATA)]);
 
+/// `v1` Node: what is read of it.
+pub(super) const NODE: Schema =
+    Open(&[("metadata", METADATA), ("spec", Open(&[("podCIDR", Text), ("podCIDRs", List(&Text))]))]);
+
 const CONTAINERS: Schema = List(&Open(&[
     ("name", Text),
     ("restartPolicy", Text),

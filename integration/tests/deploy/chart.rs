@@ -42,7 +42,7 @@ pub(crate) fn every_value() -> Value {
                 "scrapeTimeout": "7s"
             }
         },
-        "guard": {"enabled": false},
+        "guard": {"enabled": false, "podRange": true},
         "shares": {"factor": 2.5},
         "sysctls": {"set": true},
         "cni": {
@@ -111,6 +111,7 @@ fn every_value_has_its_effect() {
         "--metrics-address=0.0.0.0:9999",
         "--shares=2.5",
         "--no-guard",
+        "--guard-pod-range",
         "--set-sysctls",
         "--proc-sys=/host/proc/sys",
         "--cni-socket=/run/fence/cni.sock",
@@ -208,6 +209,7 @@ fn mistakes_are_refused() {
         json!({"metrics": {"serviceMonitor": {"enabled": true}}}),
         json!({"metrics": {"serviceMonitor": {"interval": "often"}}}),
         json!({"guard": {"enabled": "no"}}),
+        json!({"guard": {"podRange": "10.0.0.0/8"}}),
         json!({"sysctls": {"set": "no"}}),
         json!({"shares": {"factor": 0}}),
         json!({"shares": {"factor": "much"}}),
