@@ -264,6 +264,12 @@ pub struct CleanupArgs {
     /// Forget what the plugin told, which is remembered here.
     #[arg(long, value_name = "DIR", default_value = palisade_cni::STATE_PATH)]
     pub cni_sandboxes: PathBuf,
+    /// Remove the plugin alone: what is enforced stays.
+    #[arg(long, requires = "cni_conf_dir")]
+    pub cni_only: bool,
+    /// First wait until no agent answers here, such as /run/palisade/status.sock: it would put everything back.
+    #[arg(long, value_name = "PATH")]
+    pub after_agent: Option<PathBuf>,
 }
 
 /// `palisade diff`.

@@ -104,6 +104,28 @@ fn it_is_entered_whoever_writes_and_goes_with_cleanup_alone() {
     assert!(!program.exists() && !node.scene.path("cni/sandboxes").exists());
 }
 
+/// As when the chart is uninstalled: the agent is told to end, and goes on to enter the plugin until it has.
+#[test]
+fn the_plugin_goes_alone_when_the_agent_has_gone() {
+    let mut node = Directories::new();
+    node.write("10-ptp.conflist", &ptp());
+    node.start_agent();
+    node.enters("10-ptp.conflist");
+    let mut command = Command::new(binary().unwrap());
+    let [configurations, programs, status] = ["net.d", "bin", "status.sock"].map(|name| node.scene.text(name));
+    command.args(["cleanup", "--cni-only", "--cni-conf-dir", &configurations, "--cni-bin-dir", &programs]);
+    let mut cleanup = command.args(["--after-agent", &status]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(cleanup.try_wait().unwrap().is_none(), "the agent is there");
+    assert_eq!(node.list("10-ptp.conflist").unwrap()["plugins"][2]["type"], "palisade-cni");
+    node.scene.kill_agent();
+    assert!(cleanup.wait().unwrap().success());
+    assert_eq!(node.list("10-ptp.conflist").unwrap(), ptp());
+    assert!(!node.scene.path("bin/palisade-cni").exists());
+    assert_eq!(node.scene.status()["enforced"], true);
+    assert!(node.scene.path("cni/sandboxes").exists());
+}
+
 #[test]
 fn what_is_not_understood_stays_and_all_else_works() {
     let mut node = Directories::new();
