@@ -179,8 +179,9 @@ impl State {
         self.metrics.sandboxes_came(outcome);
     }
 
-    /// What became of entering the network plugin into the runtime's configuration, as a sentence.
-    pub fn plugin(&self, state: String) {
+    /// What became of entering the network plugin into the runtime's configuration, as a sentence, too.
+    pub fn plugin(&self, is_entered: bool, state: String) {
+        self.metrics.plugin(is_entered);
         self.progress().sandboxes.plugin = Some(state);
     }
 

@@ -209,6 +209,11 @@ impl Metrics {
         self.sandboxes.came(outcome);
     }
 
+    /// Whether the network plugin is entered in the runtime's configuration.
+    pub(super) fn plugin(&self, is_entered: bool) {
+        self.sandboxes.plugin(is_entered);
+    }
+
     /// What of the kernel's parameters is not as it should be.
     pub(super) fn sysctls(&self, unmet: &[Unmet]) {
         for sysctl in Sysctl::ALL {
