@@ -197,6 +197,7 @@ impl<'a, B: Backend> Agent<'a, B> {
             return;
         }
         self.state.sandboxes_came(&self.desk.enter(self.enforcer));
+        self.desk.keep_up(self.enforcer);
         let committed = self.commit();
         self.schedule.note(committed);
         if committed {
