@@ -5,7 +5,8 @@
 set -eu
 cd "$(dirname "$0")"
 
-manifests=$("${HELM:-helm}" template palisade helm/palisade --namespace palisade-system --set namespace.create=true)
+manifests=$("${HELM:-helm}" template palisade helm/palisade --namespace palisade-system \
+    --no-hooks --set namespace.create=true)
 cat <<'END'
 # Palisade in one file, for `kubectl apply -f`. Written by one-file.sh from the chart in helm/palisade: change that.
 #

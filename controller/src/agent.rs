@@ -2,7 +2,7 @@
 //! to wake another: that would be a good part of what an event costs.
 //!
 //! Invariants:
-//! - Nothing is committed before the source has synced once.
+//! - Nothing is committed before the source has synced once, and told of the pod range where that is to be guarded.
 //! - What arrives while a commit runs is taken together into the next one, and what keeps coming then, for 2 ms at most.
 //!   What comes after a rest is committed at once.
 //! - Others are shut out of the table as soon as it is in step, although nothing else is to be written.
@@ -25,6 +25,7 @@ use crate::enforcer::{Commit, Enforcer, Settled};
 use crate::epochs::Sweep;
 use crate::input::Input;
 use crate::notices::Notices;
+use crate::render::PodRange;
 use crate::serve::{Figures, SandboxFigures, State};
 use crate::shares;
 use crate::text::shorten;
@@ -87,6 +88,9 @@ struct Agent<'a, B> {
     state: &'a State,
     schedule: Schedule,
     notices: Notices,
+    /// Whether all that there was has come in.
+    listed: bool,
+    /// The same, and the pod range.
     synced: bool,
     enforcing: bool,
     /// Whether others are shut out of the table, where they can be, as far as is known.
@@ -98,7 +102,18 @@ struct Agent<'a, B> {
 impl<'a, B: Backend> Agent<'a, B> {
     fn new(enforcer: &'a mut Enforcer<B>, desk: Desk, state: &'a State) -> Self {
         let (schedule, notices, acted) = (Schedule::new(), Notices::default(), Instant::now());
-        Self { enforcer, desk, state, schedule, notices, synced: false, enforcing: false, guarded: false, acted }
+        Self {
+            enforcer,
+            desk,
+            state,
+            schedule,
+            notices,
+            listed: false,
+            synced: false,
+            enforcing: false,
+            guarded: false,
+            acted,
+        }
     }
 
     /// Takes `first`, and what else there is. Where one thing comes soon after the other, a source on this thread goes on
@@ -126,9 +141,14 @@ impl<'a, B: Backend> Agent<'a, B> {
             }
             Input::Links(links) => self.enforcer.set_links(links),
             Input::Cni(call) => self.desk.take(call, self.enforcer),
+            Input::PodRange(networks) if self.enforcer.follows_pod_range() => {
+                self.enforcer.set_pod_range(PodRange::of(&networks));
+                self.sync();
+            }
+            Input::PodRange(_) => {}
             Input::Synced => {
-                self.synced = true;
-                self.state.synced();
+                self.listed = true;
+                self.sync();
             }
             Input::Disturbed(by) => {
                 tracing::warn!(by, "somebody else may have changed the table: comparing");
@@ -137,6 +157,13 @@ impl<'a, B: Backend> Agent<'a, B> {
             Input::Stop => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
+    }
+
+    fn sync(&mut self) {
+        if self.listed && !self.synced && !self.enforcer.awaits_pod_range() {
+            self.synced = true;
+            self.state.synced();
+        }
     }
 
     /// Until when there is nothing to do.
@@ -170,6 +197,7 @@ impl<'a, B: Backend> Agent<'a, B> {
             return;
         }
         self.state.sandboxes_came(&self.desk.enter(self.enforcer));
+        self.desk.keep_up(self.enforcer);
         let committed = self.commit();
         self.schedule.note(committed);
         if committed {
@@ -207,7 +235,9 @@ impl<'a, B: Backend> Agent<'a, B> {
             self.notices.conflicts(index.conflicts());
             let (closed, shares_used) = (self.notices.closed(index), shares::used(index));
             let sandboxes = SandboxFigures::of(index);
-            Figures { generation, ruleset, index: index.size(), closed, shares_used, sandboxes }
+            let outside_pod_range = self.enforcer.outside_pod_range();
+            let size = index.size();
+            Figures { generation, ruleset, index: size, closed, shares_used, sandboxes, outside_pod_range }
         });
         if result.is_ok() {
             self.state.awaits(self.enforcer.waiting());

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use ipnet::IpNet;
 use palisade_model::Shares;
 
-use crate::sysctl;
+use crate::{convert, sysctl};
 
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
 #[derive(Debug, Parser)]
@@ -96,7 +97,7 @@ pub enum Command {
 /// Where objects come from: a directory of manifests, or else the cluster's API.
 #[derive(Debug, Args)]
 pub struct SourceArgs {
-    /// A directory of plain Kubernetes YAML or JSON: Namespaces, Pods with status.podIPs, NetworkPolicies; also `kind:
+    /// A directory of plain Kubernetes YAML or JSON: Namespaces, Pods with status.podIPs, NetworkPolicies, Nodes; also `kind:
     /// List`, many documents a file, nested directories. Other kinds are skipped. Without it the cluster's API is asked.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["kubeconfig", "context"])]
     pub manifests: Option<PathBuf>,
@@ -120,6 +121,32 @@ pub struct NodeArgs {
     /// What policies may cost there.
     #[command(flatten)]
     pub shares: ShareArgs,
+    /// Let no address of this node's pod range send or receive that is no known pod's: a pod that comes without the CNI plugin
+    /// waits until the API shows its address, instead of being open till then. The range is that of the Node
+    /// (spec.podCIDRs), or what is given here.
+    #[arg(long, value_name = "CIDR,...", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(value_parser = parse_pod_range)]
+    pub guard_pod_range: Option<PodRangeArg>,
+}
+
+/// Which pod range is guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodRangeArg {
+    /// The Node's.
+    OfNode,
+    /// This one.
+    Given(Vec<IpNet>),
+}
+
+fn parse_pod_range(text: &str) -> Result<PodRangeArg, String> {
+    if text.is_empty() {
+        return Ok(PodRangeArg::OfNode);
+    }
+    let net = |text| match convert::net(text)? {
+        net if net.prefix_len() == 0 => Err(format!("{text:?} is every address there is: write this node's pod range")),
+        net => Ok(net),
+    };
+    text.split(',').map(net).collect::<Result<_, _>>().map(PodRangeArg::Given)
 }
 
 /// What policies may cost a node.
@@ -237,6 +264,12 @@ pub struct CleanupArgs {
     /// Forget what the plugin told, which is remembered here.
     #[arg(long, value_name = "DIR", default_value = palisade_cni::STATE_PATH)]
     pub cni_sandboxes: PathBuf,
+    /// Remove the plugin alone: what is enforced stays.
+    #[arg(long, requires = "cni_conf_dir")]
+    pub cni_only: bool,
+    /// First wait until no agent answers here, such as /run/palisade/status.sock: it would put everything back.
+    #[arg(long, value_name = "PATH")]
+    pub after_agent: Option<PathBuf>,
 }
 
 /// `palisade diff`.
@@ -292,7 +325,7 @@ impl std::str::FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(address) = crate::convert::address(text) {
+        if let Ok(address) = convert::address(text) {
             return Ok(Self::Address(address));
         }
         match text.split_once('/') {

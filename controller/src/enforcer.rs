@@ -34,7 +34,7 @@ use crate::epochs::{Epochs, Sweep};
 use crate::frames::{FrameTable, FramesError};
 use crate::links::NodeLinks;
 use crate::owners::Owners;
-use crate::render::{self, Epoch, Origins, Renderer, skeleton};
+use crate::render::{self, Epoch, Origins, PodRange, Renderer, skeleton};
 use crate::turns::Turns;
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
@@ -53,6 +53,11 @@ pub struct Enforcer<B> {
     links_known: bool,
     /// Has the links looked at again, where a pod is on a bridge and no port is known to be its.
     look_again: Box<dyn Fn() + Send>,
+    /// The pod range to be guarded, where that is news.
+    pod_range: Option<PodRange>,
+    /// Whether it is told while the node is enforced, and has not been told yet.
+    follows_pod_range: bool,
+    awaits_pod_range: bool,
     /// Whether the table that was there at start was looked at.
     met: bool,
     backlog: Backlog,
@@ -145,6 +150,9 @@ impl<B: Backend> Enforcer<B> {
             frames: None,
             links_known: false,
             look_again: Box::new(|| {}),
+            pod_range: None,
+            follows_pod_range: false,
+            awaits_pod_range: false,
             met: false,
             backlog: Backlog::new(),
             turns: Turns::default(),
@@ -184,6 +192,12 @@ impl<B: Backend> Enforcer<B> {
         Self { frames: Some(FrameTable::new(render::table_of_frames(), backend)), ..self }
     }
 
+    /// Guards the pod range of this node, which is [told](Enforcer::set_pod_range) before the first commit.
+    #[must_use]
+    pub fn with_pod_range(self) -> Self {
+        Self { follows_pod_range: true, awaits_pod_range: true, ..self }
+    }
+
     /// Forgets what `conntrack` knows of earlier owners of addresses.
     #[must_use]
     pub fn with_owners_of(self, conntrack: impl Conntrack + Send + 'static) -> Self {
@@ -211,6 +225,28 @@ impl<B: Backend> Enforcer<B> {
     /// Takes note of how pods hang on the node. It takes effect with the next commit.
     pub fn set_links(&mut self, links: NodeLinks) {
         self.links = Some(links);
+    }
+
+    /// An address of this range that is no known pod's neither sends nor receives, from the next commit on.
+    pub fn set_pod_range(&mut self, range: PodRange) {
+        self.awaits_pod_range = false;
+        self.pod_range = Some(range);
+    }
+
+    /// Whether the pod range is guarded that is told of.
+    pub fn follows_pod_range(&self) -> bool {
+        self.follows_pod_range
+    }
+
+    /// Whether a pod range is to be guarded that has not been told yet.
+    pub fn awaits_pod_range(&self) -> bool {
+        self.awaits_pod_range
+    }
+
+    /// How many addresses of known pods are not in the pod range; `None` where no range is guarded.
+    pub fn outside_pod_range(&self) -> Option<usize> {
+        let guards = self.follows_pod_range || !self.renderer.pod_range().is_empty();
+        guards.then(|| self.renderer.outside_pod_range().count())
     }
 
     /// Has `look_again` called where [links](Enforcer::set_links) lack what they should have.
@@ -276,9 +312,11 @@ impl<B: Backend> Enforcer<B> {
 
     /// Does without the guard from now on.
     fn believe(&mut self) {
+        let range = self.renderer.pod_range().clone();
         self.renderer = Renderer::new(Origins::Believed);
         self.desired = skeleton(self.desired.table.name.clone(), Origins::Believed);
-        let edit = self.renderer.edit(&self.index.take_full(), self.owners.held());
+        let mut edit = self.renderer.edit(&self.index.take_full(), self.owners.held());
+        self.renderer.set_pod_range(range, &mut edit);
         self.edit(edit);
         self.epochs.end();
         self.frames = None;
@@ -440,6 +478,9 @@ impl<B: Backend> Enforcer<B> {
         self.owners.forget(disowned.copied(), |address| self.index.has_owner(address));
         let mut edit = self.renderer.edit(&delta, self.owners.held());
         let compiled = delta.compiled;
+        if let Some(range) = self.pod_range.take() {
+            self.renderer.set_pod_range(range, &mut edit);
+        }
         if self.renderer.may_forbid(&edit) {
             self.end_epoch(&mut edit);
         }

@@ -1,5 +1,6 @@
 //! What the agent is told, by sources and watchers.
 
+use ipnet::IpNet;
 use palisade_model::Change;
 
 use crate::cni::Call;
@@ -14,6 +15,8 @@ pub enum Input {
     Links(NodeLinks),
     /// What the network plugin asks.
     Cni(Call),
+    /// The networks that this node has for its pods; where nobody wants to know, it is not told.
+    PodRange(Vec<IpNet>),
     /// All that there was at the start has been sent.
     Synced,
     /// Somebody else, named here, changed our table; or may have.

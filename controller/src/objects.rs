@@ -60,6 +60,7 @@ pub struct ClusterNetworkPolicySpec {
 #[allow(missing_docs, reason = "the names are those of the API")]
 pub struct Node {
     pub metadata: Metadata,
+    pub spec: Option<NodeSpec>,
     pub status: Option<NodeStatus>,
 }
 
@@ -75,6 +76,16 @@ pub struct NodeStatus {
 #[allow(missing_docs, reason = "the names are those of the API")]
 pub struct NodeAddress {
     pub address: Option<String>,
+}
+
+/// `NodeSpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct NodeSpec {
+    #[serde(rename = "podCIDR")]
+    pub pod_cidr: Option<String>,
+    #[serde(rename = "podCIDRs")]
+    pub pod_cidrs: Option<Vec<String>>,
 }
 
 /// `ObjectMeta`.

@@ -206,6 +206,26 @@ mod render {
         assert!(b.contains("pod-ingress-shop-db-") && !b.contains("pod-egress-shop-web-"), "{b}");
     }
 
+    /// Given, or that of the Node; without either nothing of it is there.
+    #[test]
+    fn the_pod_range_is_guarded_where_that_is_asked_for() {
+        let node = "{kind: Node, apiVersion: v1, metadata: {name: a}, spec: {podCIDRs: [10.0.0.0/24, 'fd00::/64']}}";
+        let directory = Directory::of(&format!("{SHOP}\n---\n{node}"));
+        let text = |arguments: &[&str]| {
+            let mut command = palisade();
+            command.args(["render", "--node-name", "a", "--manifests"]).arg(directory.path()).args(arguments);
+            command.output().unwrap()
+        };
+        assert!(!succeeds(&text(&[])).contains("pod-range"));
+        let given = succeeds(&text(&["--guard-pod-range=10.0.0.0/24,fd00::/64"]));
+        assert_eq!(given, succeeds(&text(&["--guard-pod-range"])));
+        assert!(given.contains("ct original ip saddr @pod-range-4 ct original ip saddr != @local-pods-4 counter drop"));
+        assert!(given.contains("elements = { 10.0.0.0-10.0.0.254 }"), "{given}");
+        for wrong in ["10.0.0.0", "0.0.0.0/0", "10.0.0.0/24,", "node"] {
+            assert_eq!(text(&[&format!("--guard-pod-range={wrong}")]).status.code(), Some(2), "{wrong}");
+        }
+    }
+
     #[test]
     fn an_address_in_another_notation_is_the_same_address() {
         let other = SHOP.replace("{ip: 10.0.0.1}", "{ip: '::ffff:10.0.0.1'}").replace("10.0.1.1}", "010.000.001.001}");

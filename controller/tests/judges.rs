@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use palisade::enforcer::Enforcer;
-use palisade::render::{Epoch, TABLE, dispatch_maps, render};
+use palisade::render::{Epoch, PodRange, TABLE, dispatch_maps, render, render_with};
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, Index};
@@ -73,6 +73,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Where the pod range is guarded, nothing passes of an address of it that is no known pod's, in whatever state a packet is,
+    /// and all else is judged as without.
+    #[test]
+    fn what_is_in_the_pod_range_and_no_known_pods_goes_nowhere(changes in testing::changes(40)) {
+        let mut cluster = Cluster::default();
+        changes.into_iter().for_each(|change| cluster.apply(change));
+        let without = compile(&cluster);
+        let everything = ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"].map(|net| net.parse().unwrap());
+        let with = compile_with(&cluster, PodRange::of(&everything));
+        let local = palisade::render::local_pods(&without);
+        let states = [PacketState::New, PacketState::Established, PacketState::Invalid, PacketState::Untracked];
+        for flow in testing::flows(&cluster) {
+            let is_known = [flow.source, flow.destination].iter().all(|end| local.contains(end));
+            for (state, begins) in states.into_iter().flat_map(|state| [(state, true), (state, false)]) {
+                let packet = Packet { begins, ..packet(&flow, state) };
+                let outcome = |ruleset| walk(ruleset, &packet).unwrap().verdict;
+                let expected = if is_known { outcome(&without) } else { Outcome::Drop };
+                prop_assert!(outcome(&with) == expected, "{:?} {:?} begins {}: not {:?}", flow, state, begins, expected);
+            }
+        }
+    }
+}
+
 /// A flow on which the judges differ, where there is one.
 fn disagreement(cluster: &Cluster, ruleset: &Ruleset) -> Option<Flow> {
     testing::flows(cluster)
@@ -81,19 +107,26 @@ fn disagreement(cluster: &Cluster, ruleset: &Ruleset) -> Option<Flow> {
 }
 
 fn passes(ruleset: &Ruleset, flow: &Flow) -> bool {
+    walk(ruleset, &packet(flow, PacketState::New)).unwrap().verdict == Outcome::Accept
+}
+
+fn packet(flow: &Flow, state: PacketState) -> Packet {
     let transport = match flow.traffic {
         Traffic::Port { protocol, port } => Transport::Ports { protocol: protocol.number(), destination: port },
         Traffic::Other(protocol) => Transport::Other(protocol),
     };
     let Flow { source, destination, .. } = *flow;
-    let packet = Packet::new(source, destination, transport, PacketState::New);
-    walk(ruleset, &packet).unwrap().verdict == Outcome::Accept
+    Packet::new(source, destination, transport, state)
 }
 
 fn compile(cluster: &Cluster) -> Ruleset {
+    compile_with(cluster, PodRange::default())
+}
+
+fn compile_with(cluster: &Cluster, range: PodRange) -> Ruleset {
     let mut index = Index::new(NODE);
     testing::objects(cluster).for_each(|change| index.apply(change));
-    render(table(), &index.take_delta())
+    render_with(table(), &index.take_delta(), range)
 }
 
 fn table() -> Name {

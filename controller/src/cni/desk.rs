@@ -199,6 +199,29 @@ impl Desk {
         outcome
     }
 
+    /// Remembers what policy has come to see of pods that are here. To be called when changes have come in.
+    pub fn keep_up<B: Backend>(&mut self, enforcer: &mut Enforcer<B>) {
+        let changed = enforcer.take_changed_sandboxes();
+        if changed.is_empty() {
+            return;
+        }
+        let sandboxes = enforcer.index().sandboxes();
+        for record in self.records.values_mut() {
+            let id = record.id.to_string();
+            let Some(sandbox) = sandboxes.get(&*id).filter(|_| changed.contains(&*id)) else { continue };
+            let mut now = record.clone();
+            now.see(&sandbox.pod);
+            // What the plugin has removed stays removed.
+            let mut store = self.store.iter().filter(|store| store.holds(&now.id));
+            match store.try_for_each(|store| store.write(&now)) {
+                Ok(()) => *record = now,
+                Err(error) => {
+                    tracing::warn!(pod = %sandbox.pod.id, %error, "new labels of a pod are not remembered: after a restart it has those of before, until the API shows it");
+                }
+            }
+        }
+    }
+
     fn remember(&mut self, add: &Add, pod: &Pod) -> Result<Record, StoreError> {
         self.sequence += 1;
         let record = Record::new(add, pod, self.sequence);

@@ -37,12 +37,7 @@ struct Port {
 impl Record {
     /// Of `pod`, as the plugin says.
     pub(super) fn new(add: &Add, pod: &Pod, sequence: u64) -> Self {
-        let port = |port: &ContainerPort| Port {
-            name: port.name.to_string(),
-            protocol: port.protocol.to_string(),
-            port: port.port,
-        };
-        Self {
+        let mut record = Self {
             id: add.id.clone(),
             sequence,
             network: add.network.clone(),
@@ -52,9 +47,22 @@ impl Record {
             netns: add.netns.clone(),
             addresses: add.addresses.clone(),
             created: pod.age.created,
-            labels: pod.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
-            ports: pod.ports.iter().map(port).collect(),
-        }
+            labels: BTreeMap::new(),
+            ports: Vec::new(),
+        };
+        record.see(pod);
+        record
+    }
+
+    /// Takes over what policy sees of its pod now.
+    pub(super) fn see(&mut self, pod: &Pod) {
+        let port = |port: &ContainerPort| Port {
+            name: port.name.to_string(),
+            protocol: port.protocol.to_string(),
+            port: port.port,
+        };
+        self.labels = pod.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        self.ports = pod.ports.iter().map(port).collect();
     }
 
     /// Whether its network namespace is known to be gone: nothing is known of directories that are not seen from here, and of

@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::Context;
 use palisade_nft::{Backend, Kernel, KernelConntrack, Operation, Ownership, Table, Transaction};
@@ -12,13 +15,21 @@ use crate::cli::CleanupArgs;
 use crate::cni::install;
 use crate::{epochs, render};
 
+/// How often in a row an agent has not to answer to be taken for gone, and the pause in between.
+const SILENT: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
+
 pub(super) fn cleanup(args: &CleanupArgs) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
+    args.after_agent.iter().for_each(|socket| wait_for_end(socket));
     // First, since without an agent no pod can start.
     if let Some((configurations, programs)) = args.cni_conf_dir.as_deref().zip(args.cni_bin_dir.as_deref()) {
         for line in install::remove(configurations, programs)? {
             writeln!(out, "{line}")?;
         }
+    }
+    if args.cni_only {
+        return Ok(());
     }
     forget_sandboxes(&args.cni_sandboxes)?;
     let mut removed = Vec::new();
@@ -33,6 +44,15 @@ pub(super) fn cleanup(args: &CleanupArgs) -> anyhow::Result<()> {
         removed => format!("removed {}: from now on nothing is enforced on this node", removed.join(" and ")),
     };
     Ok(writeln!(out, "{message}")?)
+}
+
+/// One that begins again meanwhile, because it is being replaced, is waited for as well.
+fn wait_for_end(socket: &Path) {
+    let mut silent = 0;
+    while silent < SILENT {
+        silent = if UnixStream::connect(socket).is_ok() { 0 } else { silent + 1 };
+        sleep(PAUSE);
+    }
 }
 
 fn forget_sandboxes(directory: &Path) -> anyhow::Result<()> {

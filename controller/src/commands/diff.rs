@@ -7,12 +7,17 @@ use palisade_nft::{Backend, Kernel, Ownership};
 use super::{kernel, sources};
 use crate::cli::DiffArgs;
 use crate::enforcer::Enforcer;
-use crate::render::{self, Origins};
+use crate::render::{self, Origins, PodRange};
 use crate::{cni, links};
 
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
-    let origins = kernel.read()?.as_ref().map_or(Origins::Guarded, render::origins);
+    let held = kernel.read()?;
+    let origins = held.as_ref().map_or(Origins::Guarded, render::origins);
+    let range = match &args.node.guard_pod_range {
+        Some(_) => sources::pod_range(&args.node)?,
+        None => held.as_ref().map(PodRange::guarded_by).unwrap_or_default(),
+    };
     let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel);
     let frames = Kernel::open(render::table_of_frames(), Ownership::Plain)?;
     let enforcer = enforcer.with_shares(args.node.shares.shares);
@@ -22,6 +27,7 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     }
     sources::snapshot(&args.node.source, &args.node.node_name)?.into_iter().for_each(|change| enforcer.apply(change));
     cni::remembered(&args.cni_sandboxes)?.into_iter().for_each(|sandbox| enforcer.set_sandbox(sandbox));
+    enforcer.set_pod_range(range);
     let plan = enforcer.plan()?;
     let mut out = std::io::stdout().lock();
     write!(out, "{}", plan.packets)?;

@@ -18,7 +18,7 @@ pub(super) fn render(args: &RenderArgs) -> anyhow::Result<()> {
     if args.check {
         return check(&index);
     }
-    let ruleset = render::render(kernel::table(), &delta);
+    let ruleset = render::render_with(kernel::table(), &delta, sources::pod_range(node)?);
     Ok(write!(std::io::stdout().lock(), "{ruleset}")?)
 }
 

@@ -11,13 +11,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedSender};
 
 use super::{kernel, plug, sources};
-use crate::cli::RunArgs;
+use crate::cli::{PodRangeArg, RunArgs};
 use crate::enforcer::Enforcer;
 use crate::input::Input;
 use crate::logging::LogFilter;
 use crate::manifests::Hints;
 use crate::notices::{self, Notices};
-use crate::render::{self, Origins};
+use crate::render::{self, Forger, Origins, PodRange};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
@@ -36,6 +36,7 @@ fn once(args: &RunArgs) -> anyhow::Result<()> {
         enforcer.set_links(links::read()?);
     }
     changes.into_iter().for_each(|change| enforcer.apply(change));
+    enforcer.set_pod_range(sources::pod_range(&args.node)?);
     cni::remembered(&args.cni.cni_sandboxes)?.into_iter().for_each(|sandbox| enforcer.set_sandbox(sandbox));
     enforcer.commit()?.iter().for_each(agent::log);
     Notices::default().closings(&mut enforcer);
@@ -58,6 +59,9 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
         None => {
             let client = runtime.block_on(sources::client(&args.node.source))?;
             runtime.spawn(source::tell_closings(client.clone(), node.clone(), closings));
+            if args.node.guard_pod_range == Some(PodRangeArg::OfNode) {
+                runtime.spawn(source::tell_pod_range(client.clone(), node.clone(), inputs.clone()));
+            }
             runtime.spawn(source::run(client, node.clone(), inputs.clone(), health));
             None
         }
@@ -65,6 +69,11 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let enforcer = enforcer(args, Ownership::Take)?;
     let enforcer = enforcer.with_connections_in_background(connections()?, connections()?);
     let mut enforcer = enforcer.context("cannot start a thread")?;
+    match &args.node.guard_pod_range {
+        Some(PodRangeArg::OfNode) => enforcer = enforcer.with_pod_range(),
+        Some(PodRangeArg::Given(networks)) => enforcer.set_pod_range(PodRange::of(networks)),
+        None => {}
+    }
     if !args.no_guard {
         enforcer = enforcer.with_lingering();
         let nudge = follow_links(&mut enforcer, &inputs)?;
@@ -159,6 +168,10 @@ fn watch_forgers(servers: &Runtime, state: &Arc<State>) -> anyhow::Result<()> {
 fn tell_forgers(forged: &forged::Forged, state: &State) {
     state.forged(forged);
     for (forger, packets) in forged {
+        if *forger == Forger::UnknownPod {
+            tracing::info!(packets, "dropped packets of addresses of the pod range that are no known pod's");
+            continue;
+        }
         tracing::warn!(from = %forger, packets, "dropped packets that cannot be from there");
     }
 }

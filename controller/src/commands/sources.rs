@@ -10,9 +10,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::cli::SourceArgs;
+use crate::cli::{NodeArgs, PodRangeArg, SourceArgs};
 use crate::input::Input;
 use crate::manifests;
+use crate::render::PodRange;
 use crate::source::{self, Health};
 
 /// How long a command that wants all objects once waits for the API.
@@ -33,6 +34,30 @@ pub(super) fn snapshot(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Chan
         }
         None => of_cluster(args, node),
     }
+}
+
+/// The pod range that is guarded, if one is.
+///
+/// # Errors
+/// Where it is not to be had. That the Node has none is only a warning.
+pub(super) fn pod_range(args: &NodeArgs) -> anyhow::Result<PodRange> {
+    let networks = match (&args.guard_pod_range, &args.source.manifests) {
+        (None, _) => return Ok(PodRange::default()),
+        (Some(PodRangeArg::Given(networks)), _) => networks.clone(),
+        (Some(PodRangeArg::OfNode), Some(directory)) => {
+            manifests::read(directory, &args.node_name)?.pod_range(&args.node_name)
+        }
+        (Some(PodRangeArg::OfNode), None) => {
+            let runtime = runtime()?;
+            let client = runtime.block_on(client(&args.source))?;
+            let asked = runtime.block_on(timeout(PATIENCE, source::pod_range(client, &args.node_name)));
+            asked.context("the API server does not answer")?.context("cannot read the Node's podCIDRs")?
+        }
+    };
+    if networks.is_empty() {
+        tracing::warn!(node = args.node_name, "the pod range is not guarded: the Node has no podCIDRs");
+    }
+    Ok(PodRange::of(&networks))
 }
 
 /// Where sources run: on this thread, while it waits for them.
@@ -59,7 +84,7 @@ fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
                 runtime.block_on(expect_node(client, node, &objects))?;
                 return Ok(objects);
             }
-            Ok(Some(Input::Links(_) | Input::Cni(_) | Input::Disturbed(_) | Input::Stop)) => {}
+            Ok(Some(Input::PodRange(_) | Input::Links(_) | Input::Cni(_) | Input::Disturbed(_) | Input::Stop)) => {}
             Ok(None) | Err(_) => {
                 bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health))
             }

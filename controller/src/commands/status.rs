@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::kernel;
 use crate::cli::{Output, StatusArgs};
-use crate::forged;
-use crate::render::{self, Epoch, InspectedPod, Origins};
+use crate::forged::{self, Forged};
+use crate::render::{self, Epoch, Forger, InspectedPod, Origins, PodRange};
 use crate::serve;
 use crate::sysctl::{self, Unmet};
 
@@ -24,6 +24,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
         Path::new(sysctl::PROC_SYS),
         ruleset.as_ref().is_some_and(|held| render::origins(held) == Origins::Guarded),
     );
+    let forged = forged::read(&mut forged::kernels(kernel::table())?)?;
     let agent = serve::status(&args.agent.status_socket);
     let status = Status {
         agent_error: agent.as_ref().err().map(ToString::to_string),
@@ -36,9 +37,11 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
         sysctls_error: sysctls.as_ref().err().map(ToString::to_string),
         sysctls: sysctls.ok(),
         guarded: ruleset.as_ref().map(|held| render::origins(held) == Origins::Guarded),
-        forged: forged::read(&mut forged::kernels(kernel::table())?)?
-            .into_iter()
-            .map(|(forger, packets)| (forger.to_string(), packets))
+        pod_range: ruleset.as_ref().and_then(|ruleset| PodRangeStatus::new(ruleset, &forged)),
+        forged: forged
+            .iter()
+            .filter(|(forger, _)| **forger != Forger::UnknownPod)
+            .map(|(forger, packets)| (forger.to_string(), *packets))
             .collect(),
         settled: ruleset.as_ref().map(|ruleset| Epoch::in_force(ruleset).is_some()),
         pods: ruleset.map(|ruleset| pods(&ruleset, &counters)).unwrap_or_default(),
@@ -75,10 +78,29 @@ struct Status {
     guarded: Option<bool>,
     /// Packets that were dropped because they cannot be from there, by who sent them.
     forged: BTreeMap<String, u64>,
+    /// The pod range that is guarded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod_range: Option<PodRangeStatus>,
     /// Whether established connections pass without being judged again.
     settled: Option<bool>,
     /// The isolated local pods, by `namespace/name`.
     pods: BTreeMap<String, Pod>,
+}
+
+/// Addresses of which only those of known pods send and receive.
+#[derive(Debug, Serialize)]
+struct PodRangeStatus {
+    addresses: String,
+    /// Packets of others, which were dropped.
+    dropped: u64,
+}
+
+impl PodRangeStatus {
+    fn new(ruleset: &Ruleset, forged: &Forged) -> Option<Self> {
+        let range = PodRange::guarded_by(ruleset);
+        let dropped = forged.get(&Forger::UnknownPod).copied().unwrap_or_default();
+        (!range.is_empty()).then(|| Self { addresses: range.to_string(), dropped })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -173,6 +195,10 @@ impl Status {
         };
         for (forger, packets) in &self.forged {
             text += &format!("{packets} packets that cannot be from there were dropped: from {forger}\n");
+        }
+        if let Some(PodRangeStatus { addresses, dropped }) = &self.pod_range {
+            text +=
+                &format!("of {addresses} only known pods send and receive: {dropped} packets of others were dropped\n");
         }
         text += match self.settled {
             Some(true) => "established connections pass once they were judged\n",

@@ -34,7 +34,7 @@ pub(super) fn block(block: &IPBlock, at: &str, problems: &mut Problems) -> Optio
 
 /// The block, in whichever notation, as [`address`]. One of IPv4-mapped addresses that reaches beyond them is neither of
 /// IPv4 nor what any IPv6 packet carries.
-fn net(text: &str) -> Result<IpNet, String> {
+pub(crate) fn net(text: &str) -> Result<IpNet, String> {
     const MAPPED: u8 = 96;
     let malformed = || format!("{text:?} is not a CIDR: write 10.0.0.0/8 or fd00::/8");
     let (start, length) = text.split_once('/').ok_or_else(malformed)?;

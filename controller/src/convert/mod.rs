@@ -16,9 +16,9 @@ use std::fmt;
 
 use palisade_model as model;
 
-pub(crate) use address::address;
+pub(crate) use address::{address, net};
 pub use cluster_policy::cluster_policy;
-pub use node::node;
+pub use node::{node, pod_range};
 pub use pod::pod;
 pub use policy::policy;
 

@@ -1,6 +1,8 @@
 //! What the node itself knows of its pods' addresses.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use palisade_model::Sandbox;
 use palisade_nft::Backend;
@@ -16,6 +18,11 @@ impl<B: Backend> Enforcer<B> {
     /// They are nobody's, from the next commit on.
     pub fn drop_sandbox(&mut self, id: &str) {
         self.index.drop_sandbox(id);
+    }
+
+    /// The sandboxes whose pods have come to have other labels or ports, since this was last asked.
+    pub fn take_changed_sandboxes(&mut self) -> BTreeSet<Arc<str>> {
+        self.index.take_changed_sandboxes()
     }
 
     /// Whatever conntrack knows of these addresses is to be forgotten: nothing is let to or from them meanwhile.

@@ -35,18 +35,15 @@ impl Answer {
     }
 }
 
-/// Asks the other end of the link with the index `near`.
-pub(super) fn ask(asking: &mut Channel, near: u32, far: Far) -> Answer {
+/// Asks the other end of the link with the index `near`; `None` where it cannot be asked now. One that is no longer the other
+/// end has nothing.
+pub(super) fn ask(asking: &mut Channel, near: u32, far: Far) -> Option<Answer> {
     let answer = addresses(asking, far).and_then(|addresses| {
         let mac = mac(asking, near, far)?;
-        Ok(mac.map(|mac| Answer { addresses: Some(addresses), mac: Some(mac) }))
+        Ok(mac.map(|mac| Answer { addresses: Some(addresses), mac: Some(mac) }).unwrap_or_default())
     });
-    answer
-        .unwrap_or_else(|error| {
-            tracing::debug!(near, ?far, %error, "the other end of a link cannot be asked");
-            None
-        })
-        .unwrap_or_default()
+    let log = |error: &LinksError| tracing::debug!(near, ?far, %error, "the other end of a link cannot be asked");
+    answer.inspect_err(log).ok()
 }
 
 fn addresses(asking: &mut Channel, far: Far) -> Result<BTreeSet<IpAddr>, LinksError> {

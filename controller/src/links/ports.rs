@@ -87,18 +87,30 @@ impl Ports {
 
     /// Asks those whose time has come. Whether one has another answer.
     pub(super) fn ask_due(&mut self, asking: &mut Channel, now: Instant) -> bool {
+        let is_due = |(_, port): &(&u32, &Asked)| port.due.is_some_and(|due| due <= now);
+        let due: Vec<(u32, Far)> = self.ports.iter().filter(is_due).map(|(index, port)| (*index, port.far)).collect();
         let mut changed = false;
-        for (index, port) in self.ports.iter_mut().filter(|(_, port)| port.due.is_some_and(|due| due <= now)) {
-            let answer = ask(asking, *index, port.far);
-            let is_new = self.answers.get(index) != Some(&answer);
-            let is_settled = !is_new && answer.is_reachable();
-            port.due = PAUSES.get(port.step).filter(|_| !is_settled).map(|pause| now + *pause);
-            port.step += 1;
-            port.asked = Some(now);
-            changed |= is_new;
-            self.answers.insert(*index, answer);
+        for (index, far) in due {
+            changed |= self.answered(index, ask(asking, index, far), now);
         }
         changed
+    }
+
+    /// Takes in an answer. Whether it is another one than before. Where there is none, the last one holds until it was asked for
+    /// in vain several times: whoever has an address does not lose it because the kernel was busy.
+    fn answered(&mut self, index: u32, answer: Option<Answer>, now: Instant) -> bool {
+        let Some(port) = self.ports.get_mut(&index) else { return false };
+        let pause = PAUSES.get(port.step);
+        let known = self.answers.get(&index);
+        let is_answer = answer.is_some();
+        let answer = answer.or_else(|| known.filter(|_| pause.is_some()).cloned()).unwrap_or_default();
+        let is_new = known != Some(&answer);
+        let is_settled = is_answer && !is_new && answer.is_reachable();
+        port.due = pause.filter(|_| !is_settled).map(|pause| now + *pause);
+        port.step += 1;
+        port.asked = Some(now);
+        self.answers.insert(index, answer);
+        is_new
     }
 
     /// What the other ends have, by the ports' indexes.
@@ -112,5 +124,45 @@ impl Asked {
     fn earliest(&self, now: Instant) -> Instant {
         const LEAST: Duration = Duration::from_millis(2);
         self.asked.map_or(now, |asked| now.max(asked + LEAST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A port that was asked, with an answer.
+    fn asked(now: Instant) -> (Ports, Answer) {
+        let mut ports = Ports::default();
+        ports.set([(7, Far { namespace: 1, index: 2 })].into_iter(), now);
+        let answer = Answer { addresses: Some(["10.0.0.1".parse().unwrap()].into()), mac: Some([2; 6]) };
+        assert!(ports.answered(7, Some(answer.clone()), now));
+        assert!(!ports.answered(7, Some(answer.clone()), now));
+        assert_eq!(ports.due(), None, "it has answered twice");
+        (ports, answer)
+    }
+
+    #[test]
+    fn who_cannot_be_asked_for_a_moment_has_what_it_had() {
+        let now = Instant::now();
+        let (mut ports, answer) = asked(now);
+        ports.begin(7, now);
+        assert!(!ports.answered(7, None, now));
+        assert!(ports.due().is_some() && ports.answers()[&7] == answer);
+        assert!(!ports.answered(7, Some(answer.clone()), now));
+        assert_eq!((ports.due(), &ports.answers()[&7]), (None, &answer));
+    }
+
+    #[test]
+    fn who_cannot_be_asked_again_and_again_or_is_another_has_nothing() {
+        let now = Instant::now();
+        let (mut ports, answer) = asked(now);
+        ports.begin(7, now);
+        assert!(PAUSES.iter().all(|_| !ports.answered(7, None, now)));
+        assert_eq!(ports.answers()[&7], answer);
+        assert!(ports.answered(7, None, now));
+        assert_eq!((ports.due(), &ports.answers()[&7]), (None, &Answer::default()));
+        let (mut ports, _) = asked(now);
+        assert!(ports.answered(7, Some(Answer::default()), now), "it is the other end no longer");
     }
 }

@@ -52,7 +52,7 @@ impl Kind {
     }
 
     /// Whether its objects are in no namespace.
-    pub(super) fn is_of_cluster(self) -> bool {
+    pub(super) fn is_of_the_cluster(self) -> bool {
         match self {
             Self::Namespace | Self::ClusterNetworkPolicy | Self::Node => true,
             Self::Pod | Self::NetworkPolicy => false,

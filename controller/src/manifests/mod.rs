@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use palisade_model::{Change, ClusterPolicy, Namespace, NamespacedName, Node, Pod, Policy};
 
 pub use error::{Place, ReadError, ReadErrors};
@@ -50,6 +51,8 @@ pub struct Manifests {
     pub closed_rules: BTreeMap<Arc<str>, Vec<Problem>>,
     /// The nodes, by name.
     pub nodes: BTreeMap<Arc<str>, Node>,
+    /// The networks that nodes have for their pods, by the nodes' names.
+    pub pod_ranges: BTreeMap<Arc<str>, Vec<IpNet>>,
     /// How many objects of other kinds there were, by kind.
     pub skipped: BTreeMap<String, usize>,
 }
@@ -101,7 +104,12 @@ fn difference<K: Ord + Clone, V: Clone + PartialEq>(
 }
 
 impl Manifests {
-    /// Everything that they hold, as events from an empty state.
+    /// The networks that a node has for its pods; none where there is no such Node.
+    pub fn pod_range(&self, node: &str) -> Vec<IpNet> {
+        self.pod_ranges.get(node).cloned().unwrap_or_default()
+    }
+
+    /// All that policy is about, as events from an empty state.
     pub fn into_changes(self) -> impl Iterator<Item = Change> {
         let namespaces = self.namespaces.into_values().map(Change::Namespace);
         let pods = self.pods.into_values().map(Change::Pod);

@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
             Ok(id) => id,
             Err(problem) => return self.refuse(item, Some(kind.to_string()), problem),
         };
-        let title = if kind.is_of_cluster() { format!("{kind} {}", id.name) } else { format!("{kind} {id}") };
+        let title = if kind.is_of_the_cluster() { format!("{kind} {}", id.name) } else { format!("{kind} {id}") };
         if let Some(first) = self.places.get(&(kind, id.clone())) {
             let message = format!("is defined twice, first at {first}: remove one of them");
             let error = ReadError { object: Some(title), ..item.error(problem("", &message)) };
@@ -167,8 +167,10 @@ impl<'a> Reader<'a> {
     fn node(&mut self, item: Item<'_>, id: NamespacedName) -> Vec<Problem> {
         match item.read::<Node>(Kind::Node, &NODE) {
             Ok(object) => {
+                let (range, problems) = convert::pod_range(&object);
+                self.manifests.pod_ranges.insert(id.name.clone(), range);
                 self.manifests.nodes.insert(id.name, convert::node(&object));
-                vec![]
+                problems
             }
             Err(problems) => problems,
         }

@@ -114,8 +114,11 @@ pub(super) const CLUSTER_NETWORK_POLICY: Schema = Closed(&[
 ]);
 
 /// `v1` Node: what is read of it.
-pub(super) const NODE: Schema =
-    Open(&[("metadata", METADATA), ("status", Open(&[("addresses", List(&Open(&[("address", Text)])))]))]);
+pub(super) const NODE: Schema = Open(&[
+    ("metadata", METADATA),
+    ("spec", Open(&[("podCIDR", Text), ("podCIDRs", List(&Text))])),
+    ("status", Open(&[("addresses", List(&Open(&[("address", Text)])))])),
+]);
 
 impl Schema {
     /// The part of `node` that the schema knows, as JSON; what contradicts it is added to `problems` and left out.

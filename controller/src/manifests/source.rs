@@ -29,6 +29,7 @@ pub fn follow(
 ) -> io::Result<Watch> {
     hints.set(first.hints(&node));
     // An agent that no longer listens is stopping.
+    let _ = inputs.send(Input::PodRange(first.pod_range(&node)));
     let _ = inputs.send(Input::Changes(first.clone().into_changes().collect()));
     let _ = inputs.send(Input::Synced);
     let mut follower = Follower { directory: directory.to_owned(), node, last: first, refused: None, inputs, hints };
@@ -53,6 +54,10 @@ impl Follower {
                 }
                 self.hints.set(manifests.hints(&self.node));
                 let changes = changes(&self.last, &manifests);
+                let range = manifests.pod_range(&self.node);
+                if range != self.last.pod_range(&self.node) {
+                    let _ = self.inputs.send(Input::PodRange(range));
+                }
                 self.last = manifests;
                 if !changes.is_empty() {
                     let _ = self.inputs.send(Input::Changes(changes));
@@ -83,6 +88,8 @@ mod tests {
     const SHOP: &str = "{kind: Namespace, apiVersion: v1, metadata: {name: shop}}";
     const OFFICE: &str = "{kind: Namespace, apiVersion: v1, metadata: {name: office}}";
 
+    const NODE: &str = "{kind: Node, apiVersion: v1, metadata: {name: node}, spec: {podCIDRs: [10.1.0.0/24]}}";
+
     /// Far longer than anything takes: only a failing test waits for it.
     const WATCHDOG: Duration = Duration::from_secs(30);
 
@@ -95,6 +102,7 @@ mod tests {
                     change => panic!("{change:?}"),
                 })
                 .collect(),
+            Input::PodRange(networks) => vec![format!("range of {}", networks.len())],
             Input::Synced => vec!["synced".to_owned()],
             Input::Links(_) | Input::Cni(_) | Input::Disturbed(_) | Input::Stop => panic!("nobody asked for that"),
         }
@@ -109,8 +117,11 @@ mod tests {
         fs::write(directory.path().join("office.yaml"), OFFICE).unwrap();
         let (send, mut inputs) = unbounded_channel();
         let _watch = follow(directory.path(), "node".into(), first, send, Hints::default()).unwrap();
+        assert_eq!(names(&mut inputs).await, ["range of 0"]);
         assert_eq!(names(&mut inputs).await, ["shop"]);
         assert_eq!(names(&mut inputs).await, ["synced"]);
         assert_eq!(names(&mut inputs).await, ["office"]);
+        fs::write(directory.path().join("node.yaml"), NODE).unwrap();
+        assert_eq!(names(&mut inputs).await, ["range of 1"]);
     }
 }

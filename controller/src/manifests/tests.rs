@@ -84,10 +84,10 @@ fn other_kinds_are_skipped_and_counted() {
     let deployment = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {replicas: x}}";
     let calico = "{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: a}, spec: {order: 1}}";
     let config = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {1: 2, x: .nan}}";
-    let services = "{apiVersion: v1, kind: ServiceList, items: [{}]}";
-    let manifests = one(&[deployment, deployment, calico, config, services].join("\n---\n")).unwrap();
+    let volumes = "{apiVersion: v1, kind: PersistentVolumeList, items: [{}]}";
+    let manifests = one(&[deployment, deployment, calico, config, volumes].join("\n---\n")).unwrap();
     let skipped: Vec<(&str, usize)> = manifests.skipped.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
-    assert_eq!(skipped, [("ConfigMap", 1), ("Deployment", 2), ("NetworkPolicy", 1), ("ServiceList", 1)]);
+    assert_eq!(skipped, [("ConfigMap", 1), ("Deployment", 2), ("NetworkPolicy", 1), ("PersistentVolumeList", 1)]);
     assert!(manifests.policies.is_empty());
 }
 

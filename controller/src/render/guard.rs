@@ -90,6 +90,11 @@ pub(super) fn is_apart(name: &Name) -> bool {
         || name.as_str().starts_with("forged-")
 }
 
+/// Whether it is the set of this node's pods.
+pub(super) fn is_of_local_pods(name: &Name) -> bool {
+    Family::ALL.into_iter().any(|family| names::local_pods(family) == *name)
+}
+
 impl Guard {
     pub(super) fn new(on: bool) -> Self {
         Self { on, ..Self::default() }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use palisade_model::{Direction, NamespacedName};
 use palisade_nft::{Comment, Elements, Family, Name, Ruleset, Set, Verdict};
 
-use super::{Origins, frames, guard, names, objects};
+use super::{Origins, frames, guard, names, objects, pod_range};
 
 /// An isolated pod, as a ruleset has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub fn forger(chain: &Name, comment: Option<&Comment>) -> Option<Forger> {
     if *chain == names::guard_forged() {
         return Some(Forger::Unknown("links of no known pod".to_owned()));
     }
+    if pod_range::is_of_unknown_pods(chain) {
+        return Some(Forger::UnknownPod);
+    }
     let comment = comment?.as_str();
     if let Some(forger) = guard::forger_of(comment) {
         return pod(forger);
@@ -65,6 +68,8 @@ pub enum Forger {
     Unknown(String),
     /// No pod of this node, in the name of one.
     Elsewhere,
+    /// An address of the node's [pod range](super::PodRange) that is no known pod's, which sent or was sent something.
+    UnknownPod,
 }
 
 impl fmt::Display for Forger {
@@ -73,6 +78,7 @@ impl fmt::Display for Forger {
             Self::Pod(pod) => pod.fmt(f),
             Self::Unknown(what) => f.write_str(what),
             Self::Elsewhere => f.write_str("elsewhere"),
+            Self::UnknownPod => f.write_str("addresses of the pod range that are no known pod's"),
         }
     }
 }

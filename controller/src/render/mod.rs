@@ -12,6 +12,7 @@
 //! | chain | `judged` | marks what both directions allow with the epoch, and accepts it |
 //! | base chain | `guard` | where packets come from (`guard.rs`) |
 //! | chain | `errors`, `unseen`, ... | who a packet can be from (`origin.rs`) |
+//! | chain | `unknown-pods-egress`, ... | where a pod range is guarded: addresses of it that are no known pod's (`pod_range.rs`) |
 //! | dispatch map | `egress-pods-4`, ... | address of an isolated local pod : goto its chain |
 //! | pod chain | `pod-egress-NAMESPACE-POD-HASH` | the pod itself, its policies, then count and drop |
 //! | policies chain | `policies-egress-NAMESPACE-POLICY-HASH` | the decision table of one combination of policies |
@@ -37,6 +38,7 @@ mod inspect;
 mod names;
 mod objects;
 mod origin;
+mod pod_range;
 mod ranges;
 mod tiers;
 
@@ -60,6 +62,7 @@ use crate::links::NodeLinks;
 pub use epoch::Epoch;
 pub use frames::table as table_of_frames;
 pub use inspect::{Forger, InspectedPod, forger, local_pods, origins, pods};
+pub use pod_range::PodRange;
 
 /// The name of the table, of family inet.
 pub const TABLE: &str = "palisade";
@@ -78,6 +81,7 @@ pub struct Renderer {
     /// Addresses that nothing is let to or from, whoever has them.
     held: BTreeSet<IpAddr>,
     guard: Guard,
+    pod_range: PodRange,
     frames: Frames,
     /// Whether pods or links have changed since frames were looked at.
     frames_outdated: bool,
@@ -130,6 +134,7 @@ impl Renderer {
             isolated: BTreeMap::new(),
             held: BTreeSet::new(),
             guard: Guard::new(origins == Origins::Guarded),
+            pod_range: PodRange::default(),
             frames: Frames::new(),
             frames_outdated: false,
             lost: BTreeSet::new(),
@@ -141,12 +146,18 @@ impl Renderer {
     /// those of cluster policies; maps do what they like.
     pub fn may_forbid(&self, edit: &Edit) -> bool {
         let only_adds = |edit: &SetEdit| matches!(edit, SetEdit::Elements { add, remove } if remove.is_empty() && !add.kind().is_map());
-        let chains = edit.chains.keys().any(|name| !guard::is_apart(name));
-        let mut sets = edit.sets.iter().filter(|(name, _)| !guard::is_apart(name));
-        chains || !sets.all(|(name, edit)| only_adds(edit) && self.only_allows(name))
+        let chains = edit.chains.keys().any(|name| !self.is_apart(name));
+        let mut sets = edit.sets.iter().filter(|(name, _)| !self.is_apart(name));
+        chains || !sets.all(|(name, edit)| only_adds(edit) && !self.tiers.restricts(name))
+    }
+
+    /// Whether an object has no say in what the mark of an epoch may be on.
+    fn is_apart(&self, name: &Name) -> bool {
+        guard::is_apart(name) && (self.pod_range.is_empty() || !guard::is_of_local_pods(name))
     }
 
     /// Whether a set has to do with epochs, and what it is looked up for is to allow.
+    #[cfg(test)]
     pub(crate) fn only_allows(&self, set: &Name) -> bool {
         !guard::is_apart(set) && !self.tiers.restricts(set)
     }
@@ -154,6 +165,23 @@ impl Renderer {
     /// Whether packets are held against where they come from.
     pub fn is_guarding(&self) -> bool {
         self.guard.is_on()
+    }
+
+    /// The addresses that this node has for its pods: those of them that are no known pod's go nowhere.
+    pub fn set_pod_range(&mut self, range: PodRange, edit: &mut Edit) {
+        range.edit(&self.pod_range, edit);
+        self.pod_range = range;
+    }
+
+    /// The last that was said of that.
+    pub fn pod_range(&self) -> &PodRange {
+        &self.pod_range
+    }
+
+    /// The addresses of known pods of this node that are not in that range.
+    pub fn outside_pod_range(&self) -> impl Iterator<Item = IpAddr> {
+        let addresses = self.guard.locals().values().flat_map(|pod| pod.addresses.iter().copied());
+        addresses.filter(|address| !self.pod_range.contains(*address))
     }
 
     /// How pods hang on the node.
@@ -491,8 +519,15 @@ fn is_nothing(edit: &SetEdit) -> bool {
 
 /// The ruleset that `delta`, taken as everything that there is, leads to.
 pub fn render(table: Name, delta: &Delta) -> Ruleset {
+    render_with(table, delta, PodRange::default())
+}
+
+/// The same, which guards a pod range.
+pub fn render_with(table: Name, delta: &Delta, range: PodRange) -> Ruleset {
     let mut ruleset = skeleton(table, Origins::Guarded);
-    let edit = Renderer::new(Origins::Guarded).edit(delta, &BTreeSet::new());
+    let mut renderer = Renderer::new(Origins::Guarded);
+    let mut edit = renderer.edit(delta, &BTreeSet::new());
+    renderer.set_pod_range(range, &mut edit);
     ruleset.apply(edit).expect("a rendered edit names only objects that it or the skeleton holds");
     ruleset
 }

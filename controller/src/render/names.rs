@@ -24,6 +24,16 @@ pub(super) fn base_chain(direction: Direction) -> Name {
     name(format!("forward-{direction}"))
 }
 
+/// The addresses that this node has for its pods.
+pub(super) fn pod_range(family: Family) -> Name {
+    name(format!("pod-range-{}", digit(family)))
+}
+
+/// The chain of those of them that are no known pod's.
+pub(super) fn unknown_pods(direction: Direction) -> Name {
+    name(format!("unknown-pods-{direction}"))
+}
+
 /// The chain that lets judged connections pass.
 pub(super) fn known() -> Name {
     name("known".to_owned())

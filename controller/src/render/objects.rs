@@ -13,7 +13,7 @@ use palisade_nft::{
 };
 
 use super::names::{self, Memo};
-use super::{Epoch, guard, origin, ranges, tiers};
+use super::{Epoch, guard, origin, pod_range, ranges, tiers};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
 
@@ -43,7 +43,7 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset.sets.extend(origin::sets());
     ruleset.sets.extend(tiers::sets());
     for direction in Direction::ALL {
-        ruleset.chains.insert(names::base_chain(direction), base_chain(direction));
+        ruleset.chains.insert(names::base_chain(direction), base_chain(direction, false));
         for family in Family::ALL {
             let comment = Some(Comment::new(&format!("local pods isolated for {direction}")));
             let map = Set { elements: dispatch(family, &[]), comment };
@@ -55,8 +55,9 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
 
 /// Who is judged are the ends of connections, whichever way a packet goes. Packets of none (invalid, or untracked) are
 /// judged by their own addresses, and as those of nobody: an isolated pod's pass nowhere. Neither do those of connections
-/// whose beginning nobody saw: who began them is not known.
-fn base_chain(direction: Direction) -> Chain {
+/// whose beginning nobody saw: who began them is not known. What is left goes nowhere where it is of a
+/// [pod range](pod_range) that is guarded and no known pod's.
+pub(super) fn base_chain(direction: Direction, guards_pod_range: bool) -> Chain {
     let goto = |matches: Vec<Match>, chain| statement(matches, Action::Verdict(Verdict::Goto(chain)));
     let jump = |matches: Vec<Match>, chain| statement(matches, Action::Verdict(Verdict::Jump(chain)));
     let errors =
@@ -96,11 +97,13 @@ fn base_chain(direction: Direction) -> Chain {
         of_connections(Family::Ipv6),
     ];
     let last = [of_others(Family::Ipv4), of_others(Family::Ipv6)];
+    let unknown = guards_pod_range.then(|| pod_range::asks(direction));
     let allowed = match direction {
         Direction::Egress => None,
         Direction::Ingress => Some(statement([], Action::Verdict(allowed(direction)))),
     };
-    let rules = first.into_iter().chain(unseen).chain(tunnels).chain(then).chain(others).chain(last).chain(allowed);
+    let rules = first.into_iter().chain(unseen).chain(tunnels).chain(then).chain(others).chain(last);
+    let rules = rules.chain(unknown).chain(allowed);
     Chain {
         base: Some(BaseChain { hook: Hook::Forward, priority: priority(direction) }),
         rules: rules.map(Rule::Own).collect(),
@@ -302,7 +305,7 @@ pub(super) fn ipv6<T>(items: impl Iterator<Item = (IpAddr, T)>) -> impl Iterator
 }
 
 /// The end of a connection that is the local pod.
-fn subject(direction: Direction) -> AddressField {
+pub(super) fn subject(direction: Direction) -> AddressField {
     match direction {
         Direction::Egress => AddressField::OriginalSaddr,
         Direction::Ingress => AddressField::ReplySaddr,
@@ -318,7 +321,7 @@ fn peer(direction: Direction) -> AddressField {
 }
 
 /// The field of a packet that holds the local pod.
-fn packet_subject(direction: Direction) -> AddressField {
+pub(super) fn packet_subject(direction: Direction) -> AddressField {
     match direction {
         Direction::Egress => AddressField::Saddr,
         Direction::Ingress => AddressField::Daddr,

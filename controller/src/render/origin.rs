@@ -10,24 +10,19 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use palisade_model::Direction;
 use palisade_nft::{
     Action, AddressField, Chain, Comment, CtState, Elements, End, Family, Key, Match, Name, Pair, Rule, Set, SetEdit,
     Statement, Verdict,
 };
 
 use super::objects::{ICMPV6, accept, ipv4, ipv6, statement};
-use super::{Epoch, names};
+use super::{Epoch, names, pod_range};
 
 const ICMP: u8 = 1;
 
 /// The chains of every node, but for those that epochs change.
 pub(super) fn chains() -> [(Name, Chain); 4] {
-    let unseen = Family::ALL.into_iter().flat_map(|family| {
-        [AddressField::Saddr, AddressField::Daddr].map(|field| {
-            let isolated = Match::In(Key::Address(family, field), names::isolated(family));
-            counted_drop([isolated], "nobody saw begin what it belongs to")
-        })
-    });
     let by_strangers = Family::ALL.into_iter().map(|family| {
         let no_end = |end| Match::NotIn(Key::SourceAndEnd(family, end), names::own_ends(family));
         let local = Match::In(Key::Address(family, AddressField::Saddr), names::local_pods(family));
@@ -39,10 +34,22 @@ pub(super) fn chains() -> [(Name, Chain); 4] {
     let renewed = [counted_drop([], "what had begun with an earlier owner of the address is being forgotten")];
     [
         (names::errors(), chain("ICMP errors", by_strangers.chain([of_judged]))),
-        (names::unseen(), chain("connections that nobody saw begin", unseen.chain([accept([])]))),
+        (names::unseen(), unseen(false)),
         (names::begins_unseen(), chain("the first that is seen of a connection that began before", begins)),
         (names::renewed(), chain("addresses that had another owner a moment ago", renewed)),
     ]
+}
+
+/// The chain of connections whose beginning nobody saw.
+pub(super) fn unseen(guards_pod_range: bool) -> Chain {
+    let isolated = Family::ALL.into_iter().flat_map(|family| {
+        [AddressField::Saddr, AddressField::Daddr].map(|field| {
+            let isolated = Match::In(Key::Address(family, field), names::isolated(family));
+            counted_drop([isolated], "nobody saw begin what it belongs to")
+        })
+    });
+    let unknown = Direction::ALL.into_iter().filter(|_| guards_pod_range).map(pod_range::asks);
+    chain("connections that nobody saw begin", isolated.chain(unknown).chain([accept([])]))
 }
 
 /// The sets of every node, empty.

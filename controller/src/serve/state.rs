@@ -64,6 +64,8 @@ pub struct Figures<'a> {
     pub shares_used: [(&'static str, f64); 6],
     /// The sandboxes of the node.
     pub sandboxes: SandboxFigures,
+    /// How many addresses of known pods are not in the pod range; `None` where no range is guarded.
+    pub outside_pod_range: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,7 @@ struct Progress {
     /// The first of them.
     closed: Vec<ClosedNamespace>,
     sandboxes: SandboxStatus,
+    outside_pod_range: Option<usize>,
     last_commit: Option<LastCommit>,
     last_check: Option<Timestamp>,
     last_error: Option<LastError>,
@@ -176,8 +179,9 @@ impl State {
         self.metrics.sandboxes_came(outcome);
     }
 
-    /// What became of entering the network plugin into the runtime's configuration, as a sentence.
-    pub fn plugin(&self, state: String) {
+    /// What became of entering the network plugin into the runtime's configuration, as a sentence, too.
+    pub fn plugin(&self, is_entered: bool, state: String) {
+        self.metrics.plugin(is_entered);
         self.progress().sandboxes.plugin = Some(state);
     }
 
@@ -202,7 +206,11 @@ impl State {
                     self.metrics.compared(now, commit.is_some() && undisturbed);
                 }
                 if progress.figures_due(self.figures_interval).is_some_and(|due| due <= Instant::now()) {
-                    let Figures { generation, ruleset, index, mut closed, shares_used, sandboxes } = figures();
+                    let figures = figures();
+                    let Figures { generation, ruleset, index, mut closed, shares_used, sandboxes, outside_pod_range } =
+                        figures;
+                    progress.outside_pod_range = outside_pod_range;
+                    self.metrics.outside_pod_range(outside_pod_range);
                     self.metrics.holds(ruleset, &index);
                     self.metrics.sandboxes(&sandboxes);
                     progress.sandboxes.figures = sandboxes;
@@ -269,7 +277,7 @@ impl State {
             let waiting = source.watches.iter().filter(|watch| !watch.synced);
             all.extend(waiting.map(|watch| (Hindrance::Lists, format!("{} have not been listed", watch.resource))));
             if all.is_empty() {
-                all.push((Hindrance::Lists, "not everything has come in".to_owned()));
+                all.push((Hindrance::Lists, "not everything has come in, as the Node's podCIDRs".to_owned()));
             }
         } else if !progress.in_force {
             let what =
@@ -308,6 +316,7 @@ impl State {
             closed_namespaces: progress.closed_namespaces,
             closed: progress.closed.clone(),
             sandboxes: progress.sandboxes.clone(),
+            outside_pod_range: progress.outside_pod_range,
             last_commit: progress.last_commit.clone(),
             last_check: progress.last_check,
             last_error: progress.last_error.clone(),
@@ -334,6 +343,7 @@ impl Progress {
             closed_namespaces: 0,
             closed: Vec::new(),
             sandboxes: SandboxStatus::default(),
+            outside_pod_range: None,
             last_commit: None,
             last_check: None,
             last_error: None,

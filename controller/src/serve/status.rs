@@ -46,6 +46,9 @@ pub struct Status {
     /// What the network plugin told.
     #[serde(default)]
     pub sandboxes: SandboxStatus,
+    /// Where the node's pod range is guarded: how many addresses of known pods are not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside_pod_range: Option<usize>,
     /// The last commit that changed something.
     pub last_commit: Option<LastCommit>,
     /// When the table was last read and compared as a whole.
@@ -209,6 +212,12 @@ impl fmt::Display for Status {
             writeln!(f, "closed      and {} namespaces more", self.closed_namespaces - self.closed.len())?;
         }
         write!(f, "{}", self.sandboxes)?;
+        if let Some(outside @ 1..) = self.outside_pod_range {
+            writeln!(
+                f,
+                "pod range   {outside} addresses of known pods are not in it: unknown ones like them are open"
+            )?;
+        }
         if let Some(LastCommit { at, seconds, changes }) = &self.last_commit {
             writeln!(f, "last commit {at:.0}, in {:.1} ms: {changes}", seconds * 1000.0)?;
         }

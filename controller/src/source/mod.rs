@@ -30,7 +30,7 @@ use palisade_model::Change;
 pub use client::{ConnectError, client};
 pub use closings::tell as tell_closings;
 pub use health::{Health, WatchState};
-pub use node::exists as node_exists;
+pub use node::{exists as node_exists, pod_range, tell_pod_range};
 use watch::Watcher;
 
 use crate::events::recorder;

@@ -93,6 +93,13 @@ order 'as it comes' nothing nothing
 order 'the agent before pods' hold_pods agents_then_pods
 order 'pods before the agent' hold_agents pods_then_agents
 order 'kube-proxy 25 s late' hold_proxy late_proxy
+helm upgrade palisade "$repository/deploy/helm/palisade" --namespace palisade-system --reuse-values \
+    --set apiServer.host="${address[control]}" >/dev/null
+kubectl -n palisade-system rollout status daemonset/palisade --timeout 120s >/dev/null
+order 'kube-proxy 25 s late, agents know the API server' hold_proxy late_proxy
+helm upgrade palisade "$repository/deploy/helm/palisade" --namespace palisade-system --reuse-values \
+    --set apiServer.host= >/dev/null
+kubectl -n palisade-system rollout status daemonset/palisade --timeout 120s >/dev/null
 order 'the network plugin 15 s late' hold_network late_network
 order 'the API server 15 s late' hold_api late_api
 stop_outsider

@@ -27,13 +27,23 @@ pub struct Usage {
 impl ClusterAgent {
     /// Starts `program` on `node`; its log is beside the kubeconfig.
     pub fn start(program: &Path, node: &Node, kubeconfig: &Kubeconfig) -> Result<Self, ApiError> {
+        Self::start_with(program, node, kubeconfig, &[])
+    }
+
+    /// [`ClusterAgent::start`] with more `arguments`.
+    pub fn start_with(
+        program: &Path,
+        node: &Node,
+        kubeconfig: &Kubeconfig,
+        arguments: &[&str],
+    ) -> Result<Self, ApiError> {
         let beside = |what| kubeconfig.path().with_file_name(format!("{}.{what}", node.name()));
         let (log, socket) = (beside("log"), beside("sock"));
         let output = File::create(&log).map_err(ApiError::io(format!("create {}", log.display())))?;
         let errors = output.try_clone().map_err(ApiError::io("share a log file"))?;
         let daemon = Daemon::start(node.namespace(), program, |command| {
             command.args(["run", "--node-name", node.name(), "--kubeconfig"]).arg(kubeconfig.path());
-            command.arg("--status-socket").arg(socket);
+            command.arg("--status-socket").arg(socket).args(arguments);
             command.stdout(output).stderr(errors);
         })?;
         Ok(Self { daemon, log })

@@ -174,7 +174,13 @@ impl<'a> Cluster<'a> {
 
     /// Registers a node, as its kubelet does.
     pub fn create_node(&self, name: &str) -> Result<(), ApiError> {
-        let (api, node) = (self.nodes(), object::<Node>(json!({"metadata": {"name": name}})));
+        self.create_node_with(name, &[])
+    }
+
+    /// The same, with these networks for its pods.
+    pub fn create_node_with(&self, name: &str, networks: &[&str]) -> Result<(), ApiError> {
+        let spec = json!({"podCIDR": networks.first(), "podCIDRs": networks});
+        let (api, node) = (self.nodes(), object::<Node>(json!({"metadata": {"name": name}, "spec": spec})));
         self.wait(format!("create node {name}"), async { api.create(&PostParams::default(), &node).await }).map(drop)
     }
 

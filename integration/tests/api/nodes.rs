@@ -3,17 +3,21 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use palisade_integration::netns::NetnsError;
+use palisade_integration::apiserver::{ClusterAgent, Site};
+use palisade_integration::netns::{NetnsError, Place};
 use serde_json::Value;
 
-use super::scene::Scene;
+use super::scene::{SHOP, Scene, addresses};
 use super::{Context, Outcome};
 
 type Test = fn(&Context) -> Outcome;
 
 /// What the agent makes of its node's name.
-pub(crate) const TESTS: &[(&str, Test)] =
-    &[("one-that-is-not-there-is-an-error-until-it-comes", not_there), ("one-with-pods-is-there", with_pods)];
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("one-that-is-not-there-is-an-error-until-it-comes", not_there),
+    ("one-with-pods-is-there", with_pods),
+    ("its-pod-range-is-guarded-when-it-has-one", pod_range),
+];
 
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -36,6 +40,34 @@ fn with_pods(context: &Context) -> Outcome {
     scene.run_pods(&["web", "friend", "stranger"])?;
     scene.expect(&[("friend", "web", true), ("stranger", "web", false)])?;
     wait_for(context, &scene, |agent| agent["noSuchNode"] == false && agent["ready"] == true).map(drop)
+}
+
+/// The agent does not wait for a Node without a pod range. Afterwards nothing else is enforced before the range is known.
+fn pod_range(context: &Context) -> Outcome {
+    let mut scene = Scene::new(context, 1)?;
+    scene.run_pods(&["web", "friend"])?;
+    scene.attach("newcomer", Place::Behind(0), &addresses(9))?;
+    restart(context, &mut scene)?;
+    scene.expect(&[("friend", "web", true), ("newcomer", "friend", true)])?;
+    scene.site.api.cluster().create_node_with("node-0", &NETWORKS)?;
+    let shut = [("friend", "web", true), ("newcomer", "friend", false), ("friend", "newcomer", false)];
+    scene.expect(&shut)?;
+    restart(context, &mut scene)?;
+    wait_for(context, &scene, |agent| agent["ready"] == true && agent["outsidePodRange"] == 0)?;
+    scene.expect(&shut)?;
+    scene.create_pod(SHOP, "newcomer", "none", 0)?;
+    scene.report("newcomer", "Running", &addresses(9))?;
+    scene.expect(&[("friend", "web", true), ("newcomer", "friend", true), ("friend", "newcomer", true)])
+}
+
+const NETWORKS: [&str; 2] = ["10.2.0.0/24", "fd00:10:2::/64"];
+
+fn restart(context: &Context, scene: &mut Scene<'_>) -> Outcome {
+    scene.site.agents.clear();
+    let Site { network, kubeconfig, agents, .. } = &mut scene.site;
+    let node = &network.nodes()[0];
+    agents.push(ClusterAgent::start_with(&context.program, node, kubeconfig, &["--guard-pod-range"])?);
+    Ok(())
 }
 
 /// `palisade render` for the first node; the error says what it says.

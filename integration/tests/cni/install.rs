@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use palisade_integration::agent::binary;
+use palisade_integration::agent::{METRICS, binary, metrics};
 use palisade_integration::netns::Topology;
 use palisade_integration::patience::eventually;
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ impl Directories {
             &programs,
             "--cni-wait",
             "3",
+            "--metrics-address",
+            METRICS,
         ]);
     }
 
@@ -59,6 +61,18 @@ impl Directories {
             (last["type"] == "palisade-cni").then(|| last.clone())
         };
         eventually(Duration::from_millis(10), ours, || format!("{:?}\n{}", self.list(name), self.scene.log()))
+    }
+
+    /// Waits until the metrics say so.
+    #[track_caller]
+    fn shows(&self, state: &str) {
+        let lines = ["entered", "not_entered"].map(|one| {
+            let value = i32::from(one == state);
+            format!("palisade_cni_plugin{{state=\"{one}\"}} {value}")
+        });
+        let served = || self.scene.node().namespace().enter(metrics).unwrap().unwrap_or_default();
+        let is_so = || lines.iter().all(|line| served().lines().any(|one| one == line)).then_some(());
+        eventually(Duration::from_millis(20), is_so, || format!("not {lines:?}: {}", served()));
     }
 
     fn cleanup(&self) {
@@ -93,6 +107,7 @@ fn it_is_entered_whoever_writes_and_goes_with_cleanup_alone() {
     let call = node.scene.call("ADD");
     let config = [("socket", &ours["socket"]), ("sandboxes", &ours["sandboxes"])];
     config.into_iter().fold(call, |call: Call, (field, value)| call.with(field, value.clone())).run().succeeds();
+    node.shows("entered");
     let status = node.scene.status();
     let said = status["agent"]["sandboxes"]["plugin"].as_str().unwrap();
     assert!(said.starts_with("entered in ") && said.ends_with("10-ptp.conflist"), "{said}");
@@ -102,6 +117,28 @@ fn it_is_entered_whoever_writes_and_goes_with_cleanup_alone() {
     node.cleanup();
     assert_eq!(node.list("10-ptp.conflist").unwrap(), ptp());
     assert!(!program.exists() && !node.scene.path("cni/sandboxes").exists());
+}
+
+/// As when the chart is uninstalled: the agent is told to end, and goes on to enter the plugin until it has.
+#[test]
+fn the_plugin_goes_alone_when_the_agent_has_gone() {
+    let mut node = Directories::new();
+    node.write("10-ptp.conflist", &ptp());
+    node.start_agent();
+    node.enters("10-ptp.conflist");
+    let mut command = Command::new(binary().unwrap());
+    let [configurations, programs, status] = ["net.d", "bin", "status.sock"].map(|name| node.scene.text(name));
+    command.args(["cleanup", "--cni-only", "--cni-conf-dir", &configurations, "--cni-bin-dir", &programs]);
+    let mut cleanup = command.args(["--after-agent", &status]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(cleanup.try_wait().unwrap().is_none(), "the agent is there");
+    assert_eq!(node.list("10-ptp.conflist").unwrap()["plugins"][2]["type"], "palisade-cni");
+    node.scene.kill_agent();
+    assert!(cleanup.wait().unwrap().success());
+    assert_eq!(node.list("10-ptp.conflist").unwrap(), ptp());
+    assert!(!node.scene.path("bin/palisade-cni").exists());
+    assert_eq!(node.scene.status()["enforced"], true);
+    assert!(node.scene.path("cni/sandboxes").exists());
 }
 
 #[test]
@@ -115,6 +152,7 @@ fn what_is_not_understood_stays_and_all_else_works() {
     eventually(Duration::from_millis(20), told, || format!("{:?}", said()));
     assert_eq!(fs::read_to_string(&path).unwrap(), "{ \"plugins\": oh");
     node.scene.judges(&["shop/friend"]);
+    node.shows("not_entered");
     fs::remove_file(&path).unwrap();
     let told = || said().filter(|said| said.contains("holds no network configuration"));
     eventually(Duration::from_millis(20), told, || format!("{:?}", said()));

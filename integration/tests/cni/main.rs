@@ -7,6 +7,7 @@ mod first;
 mod install;
 mod lifetime;
 mod many;
+mod range;
 mod runtime;
 mod scene;
 mod spoken;

@@ -6,7 +6,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use palisade_integration::apiserver::{ApiServer, Pool};
 use serde_json::{Value, json};
 
-use super::chart::{every_value, render};
+use super::chart::{every_value, hooks, render};
 use super::{deploy, objects, one_file, the};
 
 /// Applies an object; nothing is kept of it. An unknown field is an error.
@@ -52,7 +52,7 @@ fn the_api_server_accepts_all_of_it() {
     let cleanup = objects(&std::fs::read_to_string(deploy("cleanup.yaml")).unwrap());
     // Without an operator for Prometheus, the API server does not know its kinds.
     let known = |object: &&Value| object["kind"] != "ServiceMonitor";
-    let all = [one_file.clone(), render(&every_value()).unwrap(), cleanup.clone()].concat();
+    let all = [one_file.clone(), render(&every_value()).unwrap(), hooks(&every_value()), cleanup.clone()].concat();
     for object in all.iter().filter(known) {
         dry_run(&api, object).unwrap_or_else(|error| panic!("{error}\n{object:#}"));
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::Command;
 
+use palisade_integration::agent::binary;
 use serde_json::{Value, json};
 
 use super::{arguments, deploy, helm, objects, one_file, output, the};
@@ -12,11 +13,21 @@ pub(crate) const PROBES: [&str; 3] = ["startupProbe", "livenessProbe", "readines
 
 /// The chart with these values.
 pub(crate) fn render(values: &Value) -> Result<Vec<Value>, String> {
+    render_with(values, &["--no-hooks"])
+}
+
+/// What helm makes with these values at other times than when it installs.
+pub(crate) fn hooks(values: &Value) -> Vec<Value> {
+    let all = render_with(values, &[]).unwrap();
+    all.into_iter().filter(|object| object["metadata"]["annotations"]["helm.sh/hook"].is_string()).collect()
+}
+
+fn render_with(values: &Value, arguments: &[&str]) -> Result<Vec<Value>, String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(values.to_string().as_bytes()).unwrap();
     let mut command = Command::new(helm());
     command.args(["template", "palisade", "--namespace", "palisade-system", "--values"]).arg(file.path());
-    output(command.arg(deploy("helm/palisade"))).map(|yaml| objects(&yaml))
+    output(command.args(arguments).arg(deploy("helm/palisade"))).map(|yaml| objects(&yaml))
 }
 
 /// Every value set to something else than its default.
@@ -29,6 +40,7 @@ pub(crate) fn every_value() -> Value {
         "namespace": {"create": true},
         "serviceAccount": {"create": true, "name": "account", "annotations": {"a": "account"}},
         "rbac": {"create": true},
+        "apiServer": {"host": "192.0.2.1", "port": 8443},
         "log": {"level": "info,palisade=debug", "format": "text"},
         "probes": {"address": "[::]", "port": 9998},
         "metrics": {
@@ -42,11 +54,12 @@ pub(crate) fn every_value() -> Value {
                 "scrapeTimeout": "7s"
             }
         },
-        "guard": {"enabled": false},
+        "guard": {"enabled": false, "podRange": true},
         "shares": {"factor": 2.5},
         "sysctls": {"set": true},
         "cni": {
             "enabled": true,
+            "removeOnUninstall": true,
             "confDir": "/var/net.d",
             "binDir": "/var/bin",
             "netnsDir": "/var/netns",
@@ -102,7 +115,10 @@ fn every_value_has_its_effect() {
     assert_eq!(spec["affinity"], every_value()["affinity"]);
     assert_eq!(spec["terminationGracePeriodSeconds"], 11);
     assert_eq!(container["resources"], every_value()["resources"]);
-    assert!(container["env"].as_array().unwrap().contains(&json!({"name": "EXTRA", "value": "2"})));
+    for (name, value) in [("EXTRA", "2"), ("KUBERNETES_SERVICE_HOST", "192.0.2.1"), ("KUBERNETES_SERVICE_PORT", "8443")]
+    {
+        assert!(container["env"].as_array().unwrap().contains(&json!({"name": name, "value": value})), "{name}");
+    }
     let expected = [
         "run",
         "--log-level=info,palisade=debug",
@@ -111,6 +127,7 @@ fn every_value_has_its_effect() {
         "--metrics-address=0.0.0.0:9999",
         "--shares=2.5",
         "--no-guard",
+        "--guard-pod-range",
         "--set-sysctls",
         "--proc-sys=/host/proc/sys",
         "--cni-socket=/run/fence/cni.sock",
@@ -149,10 +166,44 @@ fn every_value_has_its_effect() {
 
 /// The directories of the node, by where the agent sees them.
 fn mounts(spec: &Value) -> BTreeMap<String, Value> {
+    mounts_of(spec, &spec["containers"][0])
+}
+
+fn mounts_of(spec: &Value, container: &Value) -> BTreeMap<String, Value> {
     let volumes = spec["volumes"].as_array().unwrap();
-    let mounts = spec["containers"][0]["volumeMounts"].as_array().unwrap().iter();
+    let mounts = container["volumeMounts"].as_array().unwrap().iter();
     let volume = |mount: &Value| volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
     mounts.map(|mount| (mount["mountPath"].as_str().unwrap().to_owned(), volume(mount)["hostPath"].clone())).collect()
+}
+
+/// Where the plugin stayed and no agent is, no pod would start.
+#[test]
+fn uninstalling_takes_the_plugin_out_of_all_nodes() {
+    for values in [json!({}), every_value()] {
+        let (hooks, rendered) = (hooks(&values), render(&values).unwrap());
+        let (hook, agent) = (the(&hooks, "DaemonSet"), the(&rendered, "DaemonSet"));
+        assert_eq!((hooks.len(), &hook["metadata"]["annotations"]["helm.sh/hook"]), (1, &json!("post-delete")));
+        let [spec, of_agent] = [hook, agent].map(|daemonset| &daemonset["spec"]["template"]["spec"]);
+        assert_eq!(spec["hostNetwork"], true, "it starts although no agent is there");
+        for field in ["nodeSelector", "tolerations", "affinity", "imagePullSecrets", "priorityClassName"] {
+            assert_eq!(spec[field], of_agent[field], "it is where agents were: {field}");
+        }
+        let cleanup = &spec["initContainers"][0];
+        assert_eq!(cleanup["image"], of_agent["containers"][0]["image"]);
+        assert_eq!(cleanup["securityContext"]["capabilities"], json!({"drop": ["ALL"]}));
+        let told: Vec<String> = serde_json::from_value(cleanup["args"].clone()).unwrap();
+        let (same, other): (Vec<_>, Vec<_>) = told.into_iter().partition(|one| arguments(agent).contains(one));
+        let run = if values == json!({}) { "/run/palisade" } else { "/run/fence" };
+        assert_eq!(same.len(), 2, "the directories of the agent: {same:?}");
+        assert_eq!(other, ["cleanup", "--cni-only", &format!("--after-agent={run}/status.sock")]);
+        output(Command::new(binary().unwrap()).args(&other).args(&same).arg("--help")).unwrap();
+        let directories = mounts_of(spec, cleanup);
+        let agents = mounts(of_agent);
+        assert_eq!(directories.len(), 3);
+        assert!(directories.iter().all(|(path, volume)| agents[path] == *volume), "{directories:?}");
+    }
+    assert_eq!(hooks(&json!({"cni": {"removeOnUninstall": false}})), [] as [Value; 0]);
+    assert_eq!(hooks(&json!({"cni": {"enabled": false}})), [] as [Value; 0]);
 }
 
 /// Pods always reach their own node, but not its loopback.
@@ -198,6 +249,8 @@ fn mistakes_are_refused() {
         json!({"image": {"name": "palisade"}}),
         json!({"image": {"pullPolicy": "Sometimes"}}),
         json!({"image": {"digest": "latest"}}),
+        json!({"apiServer": {"host": "https://192.0.2.1"}}),
+        json!({"apiServer": {"port": "6443"}}),
         json!({"log": {"format": "xml"}}),
         json!({"log": {"level": ""}}),
         json!({"metrics": {"port": 0}}),
@@ -208,6 +261,7 @@ fn mistakes_are_refused() {
         json!({"metrics": {"serviceMonitor": {"enabled": true}}}),
         json!({"metrics": {"serviceMonitor": {"interval": "often"}}}),
         json!({"guard": {"enabled": "no"}}),
+        json!({"guard": {"podRange": "10.0.0.0/8"}}),
         json!({"sysctls": {"set": "no"}}),
         json!({"shares": {"factor": 0}}),
         json!({"shares": {"factor": "much"}}),

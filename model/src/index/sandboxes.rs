@@ -22,6 +22,8 @@ pub(super) struct Sandboxes {
     by_pod: BTreeMap<NamespacedName, BTreeSet<Arc<str>>>,
     /// The pods that are bound to this node, as the API shows them.
     bound: BTreeMap<NamespacedName, Pod>,
+    /// Those whose pods have other labels or ports since that was last asked.
+    changed: BTreeSet<Arc<str>>,
     /// What sandboxes of those pods had that are gone.
     given_back: BTreeMap<NamespacedName, BTreeSet<IpAddr>>,
 }
@@ -65,6 +67,11 @@ impl Index {
         &self.sandboxes.all
     }
 
+    /// The sandboxes whose pods have come to have other labels or ports, since this was last asked.
+    pub fn take_changed_sandboxes(&mut self) -> BTreeSet<Arc<str>> {
+        std::mem::take(&mut self.sandboxes.changed)
+    }
+
     /// The pod of this name that the API shows on this node.
     pub fn bound_pod(&self, id: &NamespacedName) -> Option<&Pod> {
         self.sandboxes.bound.get(id)
@@ -104,6 +111,9 @@ impl Index {
         sandboxes.bound.insert(id.clone(), pod.clone());
         for sandbox in sandboxes.by_pod.get(id).into_iter().flatten() {
             if let Some(sandbox) = sandboxes.all.get_mut(sandbox).filter(|sandbox| sandbox.is_of(&pod)) {
+                if sandbox.pod.labels != pod.labels || sandbox.pod.ports != pod.ports {
+                    sandboxes.changed.insert(sandbox.id.clone());
+                }
                 sandbox.see(&pod);
             }
         }

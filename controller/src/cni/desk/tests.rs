@@ -70,6 +70,7 @@ impl Scene {
     fn act(&mut self) -> Outcome {
         let mut outcome = self.desk.expire(&self.enforcer, true);
         outcome.refused.extend(self.desk.enter(&mut self.enforcer).refused);
+        self.desk.keep_up(&mut self.enforcer);
         self.enforcer.commit().unwrap();
         outcome.added.extend(self.desk.answer(&self.enforcer).added);
         outcome
@@ -163,6 +164,27 @@ fn an_agent_that_starts_knows_what_the_last_one_answered() {
     scene.restart();
     scene.act();
     assert_eq!(scene.judged(), []);
+}
+
+/// The last labels that the agent has seen are the pod's, not those with which it came.
+#[test]
+fn an_agent_that_starts_knows_labels_that_came_later() {
+    let mut scene = Scene::new();
+    scene.enforcer.apply(Change::Pod(web()));
+    scene.add(add("a", "10.0.0.1"));
+    scene.act();
+    let relabelled = Pod { labels: Labels::from_iter([("app", "db")]), ports: vec![], ..web() };
+    scene.enforcer.apply(Change::Pod(relabelled.clone()));
+    scene.act();
+    scene.restart();
+    let of = |scene: &Scene| scene.enforcer.index().sandboxes()["a:eth0"].pod.clone();
+    assert_eq!((of(&scene).labels, of(&scene).ports), (relabelled.labels, relabelled.ports));
+    // What the plugin removes while it is not heard does not come back with a change of labels.
+    std::fs::remove_file(scene.directory.path().join("a:eth0")).unwrap();
+    scene.enforcer.apply(Change::Pod(web()));
+    scene.act();
+    assert_eq!(of(&scene).labels, web().labels);
+    assert!(!scene.directory.path().join("a:eth0").exists());
 }
 
 #[test]

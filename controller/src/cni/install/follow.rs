@@ -55,6 +55,7 @@ impl Follower {
         if self.told.as_ref() == Some(&now) {
             return;
         }
+        let is_entered = result.is_ok();
         match result {
             Ok(path) => tracing::info!(path = %path.display(), "the network plugin is entered"),
             Err(error @ InstallError::NoConfiguration(_)) => {
@@ -64,7 +65,7 @@ impl Follower {
                 tracing::error!(%error, "the network plugin is not entered: new pods are judged when the API shows their addresses");
             }
         }
-        self.state.plugin(now.clone());
+        self.state.plugin(is_entered, now.clone());
         self.told = Some(now);
     }
 

@@ -49,13 +49,16 @@ pub(super) struct ForgerLabels {
 }
 
 impl ForgerLabels {
-    pub(super) fn of(forger: &Forger) -> Self {
-        let new =
-            |from, namespace: &str, pod: &str| Self { from, namespace: namespace.to_owned(), pod: pod.to_owned() };
+    /// `None` where nobody forged anything.
+    pub(super) fn of(forger: &Forger) -> Option<Self> {
+        let new = |from, namespace: &str, pod: &str| {
+            Some(Self { from, namespace: namespace.to_owned(), pod: pod.to_owned() })
+        };
         match forger {
             Forger::Pod(pod) => new("pod", &pod.namespace, &pod.name),
             Forger::Unknown(_) => new("unknown", "", ""),
             Forger::Elsewhere => new("elsewhere", "", ""),
+            Forger::UnknownPod => None,
         }
     }
 }

@@ -84,6 +84,8 @@ pub(super) struct Metrics {
     tables: Gauge,
     sysctls: Family<SysctlLabel, Gauge>,
     forged: Family<ForgerLabels, Counter>,
+    unknown_pods: Counter,
+    outside_pod_range: Gauge,
     namespace_closed: Family<NamespaceLabel, Gauge>,
     shares_used: Family<ShareLabel, Ratio>,
     behind: Family<HindranceLabel, Gauge>,
@@ -121,6 +123,8 @@ impl Metrics {
             tables: Gauge::default(),
             sysctls: Family::default(),
             forged: Family::default(),
+            unknown_pods: Counter::default(),
+            outside_pod_range: Gauge::default(),
             namespace_closed: Family::default(),
             shares_used: Family::default(),
             behind: Family::default(),
@@ -205,6 +209,11 @@ impl Metrics {
         self.sandboxes.came(outcome);
     }
 
+    /// Whether the network plugin is entered in the runtime's configuration.
+    pub(super) fn plugin(&self, is_entered: bool) {
+        self.sandboxes.plugin(is_entered);
+    }
+
     /// What of the kernel's parameters is not as it should be.
     pub(super) fn sysctls(&self, unmet: &[Unmet]) {
         for sysctl in Sysctl::ALL {
@@ -216,8 +225,16 @@ impl Metrics {
     /// The guard dropped packets.
     pub(super) fn forged(&self, forged: &Forged) {
         for (forger, packets) in forged {
-            self.forged.get_or_create(&ForgerLabels::of(forger)).inc_by(*packets);
+            match ForgerLabels::of(forger) {
+                Some(labels) => self.forged.get_or_create(&labels).inc_by(*packets),
+                None => self.unknown_pods.inc_by(*packets),
+            };
         }
+    }
+
+    /// How many addresses of known pods are not in the pod range; 0 where no range is guarded.
+    pub(super) fn outside_pod_range(&self, addresses: Option<usize>) {
+        self.outside_pod_range.set(signed(addresses.unwrap_or_default()));
     }
 
     /// Which namespaces are closed, and how much of what all may cost together is used.
@@ -264,7 +281,7 @@ impl Metrics {
         self.sysctls(&[]);
         self.shares(&[], ["grants", "elements", "sets", "chains", "checks", "bytes"].map(|what| (what, 0.0)));
         self.sandboxes.start_at_zero();
-        drop(self.forged.get_or_create(&ForgerLabels::of(&Forger::Elsewhere)));
+        ForgerLabels::of(&Forger::Elsewhere).iter().for_each(|labels| drop(self.forged.get_or_create(labels)));
         [OriginLabel::NEAR, OriginLabel::FAR].iter().for_each(|from| drop(self.refused.get_or_create(from)));
         EventLabels::all().for_each(|labels| drop(self.events.get_or_create(&labels)));
         ErrorLabels::usual().for_each(|labels| drop(self.netlink_errors.get_or_create(&labels)));
@@ -299,6 +316,8 @@ impl Metrics {
         r.register("policies", "NetworkPolicies that are known", self.policies.clone());
         r.register("tables", "Decision tables in use: pods with the same policies share one", self.tables.clone());
         r.register("guard_dropped_packets", "Packets that cannot be from where they came from: from pods of this node, links of no known pod, or elsewhere in a pod's name", self.forged.clone());
+        r.register("pod_range_dropped_packets", "Packets of addresses of this node's pod range that are no known pod's, where that range is guarded", self.unknown_pods.clone());
+        r.register("pod_range_outside", "Addresses of known pods of this node that are not in its pod range; 0 where that is not guarded", self.outside_pod_range.clone());
         r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
         r.register("namespace_closed", "1 for a namespace that is closed: its policies cost more than its share. Without a name: how many more are than are named", self.namespace_closed.clone());
         r.register("shares_used_ratio", "How much is used of what the policies of all namespaces may cost together", self.shares_used.clone());

@@ -80,6 +80,7 @@ impl Attempt {
             closed: closed(150),
             shares_used: used(),
             sandboxes: SandboxFigures::default(),
+            outside_pod_range: None,
         };
         state.attempted(&self.result, self.compared, || figures);
     }

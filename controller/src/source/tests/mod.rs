@@ -75,6 +75,7 @@ impl io::Write for Logged {
 fn text(input: &Input) -> String {
     match input {
         Input::Changes(changes) => changes.iter().map(change).collect::<Vec<_>>().join(" "),
+        Input::PodRange(networks) => format!("range {networks:?}"),
         Input::Links(_) => "links".to_owned(),
         Input::Cni(_) => "cni".to_owned(),
         Input::Synced => "synced".to_owned(),
