@@ -1,12 +1,10 @@
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use palisade_integration::apiserver::{Mirror, Site, deployed_rules};
-use palisade_integration::cases::{Case, Expectation, LoadError, Resident, World, built_in, manifests};
-use palisade_integration::netns::Host;
-use palisade_integration::probe::{Flow, Patience, probe};
+use palisade_integration::cases::{Case, Expectation, Hosts, LoadError, World, built_in, manifests};
+use palisade_integration::probe::{Patience, probe};
 
 use super::{Context, Outcome};
 
@@ -49,7 +47,7 @@ pub(crate) fn play(context: &Context, case: &Case, nodes: usize) -> Outcome {
 
 struct Stage<'c> {
     site: Site<'c>,
-    hosts: BTreeMap<String, (Resident, Host)>,
+    hosts: Hosts,
     world: World,
     mirror: Mirror,
 }
@@ -58,7 +56,7 @@ impl<'c> Stage<'c> {
     fn set(context: &'c Context, case: &Case, nodes: usize) -> Result<Self, Box<dyn Error>> {
         let site = Site::new(&context.pool, nodes, &deployed_rules()?)?;
         let world = World::new(case, site.network.nodes());
-        let mut stage = Self { site, hosts: BTreeMap::new(), world, mirror: Mirror::default() };
+        let mut stage = Self { site, hosts: Hosts::default(), world, mirror: Mirror::default() };
         stage.make_real()?;
         stage.site.start_agents(&context.program)?;
         Ok(stage)
@@ -66,18 +64,7 @@ impl<'c> Stage<'c> {
 
     /// Brings hosts and objects to what the world says: addresses work before they are published.
     fn make_real(&mut self) -> Outcome {
-        let wanted = self.world.residents();
-        for (name, (resident, host)) in std::mem::take(&mut self.hosts) {
-            if wanted.get(&name) == Some(&resident) {
-                self.hosts.insert(name, (resident, host));
-            } else {
-                host.detach()?;
-            }
-        }
-        let new: Vec<_> = wanted.into_iter().filter(|(name, _)| !self.hosts.contains_key(name)).collect();
-        let specs: Vec<_> = new.iter().map(|(_, resident)| (resident.place, resident.addresses.clone())).collect();
-        let hosts = self.site.network.attach(&specs)?;
-        self.hosts.extend(new.into_iter().zip(hosts).map(|((name, resident), host)| (name, (resident, host))));
+        self.hosts.follow(&self.world, &mut self.site.network)?;
         Ok(self.mirror.write(&self.site.api.cluster(), manifests(&self.world))?)
     }
 
@@ -91,18 +78,10 @@ impl<'c> Stage<'c> {
     }
 
     fn wrong(&self, expected: &[Expectation], patience: Patience) -> Result<Vec<String>, Box<dyn Error>> {
-        let flows = expected.iter().map(|one| self.flow(one)).collect::<Result<Vec<_>, _>>()?;
+        let flow = |one| self.hosts.flow(&self.world, one);
+        let flows = expected.iter().map(flow).collect::<Result<Vec<_>, _>>()?;
         let answered = probe(&flows, patience)?;
         let wrong = expected.iter().zip(answered).filter(|(one, answered)| one.allowed != *answered);
         Ok(wrong.map(|(one, answered)| format!("{one}: expected {}, got {answered}", one.allowed)).collect())
-    }
-
-    fn flow(&self, expectation: &Expectation) -> Result<Flow<'_>, String> {
-        let host = |name: &String| match self.hosts.get(name) {
-            Some((_, host)) => Ok(host),
-            None => Err(format!("{expectation}: there is no {name}, or it has finished")),
-        };
-        let Expectation { from, to, kind, family, allowed } = expectation;
-        Ok(Flow { from: host(from)?, to: host(to)?, family: *family, kind: *kind, expected: *allowed })
     }
 }
