@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+use super::servers::patiently;
 use super::{Flow, Kind, Patience, ProbeError};
 
 /// How long a connection may take that nothing forbids.
@@ -38,8 +39,11 @@ impl Connection {
         let (source, at) = (source?, SocketAddr::new(at?, port));
         let called = SocketAddr::new(flow.called.unwrap_or(at.ip()), port);
         let failed = |action: String| ProbeError::socket(format!("{action} ({source} -> {called})"));
-        let listener =
-            flow.to.namespace().enter(|| TcpListener::bind(at))?.map_err(failed(format!("listen at {at}")))?;
+        let listener = flow
+            .to
+            .namespace()
+            .enter(|| patiently(|| TcpListener::bind(at)))?
+            .map_err(failed(format!("listen at {at}")))?;
         let connect = || -> io::Result<TcpStream> {
             let bound = SocketAddr::new(source, flow.from.fresh_port());
             let socket = Socket::new(Domain::for_address(bound), Type::STREAM, None)?;

@@ -21,7 +21,7 @@ pub(crate) fn selected() -> Result<Vec<Arc<Case>>, LoadError> {
     let is_special = |case: &Case| {
         case.steps.len() > 1 || case.pods.iter().any(|pod| pod.host_network) || case.name.contains("named-port")
     };
-    let cases = built_in()?.into_iter().enumerate();
+    let cases = built_in()?.into_iter().filter(|case| !case.name.starts_with("cnp-")).enumerate();
     Ok(cases
         .filter(|(number, case)| number % STRIDE == 0 || is_special(case))
         .map(|(_, case)| Arc::new(case))
