@@ -1,7 +1,7 @@
 //! Plays every conformance case with real packets, in each topology: `one-node::NAME` and `two-nodes::NAME` (routed veth
 //! pairs), and `bridges-over-vxlan::NAME` (two nodes, as flannel lays them out); those of Kubernetes' own tests also with
 //! all pods on one bridge: `one-bridge::e2e-NAME`. Cases of ClusterNetworkPolicy, in which packets have more ways, are
-//! played without Palisade, where everything must get through: `open-one-node::cnp-NAME`, `open-two-nodes::cnp-NAME`.
+//! played without Palisade too, where everything must get through: `open-one-node::cnp-NAME`, `open-two-nodes::cnp-NAME`.
 //!
 //! `cargo test -p palisade-integration --test conformance -- two-nodes::e2e-20` plays one.
 //! `PALISADE_CASES` names another directory of cases, `PALISADE_BIN` another binary.
@@ -45,8 +45,7 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
     let program = binary()?;
     let cases: Vec<_> = built_in()?.into_iter().map(Arc::new).collect();
-    let enforced = played(&TOPOLOGIES, &cases).filter(|(.., case)| !case.name.starts_with("cnp-"));
-    let enforced = enforced.map(|(label, topology, case)| {
+    let enforced = played(&TOPOLOGIES, &cases).map(|(label, topology, case)| {
         let program = program.clone();
         trial(label, case, move |case| play(case, topology, &program))
     });
