@@ -24,8 +24,7 @@ use std::time::{Duration, Instant};
 
 use palisade_model::{Change, Closed, Index, Shares};
 use palisade_nft::{
-    Backend, BackendError, CommitError, Conntrack, Diff, Edit, Errno, Name, NoConntrack, Ruleset, SetEdit, Transaction,
-    diff,
+    Backend, BackendError, CommitError, Conntrack, Diff, Edit, Errno, Name, NoConntrack, Ruleset, Transaction, diff,
 };
 use thiserror::Error;
 
@@ -35,7 +34,7 @@ use crate::epochs::{Epochs, Sweep};
 use crate::frames::{FrameTable, FramesError};
 use crate::links::NodeLinks;
 use crate::owners::Owners;
-use crate::render::{self, Epoch, Origins, Renderer, is_apart, skeleton};
+use crate::render::{self, Epoch, Origins, Renderer, skeleton};
 use crate::turns::Turns;
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
@@ -293,7 +292,7 @@ impl<B: Backend> Enforcer<B> {
         self.links_known = true;
         let mut edit = Edit::default();
         self.renderer.set_links(links, &mut edit);
-        if may_forbid(&edit) {
+        if self.renderer.may_forbid(&edit) {
             self.end_epoch(&mut edit);
         }
         let diff = self.edit(edit);
@@ -410,6 +409,11 @@ impl<B: Backend> Enforcer<B> {
         &mut self.epochs
     }
 
+    #[cfg(test)]
+    pub(crate) fn renderer(&self) -> &Renderer {
+        &self.renderer
+    }
+
     fn commit_steps(&mut self, diff: &Diff) -> Result<(), CommitError> {
         self.in_step = false;
         for step in diff.steps() {
@@ -436,7 +440,7 @@ impl<B: Backend> Enforcer<B> {
         self.owners.forget(disowned.copied(), |address| self.index.has_owner(address));
         let mut edit = self.renderer.edit(&delta, self.owners.held());
         let compiled = delta.compiled;
-        if may_forbid(&edit) {
+        if self.renderer.may_forbid(&edit) {
             self.end_epoch(&mut edit);
         }
         let diff_to_last = self.edit(edit);
@@ -488,13 +492,4 @@ impl<B: Backend> Enforcer<B> {
 fn lacks_fib(error: &CommitError) -> bool {
     let is_unknown = |errno: Errno| matches!(errno.0, nix::libc::ENOENT | nix::libc::EOPNOTSUPP | nix::libc::EINVAL);
     matches!(error, CommitError::Refused { operation, errno, .. } if operation.contains(" fib ") && is_unknown(*errno))
-}
-
-/// Whether what is allowed now may be forbidden then. Sets only ever allow, maps do what they like.
-fn may_forbid(edit: &Edit) -> bool {
-    let only_allows =
-        |edit: &SetEdit| matches!(edit, SetEdit::Elements { add, remove } if remove.is_empty() && !add.kind().is_map());
-    let chains = edit.chains.keys().any(|name| !is_apart(name));
-    let mut sets = edit.sets.iter().filter(|(name, _)| !is_apart(name));
-    chains || !sets.all(|(_, edit)| only_allows(edit))
 }

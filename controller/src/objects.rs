@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// `v1` Pod.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -32,6 +33,48 @@ pub struct Namespace {
 pub struct NetworkPolicy {
     pub metadata: Metadata,
     pub spec: Option<NetworkPolicySpec>,
+}
+
+/// `policy.networking.k8s.io/v1alpha2` ClusterNetworkPolicy: its rules as they are written, because one that cannot be
+/// understood must not spoil those beside it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct ClusterNetworkPolicy {
+    pub metadata: Metadata,
+    pub spec: Option<ClusterNetworkPolicySpec>,
+}
+
+/// `ClusterNetworkPolicySpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct ClusterNetworkPolicySpec {
+    pub tier: Option<String>,
+    pub priority: Option<i64>,
+    pub subject: Option<Value>,
+    pub ingress: Option<Vec<Value>>,
+    pub egress: Option<Vec<Value>>,
+}
+
+/// `v1` Node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Node {
+    pub metadata: Metadata,
+    pub status: Option<NodeStatus>,
+}
+
+/// `NodeStatus`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct NodeStatus {
+    pub addresses: Option<Vec<NodeAddress>>,
+}
+
+/// `NodeAddress`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct NodeAddress {
+    pub address: Option<String>,
 }
 
 /// `ObjectMeta`.

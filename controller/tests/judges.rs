@@ -59,7 +59,7 @@ proptest! {
         let flows: Vec<Flow> = testing::flows(&cluster).into_iter().filter(|flow| !is_within(flow)).collect();
         let expected: Vec<_> = flows.iter().map(|flow| [passes(&before, flow), passes(&after, flow)]).collect();
         let mut fake = Fake::holding(before.clone());
-        let division = Division { budget, sets: 0, entries: dispatch_maps().into() };
+        let division = Division { budget, sets: 0, entries: dispatch_maps().collect() };
         for part in diff(Some(&before), &after).parts(&division) {
             for step in part.steps() {
                 fake.commit(&before.table, &Transaction::from(&*step)).unwrap();

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{Namespace, NamespacedName, Pod, Policy};
+use crate::{ClusterPolicy, Namespace, NamespacedName, Node, Pod, Policy};
 
 /// One event: an object as it is now, or the fact that it is gone.
 ///
@@ -19,16 +19,25 @@ pub enum Change {
     Policy(Policy),
     /// A policy is gone.
     PolicyGone(NamespacedName),
+    /// A cluster policy was added or modified.
+    ClusterPolicy(ClusterPolicy),
+    /// A cluster policy is gone.
+    ClusterPolicyGone(Arc<str>),
+    /// A node was added, relabelled, or has other addresses.
+    Node(Node),
+    /// A node is gone.
+    NodeGone(Arc<str>),
 }
 
 impl Change {
-    /// The name of the namespace that it is about, or in.
-    pub fn namespace(&self) -> &Arc<str> {
+    /// The name of the namespace that it is about, or in; `None` where it is in none.
+    pub fn namespace(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Namespace(Namespace { name, .. }) | Self::NamespaceGone(name) => name,
+            Self::Namespace(Namespace { name, .. }) | Self::NamespaceGone(name) => Some(name),
             Self::Pod(Pod { id, .. }) | Self::PodGone(id) | Self::Policy(Policy { id, .. }) | Self::PolicyGone(id) => {
-                &id.namespace
+                Some(&id.namespace)
             }
+            Self::ClusterPolicy(_) | Self::ClusterPolicyGone(_) | Self::Node(_) | Self::NodeGone(_) => None,
         }
     }
 }

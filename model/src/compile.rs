@@ -1,8 +1,9 @@
-//! Policies into a decision table.
+//! Policies into decision tables.
 
 mod grants;
 mod segments;
 mod spans;
+mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 pub(crate) use self::grants::grants;
 use self::segments::{Bundle, segments};
 use self::spans::{Spans, merge, subtract};
+pub use self::tiers::compile_tier;
+pub(crate) use self::tiers::tier_grants;
 use crate::{
     Clause, Direction, EndpointGroup, IpBlock, Peer, PeerMatch, Peers, PodGroup, Policy, PortMatch, PortResolution,
     Ports, Protocol, Rule, SetKey, Table, Verdict,

@@ -27,6 +27,7 @@ mod definition;
 mod groups;
 mod labelled;
 mod lingering;
+mod nodes;
 mod objects;
 mod postings;
 mod sandboxes;
@@ -36,6 +37,7 @@ mod shares;
 mod slots;
 mod strings;
 mod tables;
+mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -47,6 +49,7 @@ use self::sandboxes::Sandboxes;
 use self::sets::Sets;
 use self::slots::PodId;
 use self::tables::LiveTable;
+use self::tiers::Tiers;
 use crate::{Change, Delta, Limit, LocalPod, NamespacedName, PodEnforcement, Shares, TableKey};
 
 /// The objects of a cluster, and what one node must enforce of them.
@@ -63,6 +66,7 @@ pub struct Index {
     /// The closed namespaces that the caller was told of.
     told_closed: BTreeMap<Arc<str>, Limit>,
     tables: HashMap<Arc<TableKey>, LiveTable>,
+    tiers: Tiers,
     /// Addresses that lost an owner since the last delta.
     disowned: BTreeSet<IpAddr>,
     /// Addresses that got one, having had none.
@@ -97,10 +101,16 @@ pub struct IndexSize {
     pub namespaces: usize,
     /// Policies.
     pub policies: usize,
-    /// Local pods that are isolated in some direction, those that linger left out.
+    /// Cluster policies.
+    pub cluster_policies: usize,
+    /// Nodes.
+    pub nodes: usize,
+    /// Local pods that are judged in some direction, those that linger left out.
     pub isolated_pods: usize,
     /// Tables in use.
     pub tables: usize,
+    /// Tables of cluster policies in use.
+    pub tiers: usize,
     /// Sets in use.
     pub sets: usize,
     /// Distinct definitions in those sets, blocks aside.
@@ -125,6 +135,7 @@ impl Index {
             bills: Bills::new(shares),
             told_closed: BTreeMap::new(),
             tables: HashMap::new(),
+            tiers: Tiers::default(),
             disowned: BTreeSet::new(),
             owned: Vec::new(),
             locals: BTreeMap::new(),
@@ -144,6 +155,10 @@ impl Index {
             Change::PodGone(id) => self.set_pod(&id, None),
             Change::Policy(policy) => self.set_policy(&policy.id.clone(), Some(policy)),
             Change::PolicyGone(id) => self.set_policy(&id, None),
+            Change::ClusterPolicy(policy) => self.set_cluster_policy(&policy.name.clone(), Some(policy)),
+            Change::ClusterPolicyGone(name) => self.set_cluster_policy(&name, None),
+            Change::Node(node) => self.set_node(&node.name.clone(), Some(node)),
+            Change::NodeGone(name) => self.set_node(&name, None),
         }
     }
 
@@ -168,6 +183,7 @@ impl Index {
             locals: self.locals.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             pods: self.pods.iter().map(|(id, pod)| (id.clone(), Some(pod.clone()))).collect(),
             tables: self.tables.iter().map(|(key, live)| (key.clone(), live.table())).collect(),
+            tiers: self.tiers.all(),
             sets: self.sets.all(&self.cluster),
             compiled: BTreeSet::new(),
         }
@@ -208,8 +224,11 @@ impl Index {
             classes: self.cluster.classes.len(),
             namespaces: spaces().filter(|space| space.labels.is_some()).count(),
             policies: spaces().map(|space| space.policies.len()).sum(),
+            cluster_policies: self.tiers.len(),
+            nodes: self.cluster.nodes.len(),
             isolated_pods: self.pods.len() - self.isolated_lingering(),
             tables: self.tables.len(),
+            tiers: self.tiers.tables(),
             sets: self.sets.len(),
             groups: self.sets.listed.len(),
         }

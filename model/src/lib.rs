@@ -1,8 +1,8 @@
-//! NetworkPolicy (networking.k8s.io/v1) as pure values.
+//! NetworkPolicy (networking.k8s.io/v1) and ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2) as pure values.
 //!
 //! The way of the data: a [`Change`] goes into the [`Index`], which says what this node must enforce from now on as a
-//! [`Delta`]: the local pods that are isolated, the decision [`Table`]s that judge their packets, and the members of
-//! the sets that those tables look up. [`mod@reference`] answers the same question naively, for one flow at a time, and
+//! [`Delta`]: the local pods that are judged, the decision [`Table`]s and [`TierTable`]s that judge their packets, and the
+//! members of the sets that those tables look up. [`mod@reference`] answers the same question naively, for one flow at a time, and
 //! shares no code with the index or the compiler: the two are held against each other in tests.
 //!
 //! Invariants:
@@ -15,6 +15,7 @@
 
 mod change;
 mod cidr;
+mod cluster_policy;
 mod compile;
 mod cost;
 mod index;
@@ -32,7 +33,8 @@ pub mod testing;
 
 pub use change::Change;
 pub use cidr::{IpBlock, IpBlockError};
-pub use compile::compile;
+pub use cluster_policy::{ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Node, Tier, TierAction};
+pub use compile::{compile, compile_tier};
 pub use cost::{Closed, Cost, Limit, Shares};
 pub use index::{Index, IndexSize};
 pub use labels::Labels;
@@ -43,6 +45,6 @@ pub use port::{PortMatch, PortRange, PortRangeError, Protocol};
 pub use sandbox::Sandbox;
 pub use selector::{Operator, Requirement, Selector, SelectorError};
 pub use table::{
-    Clause, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution, Segment, SetDelta,
-    SetKey, Table, TableKey, Verdict,
+    Clause, ClusterRuleRef, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution, Segment,
+    SetDelta, SetKey, Table, TableKey, TierClause, TierKey, TierMatch, TierSegment, TierTable, Verdict,
 };

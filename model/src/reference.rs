@@ -1,7 +1,7 @@
 //! The verdict on one flow, naively: every policy is read anew for every question.
 //!
-//! Written beside the text of <https://kubernetes.io/docs/concepts/services-networking/network-policies/> and the
-//! comments of `networking.k8s.io/v1`. It is what the compiled tables are held against.
+//! Written beside the text of <https://kubernetes.io/docs/concepts/services-networking/network-policies/>, the comments of
+//! `networking.k8s.io/v1`, and those of `policy.networking.k8s.io/v1alpha2`. It is what the compiled tables are held against.
 //!
 //! Invariant: it shares no code with the index or the compiler, only the vocabulary and its `matches`.
 
@@ -11,8 +11,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    Change, ContainerPort, Direction, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod,
-    PodGroup, Policy, PortMatch, Ports, Protocol, Rule, Sandbox,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ClusterRuleRef, ContainerPort, Direction, IpBlock,
+    Namespace, NamespaceScope, NamespacedName, Node, Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch, Ports,
+    Protocol, Rule, Sandbox, Tier, TierAction,
 };
 
 /// All objects of a cluster, as they are now.
@@ -24,6 +25,10 @@ pub struct Cluster {
     pub pods: BTreeMap<NamespacedName, Pod>,
     /// The policies, by namespace and name.
     pub policies: BTreeMap<NamespacedName, Policy>,
+    /// The cluster policies, by name.
+    pub cluster_policies: BTreeMap<Arc<str>, ClusterPolicy>,
+    /// The nodes, by name.
+    pub nodes: BTreeMap<Arc<str>, Node>,
     /// The namespaces that are [closed](crate::Closed) on the node that is asked about: their policies still isolate, and
     /// allow nothing. No change says so.
     pub closed: BTreeSet<Arc<str>>,
@@ -76,7 +81,7 @@ pub enum Traffic {
 pub struct Verdict {
     /// Whether the connection may be opened.
     pub allowed: bool,
-    /// Why no policy was asked, where that is so: both directions then allow, without a rule.
+    /// Why NetworkPolicy allows it without a rule, where that is so.
     pub pass: Option<Pass>,
     /// What the source's policies say.
     pub egress: DirectionVerdict,
@@ -84,7 +89,8 @@ pub struct Verdict {
     pub ingress: DirectionVerdict,
 }
 
-/// Why a flow passes whatever the policies say.
+/// Why a flow passes whatever NetworkPolicies say. Cluster policies judge such a flow, but for that from a pod's own node to
+/// the pod, and what could not be understood denies no pod to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// From a pod to itself.
@@ -104,10 +110,34 @@ pub struct DirectionVerdict {
     pub closed: bool,
     /// Whether this direction lets the flow pass.
     pub allowed: bool,
+    /// What the tiers of cluster policies say that were asked, in that order.
+    pub tiers: Vec<TierVerdict>,
     /// The policies that isolate the subject, ascending.
     pub policies: Vec<NamespacedName>,
     /// The first rule that allows the flow, in the order of `policies`.
     pub rule: Option<RuleRef>,
+}
+
+/// What a tier of cluster policies says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierVerdict {
+    /// The tier.
+    pub tier: Tier,
+    /// The cluster policies whose subject the pod is, in the order in which they were asked.
+    pub policies: Vec<Arc<str>>,
+    /// The first rule that matches, and what it says; `None` where none does, which passes the flow on.
+    pub decision: Option<(ClusterRuleRef, TierAction)>,
+}
+
+impl TierVerdict {
+    /// Whether the direction allows the flow by that; `None` where the flow is passed on.
+    fn allows(&self) -> Option<bool> {
+        match self.decision.as_ref()?.1 {
+            TierAction::Accept => Some(true),
+            TierAction::Deny => Some(false),
+            TierAction::Pass => None,
+        }
+    }
 }
 
 /// A rule of a policy.
@@ -214,6 +244,10 @@ impl Cluster {
             }
             Change::Policy(policy) => drop(self.policies.insert(policy.id.clone(), policy)),
             Change::PolicyGone(id) => drop(self.policies.remove(&id)),
+            Change::ClusterPolicy(policy) => drop(self.cluster_policies.insert(policy.name.clone(), policy)),
+            Change::ClusterPolicyGone(name) => drop(self.cluster_policies.remove(&name)),
+            Change::Node(node) => drop(self.nodes.insert(node.name.clone(), node)),
+            Change::NodeGone(name) => drop(self.nodes.remove(&name)),
         }
     }
 
@@ -289,36 +323,89 @@ impl Cluster {
             let index = rules.iter().position(|rule| self.rule_allows(rule, direction, peer, ends))?;
             Some(RuleRef { policy: policy.id.clone(), index })
         });
+        let mut tiers = Vec::new();
+        let allowed = if direction == Direction::Ingress && pass == Some(Pass::OwnNode) {
+            true
+        } else {
+            let mut ask = |tier| {
+                let verdict = self.tier_verdict(tier, direction, subject, peer, ends, pass);
+                let allows = verdict.allows();
+                tiers.push(verdict);
+                allows
+            };
+            ask(Tier::Admin).unwrap_or_else(|| {
+                if isolating.is_empty() {
+                    ask(Tier::Baseline).unwrap_or(true)
+                } else {
+                    pass.is_some() || rule.is_some()
+                }
+            })
+        };
         DirectionVerdict {
-            subject: Some(match (own.pod, own.sandbox, own.lone) {
-                (_, _, Some(sandbox)) => Pod::sandbox_id(&subject.id, &sandbox.id),
-                (Some(pod), _, _) => pod.id.clone(),
-                (None, Some(_), _) => subject.id.clone(),
-                (None, None, _) => Pod::lingering_id(&subject.id, own.address),
-            }),
+            subject: own.id(),
             isolated: !isolating.is_empty(),
             closed: closed && !isolating.is_empty(),
-            allowed: pass.is_some() || isolating.is_empty() || rule.is_some(),
+            allowed,
+            tiers,
             policies: isolating.iter().map(|(policy, _)| policy.id.clone()).collect(),
             rule,
         }
     }
 
-    fn rule_allows(&self, rule: &Rule, direction: Direction, peer: End<'_>, ends: &Ends<'_>) -> bool {
-        let destination = match direction {
-            Direction::Egress => ends.destination.pod,
-            Direction::Ingress => ends.destination.subject,
+    /// The first rule of the tier that matches: of policies in the order of their priority, then of their names.
+    fn tier_verdict(
+        &self,
+        tier: Tier,
+        direction: Direction,
+        subject: &Pod,
+        peer: End<'_>,
+        ends: &Ends<'_>,
+        pass: Option<Pass>,
+    ) -> TierVerdict {
+        let is_subject = |policy: &&ClusterPolicy| policy.tier == tier && self.group_holds(&policy.subject, subject);
+        let mut policies: Vec<&ClusterPolicy> = self.cluster_policies.values().filter(is_subject).collect();
+        policies.sort_by_key(|policy| (policy.priority, policy.name.clone()));
+        let rules = policies.iter().flat_map(|policy| {
+            policy.rules(direction).iter().enumerate().map(|(index, rule)| (&policy.name, index, rule))
+        });
+        let first = rules.into_iter().find(|(_, _, rule)| self.cluster_rule_matches(rule, direction, peer, ends, pass));
+        TierVerdict {
+            tier,
+            policies: policies.iter().map(|policy| policy.name.clone()).collect(),
+            decision: first.map(|(policy, index, rule)| {
+                (ClusterRuleRef { policy: policy.clone(), direction, index }, rule.action)
+            }),
+        }
+    }
+
+    fn cluster_rule_matches(
+        &self,
+        rule: &ClusterRule,
+        direction: Direction,
+        peer: End<'_>,
+        ends: &Ends<'_>,
+        pass: Option<Pass>,
+    ) -> bool {
+        let peers = match &rule.peers {
+            ClusterPeers::Others => pass != Some(Pass::Loopback),
+            ClusterPeers::AnyOf(peers) => peers.iter().any(|one| match one {
+                ClusterPeer::Pods(group) => peer.pod.is_some_and(|pod| self.group_holds(group, pod)),
+                ClusterPeer::Network(block) => block_holds(block, peer.address),
+                ClusterPeer::Nodes(selector) => {
+                    let has = |node: &Node| node.addresses.contains(&peer.address) && selector.matches(&node.labels);
+                    self.nodes.values().any(has)
+                }
+            }),
         };
-        let declared = destination.map_or(&[][..], |pod| &pod.ports);
+        peers && ports_match(&rule.ports, direction, ends)
+    }
+
+    fn rule_allows(&self, rule: &Rule, direction: Direction, peer: End<'_>, ends: &Ends<'_>) -> bool {
         let peers = match &rule.peers {
             Peers::All => true,
             Peers::AnyOf(peers) => peers.iter().any(|allowed| self.peer_matches(allowed, peer)),
         };
-        let ports = match &rule.ports {
-            Ports::All => true,
-            Ports::AnyOf(ports) => ports.iter().any(|port| port_matches(port, ends.traffic, declared)),
-        };
-        peers && ports
+        peers && ports_match(&rule.ports, direction, ends)
     }
 
     fn peer_matches(&self, allowed: &Peer, peer: End<'_>) -> bool {
@@ -359,18 +446,41 @@ struct End<'a> {
     lone: Option<&'a Sandbox>,
 }
 
+impl End<'_> {
+    /// Whose policies judge there, by a name that nobody else has.
+    fn id(&self) -> Option<NamespacedName> {
+        let subject = self.subject?;
+        Some(match (self.pod, self.sandbox, self.lone) {
+            (_, _, Some(sandbox)) => Pod::sandbox_id(&subject.id, &sandbox.id),
+            (Some(pod), _, _) => pod.id.clone(),
+            (None, Some(_), _) => subject.id.clone(),
+            (None, None, _) => Pod::lingering_id(&subject.id, self.address),
+        })
+    }
+}
+
 impl Ends<'_> {
     fn pass(&self) -> Option<Pass> {
-        let id = |end: End<'_>| end.pod.map(|pod| pod.id.clone());
         let on_node = |end: End<'_>, node: End<'_>| end.subject.is_some_and(|pod| pod.host_ips.contains(&node.address));
-        let is_same = self.source.pod.is_some() && id(self.source) == id(self.destination);
-        if is_same || self.source.subject.is_some() && self.source.address == self.destination.address {
+        if self.source.subject.is_some() && self.source.id() == self.destination.id() {
             Some(Pass::Loopback)
         } else if on_node(self.source, self.destination) || on_node(self.destination, self.source) {
             Some(Pass::OwnNode)
         } else {
             None
         }
+    }
+}
+
+fn ports_match(ports: &Ports, direction: Direction, ends: &Ends<'_>) -> bool {
+    let destination = match direction {
+        Direction::Egress => ends.destination.pod,
+        Direction::Ingress => ends.destination.subject,
+    };
+    let declared = destination.map_or(&[][..], |pod| &pod.ports);
+    match ports {
+        Ports::All => true,
+        Ports::AnyOf(ports) => ports.iter().any(|port| port_matches(port, ends.traffic, declared)),
     }
 }
 

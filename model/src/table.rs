@@ -1,11 +1,14 @@
 //! What the index puts out: decision tables, the sets they look up, and the pods they judge.
 
+mod tiers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{Direction, IpBlock, NamespacedName, Peer, PodGroup, PortRange, Protocol};
+pub use self::tiers::{ClusterRuleRef, TierClause, TierKey, TierMatch, TierSegment, TierTable};
+use crate::{Direction, IpBlock, NamespacedName, Peer, PodGroup, PortRange, Protocol, Selector, Tier};
 
 /// What a clause says of the packets that match it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,6 +113,8 @@ pub enum SetKey {
     Blocks(Vec<IpBlock>),
     /// Address, protocol and port of all pods of these groups that declare the named port.
     Endpoints(Vec<EndpointGroup>),
+    /// The addresses of all nodes with labels that match one of these.
+    Nodes(Vec<Selector>),
 }
 
 impl SetKey {
@@ -119,6 +124,7 @@ impl SetKey {
             Self::Pods(groups) => groups.len(),
             Self::Blocks(blocks) => blocks.len(),
             Self::Endpoints(groups) => groups.len(),
+            Self::Nodes(selectors) => selectors.len(),
         };
         count as u64
     }
@@ -138,13 +144,13 @@ pub struct EndpointGroup {
 /// A member of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Member {
-    /// Of [`SetKey::Pods`].
+    /// Of [`SetKey::Pods`] and [`SetKey::Nodes`].
     Address(IpAddr),
     /// Of [`SetKey::Endpoints`].
     Endpoint(IpAddr, Protocol, u16),
 }
 
-/// How a local pod is judged. At least one direction is isolated, and there is at least one address.
+/// How a local pod is judged. There is at least one table, and at least one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodEnforcement {
     /// The addresses that the pod owns: ascending.
@@ -153,9 +159,22 @@ pub struct PodEnforcement {
     pub egress: Option<Arc<TableKey>>,
     /// The table for connections opened to it; `None` where it is not isolated for ingress.
     pub ingress: Option<Arc<TableKey>>,
+    /// The tables of cluster policies that it comes under, ascending: at most one a direction and tier. Of Baseline only
+    /// in directions in which it is not isolated.
+    pub tiers: Vec<Arc<TierKey>>,
 }
 
 impl PodEnforcement {
+    /// The table of a tier for one direction.
+    pub fn tier(&self, direction: Direction, tier: Tier) -> Option<&Arc<TierKey>> {
+        self.tiers.iter().find(|key| key.direction == direction && key.tier == tier)
+    }
+
+    /// Whether any table judges one direction.
+    pub fn is_judged(&self, direction: Direction) -> bool {
+        self.table(direction).is_some() || self.tiers.iter().any(|key| key.direction == direction)
+    }
+
     /// The table for one direction.
     pub fn table(&self, direction: Direction) -> Option<&Arc<TableKey>> {
         match direction {
@@ -188,6 +207,8 @@ pub struct Delta {
     pub pods: BTreeMap<NamespacedName, Option<PodEnforcement>>,
     /// Tables that are new or were edited; `None`: no longer used by any pod.
     pub tables: BTreeMap<Arc<TableKey>, Option<Arc<Table>>>,
+    /// The same of the tables of cluster policies.
+    pub tiers: BTreeMap<Arc<TierKey>, Option<Arc<TierTable>>>,
     /// Sets that are new, gone, or have other members.
     pub sets: BTreeMap<Arc<SetKey>, SetDelta>,
     /// The namespaces whose tables were looked at for that.
@@ -213,8 +234,8 @@ pub enum SetDelta {
 impl Delta {
     /// Whether nothing changed. Whose an address was before, and what was looked at, is no part of what there is.
     pub fn is_empty(&self) -> bool {
-        let Self { locals, disowned: _, owned: _, pods, tables, sets, compiled: _ } = self;
-        locals.is_empty() && pods.is_empty() && tables.is_empty() && sets.is_empty()
+        let Self { locals, disowned: _, owned: _, pods, tables, tiers, sets, compiled: _ } = self;
+        locals.is_empty() && pods.is_empty() && tables.is_empty() && tiers.is_empty() && sets.is_empty()
     }
 }
 

@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub use output::Output;
-pub use strategies::{change, changes, many_rules, namespace, node, pod, policy, shares};
+pub use strategies::{
+    change, changes, cluster_policy, kubernetes_node, many_rules, namespace, node, pod, policy, shares,
+};
 
 use crate::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic};
 use crate::{Age, Change, ContainerPort, Labels, NamespacedName, Phase, Pod, Policy, PortMatch, Ports, Protocol, Rule};
@@ -42,7 +44,10 @@ pub fn objects(cluster: &Cluster) -> impl Iterator<Item = Change> {
     let deleted = deleted.flat_map(|pod| [Change::Pod(pod.clone()), Change::PodGone(pod.id.clone())]);
     let namespaces = cluster.namespaces.values().cloned().map(Change::Namespace);
     let pods = cluster.pods.values().cloned().map(Change::Pod);
-    deleted.chain(namespaces).chain(pods).chain(cluster.policies.values().cloned().map(Change::Policy))
+    let nodes = cluster.nodes.values().cloned().map(Change::Node);
+    let policies = cluster.policies.values().cloned().map(Change::Policy);
+    let cluster_policies = cluster.cluster_policies.values().cloned().map(Change::ClusterPolicy);
+    deleted.chain(namespaces).chain(nodes).chain(pods).chain(policies).chain(cluster_policies)
 }
 
 /// Flows between all addresses of a cluster and some outside it, at the ports where verdicts may differ: the bounds of
@@ -52,7 +57,10 @@ pub fn flows(cluster: &Cluster) -> Vec<Flow> {
     let outside = ["10.0.0.99", "172.16.0.1", "fd00::99"].map(|ip| ip.parse().expect("an address"));
     let of_deleted = cluster.lingering.iter().flat_map(|lingering| lingering.pods.keys().copied());
     let of_sandboxes = cluster.sandboxes.values().flat_map(|sandbox| sandbox.addresses.iter().copied());
-    let addresses: BTreeSet<IpAddr> = of_pods.chain(of_deleted).chain(of_sandboxes).chain(outside).collect();
+    let of_nodes = cluster.nodes.values().flat_map(|node| node.addresses.iter().copied());
+    let of_hosts = cluster.pods.values().flat_map(|pod| pod.host_ips.iter().copied());
+    let addresses: BTreeSet<IpAddr> =
+        of_pods.chain(of_deleted).chain(of_sandboxes).chain(of_nodes).chain(of_hosts).chain(outside).collect();
     let traffic = traffic(cluster);
     let pairs = addresses.iter().flat_map(|a| addresses.iter().map(move |b| (*a, *b)));
     let pairs = pairs.filter(|(a, b)| a.is_ipv4() == b.is_ipv4());
@@ -75,8 +83,9 @@ pub fn passes(cluster: &Cluster, flow: &Flow) -> Option<bool> {
 }
 
 fn traffic(cluster: &Cluster) -> Vec<Traffic> {
-    let rules = cluster.policies.values().flat_map(rules_of);
-    let entries = rules.flat_map(|rule| match &rule.ports {
+    let of_clusters = cluster.cluster_policies.values().flat_map(|policy| policy.ingress.iter().chain(&policy.egress));
+    let ports = cluster.policies.values().flat_map(rules_of).map(|rule| &rule.ports);
+    let entries = ports.chain(of_clusters.map(|rule| &rule.ports)).flat_map(|ports| match ports {
         Ports::AnyOf(entries) => &entries[..],
         Ports::All => &[],
     });

@@ -33,6 +33,7 @@ fn clauses(clauses: &[Clause]) -> String {
             SetKey::Pods(groups) => join(groups.iter().map(PodGroup::to_string)),
             SetKey::Blocks(blocks) => join(blocks.iter().map(IpBlock::to_string)),
             SetKey::Endpoints(groups) => join(groups.iter().map(|group| group.to_string())),
+            SetKey::Nodes(selectors) => join(selectors.iter().map(|selector| selector.to_string())),
         },
     };
     clauses.iter().map(clause).collect::<Vec<_>>().join(" then ")
@@ -81,6 +82,7 @@ fn definitions(table: &Table) -> usize {
         SetKey::Pods(groups) => groups.len(),
         SetKey::Blocks(blocks) => blocks.len(),
         SetKey::Endpoints(groups) => groups.len(),
+        SetKey::Nodes(selectors) => selectors.len(),
     });
     definitions.sum()
 }

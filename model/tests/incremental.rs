@@ -18,10 +18,12 @@ enum Take {
 /// A new index fed with the objects of `cluster`, policies first.
 fn fresh(cluster: Cluster) -> Index {
     let mut index = Index::new(NODE);
+    let nodes = cluster.nodes.into_values().map(Change::Node);
     let policies = cluster.policies.into_values().map(Change::Policy);
+    let policies = policies.chain(cluster.cluster_policies.into_values().map(Change::ClusterPolicy));
     let pods = cluster.pods.into_values().rev().map(Change::Pod);
     let namespaces = cluster.namespaces.into_values().map(Change::Namespace);
-    policies.chain(pods).chain(namespaces).for_each(|change| index.apply(change));
+    policies.chain(pods).chain(nodes).chain(namespaces).for_each(|change| index.apply(change));
     index
 }
 
@@ -83,6 +85,8 @@ proptest! {
         cluster.pods.into_keys().for_each(|id| index.apply(Change::PodGone(id)));
         cluster.namespaces.into_keys().for_each(|name| index.apply(Change::NamespaceGone(name)));
         cluster.policies.into_keys().for_each(|id| index.apply(Change::PolicyGone(id)));
+        cluster.cluster_policies.into_keys().for_each(|name| index.apply(Change::ClusterPolicyGone(name)));
+        cluster.nodes.into_keys().for_each(|name| index.apply(Change::NodeGone(name)));
         prop_assert_eq!(Output::new(index.take_full()), Output::default());
         prop_assert_eq!(index.size(), Index::new(NODE).size());
     }

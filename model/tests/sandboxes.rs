@@ -84,6 +84,8 @@ proptest! {
         cluster.pods.into_keys().for_each(|id| index.apply(Change::PodGone(id)));
         cluster.namespaces.into_keys().for_each(|name| index.apply(Change::NamespaceGone(name)));
         cluster.policies.into_keys().for_each(|id| index.apply(Change::PolicyGone(id)));
+        cluster.cluster_policies.into_keys().for_each(|name| index.apply(Change::ClusterPolicyGone(name)));
+        cluster.nodes.into_keys().for_each(|name| index.apply(Change::NodeGone(name)));
         IDS.iter().for_each(|id| index.drop_sandbox(id));
         prop_assert_eq!(Output::new(index.take_full()), Output::default());
         prop_assert_eq!(index.size(), Index::new(NODE).size());

@@ -55,7 +55,7 @@ fn counted<'a>(output: &Output, tables: impl IntoIterator<Item = &'a TableKey>) 
     let distinct: BTreeSet<&Arc<SetKey>> = tables.iter().flat_map(|table| sets(table)).collect();
     let members = |set: &&Arc<SetKey>| match &***set {
         SetKey::Blocks(blocks) => blocks.iter().map(|block| 2 + 2 * block.except().len()).sum(),
-        SetKey::Pods(_) | SetKey::Endpoints(_) => output.sets[*set].len(),
+        SetKey::Pods(_) | SetKey::Endpoints(_) | SetKey::Nodes(_) => output.sets[*set].len(),
     };
     let segments: usize = tables.iter().flat_map(|table| table.segments.values()).map(Vec::len).sum();
     let elements = distinct.iter().map(members).sum::<usize>() + 2 * segments;

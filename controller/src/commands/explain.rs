@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use anyhow::{Context, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass, Traffic, Verdict};
-use palisade_model::{Change, Direction, Pod, Protocol};
+use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass, TierVerdict, Traffic, Verdict};
+use palisade_model::{Change, ClusterRuleRef, Direction, Pod, Protocol, TierAction};
 use serde::Serialize;
 
 use super::sources;
@@ -31,6 +31,9 @@ pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+const LOOPBACK: &str = "loopback";
+const OWN_NODE: &str = "own node";
+
 /// The JSON form.
 #[derive(Debug, Serialize)]
 struct Explanation {
@@ -40,7 +43,7 @@ struct Explanation {
     protocol: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
-    /// Why no policy was asked: `loopback` or `own node`.
+    /// What the two are to each other, where NetworkPolicy allows that without a rule: `loopback` or `own node`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pass: Option<&'static str>,
     egress: Judgement,
@@ -63,8 +66,33 @@ struct Judgement {
     /// Whether its namespace is closed on its node, so that no rule was asked.
     closed: bool,
     allowed: bool,
+    /// The tiers of cluster policies that were asked, in that order, and that have policies for the pod.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tiers: Vec<Tier>,
     policies: Vec<String>,
     rule: Option<Rule>,
+}
+
+/// What a tier of cluster policies says.
+#[derive(Debug, Serialize)]
+struct Tier {
+    tier: String,
+    /// The cluster policies whose subject the pod is, in the order in which they are asked.
+    policies: Vec<String>,
+    /// The rule that matches first; without one the connection is passed on.
+    decision: Option<Decision>,
+}
+
+#[derive(Debug, Serialize)]
+struct Decision {
+    /// `Accept`, `Deny`, or `Pass`, which passes the connection on.
+    action: String,
+    policy: String,
+    /// The field of the policy, as `spec.egress[0]`.
+    field: String,
+    /// The rule's own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,11 +124,11 @@ impl Explanation {
             protocol,
             port,
             pass: pass.map(|pass| match pass {
-                Pass::Loopback => "loopback",
-                Pass::OwnNode => "own node",
+                Pass::Loopback => LOOPBACK,
+                Pass::OwnNode => OWN_NODE,
             }),
-            egress: Judgement::new(Direction::Egress, egress),
-            ingress: Judgement::new(Direction::Ingress, ingress),
+            egress: Judgement::new(cluster, Direction::Egress, egress),
+            ingress: Judgement::new(cluster, Direction::Ingress, ingress),
             hints: hints(cluster, source, destination),
         })
     }
@@ -113,18 +141,16 @@ impl Explanation {
         let port = self.port.map(|port| format!(" port {port}")).unwrap_or_default();
         let verdict = if self.allowed { "allowed" } else { "DENIED" };
         let mut text = format!("{verdict}: {} -> {} {}{port}\n", end(&self.from), end(&self.to), self.protocol);
-        if let Some(pass) = self.pass {
-            let why = if pass == "loopback" {
-                "a pod always reaches itself"
-            } else {
-                "a pod and its own node always reach each other"
-            };
-            text += &format!("  {why}\n");
-            return text + &self.hints_text();
-        }
         for (direction, end, judgement) in [("egress", &self.from, &self.egress), ("ingress", &self.to, &self.ingress)]
         {
-            text += &format!("  {direction:8}{}\n", judgement.text(end));
+            let from_node = direction == "ingress" && self.pass == Some(OWN_NODE);
+            let why = if from_node {
+                "allowed: nothing comes between a pod and its own node".to_owned()
+            } else {
+                judgement.text(end, self.pass)
+            };
+            text += &format!("  {direction:8}{why}\n");
+            text.extend(judgement.passed().map(|passed| format!("          after {passed}\n")));
             text.extend(judgement.policies.iter().map(|policy| format!("          isolated by {policy}\n")));
         }
         text + &self.hints_text()
@@ -136,11 +162,13 @@ impl Explanation {
 }
 
 impl Judgement {
-    fn new(direction: Direction, verdict: DirectionVerdict) -> Self {
+    fn new(cluster: &Cluster, direction: Direction, verdict: DirectionVerdict) -> Self {
+        let tiers = verdict.tiers.into_iter().filter(|tier| !tier.policies.is_empty());
         Self {
             isolated: verdict.isolated,
             closed: verdict.closed,
             allowed: verdict.allowed,
+            tiers: tiers.map(|tier| Tier::new(cluster, tier)).collect(),
             policies: verdict.policies.iter().map(ToString::to_string).collect(),
             rule: verdict.rule.map(|rule| Rule {
                 policy: rule.policy.to_string(),
@@ -149,19 +177,73 @@ impl Judgement {
         }
     }
 
-    fn text(&self, end: &End) -> String {
-        match (&end.pod, &self.rule) {
-            (None, _) => format!("allowed: {} is no pod, so no policy applies to it", end.address),
-            (Some(pod), _) if !self.isolated => format!("allowed: no policy isolates {pod} in this direction"),
-            (Some(_), Some(rule)) => format!("allowed by {} {}", rule.policy, rule.field),
-            (Some(pod), None) if self.closed => {
+    /// Who decides, by what.
+    fn text(&self, end: &End, pass: Option<&str>) -> String {
+        let decided = self.tiers.iter().find_map(|tier| tier.final_text());
+        match (decided, &end.pod, &self.rule, pass) {
+            (Some(decided), ..) => decided,
+            (None, None, ..) => format!("allowed: {} is no pod, so no policy applies to it", end.address),
+            (None, Some(pod), ..) if !self.isolated => format!("allowed: no policy isolates {pod} in this direction"),
+            (None, Some(_), _, Some(LOOPBACK)) => "allowed: a pod always reaches itself".to_owned(),
+            (None, Some(_), _, Some(_)) => {
+                "allowed: NetworkPolicy has no say between a pod and its own node".to_owned()
+            }
+            (None, Some(_), Some(rule), None) => format!("allowed by {} {}", rule.policy, rule.field),
+            (None, Some(pod), None, None) if self.closed => {
                 let namespace = pod.split('/').next().unwrap_or_default();
                 format!(
                     "DENIED: namespace {namespace} is closed: over its share, so that no rule of its policies counts"
                 )
             }
-            (Some(_), None) => "DENIED: none of the policies' rules allows it".to_owned(),
+            (None, Some(_), None, None) => "DENIED: none of the policies' rules allows it".to_owned(),
         }
+    }
+
+    /// What passed the connection on before.
+    fn passed(&self) -> impl Iterator<Item = String> {
+        let passed = self.tiers.iter().filter(|tier| tier.final_text().is_none());
+        passed.map(|tier| match &tier.decision {
+            Some(decision) => format!("{}, tier {}", decision.text(), tier.tier),
+            None => format!("tier {}, where no rule of {} matches", tier.tier, tier.policies.join(", ")),
+        })
+    }
+}
+
+impl Tier {
+    fn new(cluster: &Cluster, verdict: TierVerdict) -> Self {
+        let decision = |(rule, action): (ClusterRuleRef, TierAction)| {
+            let policy = cluster.cluster_policies.get(&rule.policy);
+            let rules = policy.map(|policy| policy.rules(rule.direction)).unwrap_or_default();
+            Decision {
+                action: action.to_string(),
+                policy: rule.policy.to_string(),
+                field: format!("spec.{}[{}]", rule.direction, rule.index),
+                name: rules.get(rule.index).and_then(|rule| rule.name.as_deref()).map(str::to_owned),
+            }
+        };
+        Self {
+            tier: verdict.tier.to_string(),
+            policies: verdict.policies.iter().map(ToString::to_string).collect(),
+            decision: verdict.decision.map(decision),
+        }
+    }
+
+    /// What it says, where that is final.
+    fn final_text(&self) -> Option<String> {
+        let decision = self.decision.as_ref()?;
+        let verdict = match decision.action.as_str() {
+            "Accept" => "allowed",
+            "Deny" => "DENIED",
+            _ => return None,
+        };
+        Some(format!("{verdict}: {}, tier {}", decision.text(), self.tier))
+    }
+}
+
+impl Decision {
+    fn text(&self) -> String {
+        let name = self.name.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default();
+        format!("{} by {} {}{name}", self.action, self.policy, self.field)
     }
 }
 

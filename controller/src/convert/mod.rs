@@ -5,6 +5,8 @@
 //! every pod of its namespace. A strict caller refuses an object that has problems; a lenient one enforces the rest.
 
 mod address;
+mod cluster_policy;
+mod node;
 mod pod;
 mod policy;
 mod port;
@@ -15,6 +17,8 @@ use std::fmt;
 use palisade_model as model;
 
 pub(crate) use address::address;
+pub use cluster_policy::cluster_policy;
+pub use node::node;
 pub use pod::pod;
 pub use policy::policy;
 

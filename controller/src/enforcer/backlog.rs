@@ -18,7 +18,7 @@ pub(super) struct Backlog {
 
 impl Backlog {
     pub(super) fn new() -> Self {
-        Self { parts: VecDeque::new(), entries: render::dispatch_maps().into() }
+        Self { parts: VecDeque::new(), entries: render::dispatch_maps().collect() }
     }
 
     pub(super) fn is_empty(&self) -> bool {

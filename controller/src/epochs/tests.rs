@@ -12,7 +12,7 @@ use self::node::{Memory, Node, OTHERS};
 use self::shop::{gone, ip, pod, policy, shop, shop_in_background};
 use super::*;
 use crate::enforcer::SettleError;
-use crate::render::{is_apart, judged_chain};
+use crate::render::judged_chain;
 
 /// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +70,14 @@ proptest! {
         }
     }
 
-    /// That an element comes into a set forbids nothing.
+    /// That an element comes into a set forbids nothing, unless it is known to.
     #[test]
     fn sets_only_allow(changes in testing::changes(60)) {
         let mut node = Node::new(NODE, &Memory::default());
         node.change(changes);
         for statement in node.enforcer.desired().chains.values().flat_map(Chain::statements) {
-            let looks_up = statement.lookups().any(|(_, set)| !is_apart(set) && !is_map(&node, set));
+            let only_allows = |set: &Name| node.enforcer.renderer().only_allows(set) && !is_map(&node, set);
+            let looks_up = statement.lookups().any(|(_, set)| only_allows(set));
             let allows = match &statement.action {
                 Action::Verdict(Verdict::Accept) => true,
                 Action::Verdict(Verdict::Goto(chain)) => *chain == judged_chain(),

@@ -8,6 +8,8 @@ use crate::text::some_of;
 
 /// How many names are told.
 const NAMES: usize = 5;
+/// How much is told of a problem, in bytes.
+const LONGEST_PROBLEM: usize = 200;
 /// How much of each, in bytes: as long as names of namespaces may be.
 const LONGEST_NAME: usize = 63;
 
@@ -36,9 +38,19 @@ pub(crate) fn log(hint: &str) {
 
 impl Manifests {
     /// What is hardly meant: that no pod runs on `node`, though others do; that namespaces have pods or policies and no
-    /// object.
+    /// object; that rules of cluster policies are closed.
     pub fn hints(&self, node: &str) -> Vec<String> {
-        self.no_pod_on(node).into_iter().chain(self.no_namespace()).collect()
+        self.no_pod_on(node).into_iter().chain(self.no_namespace()).chain(self.closed_rules()).collect()
+    }
+
+    fn closed_rules(&self) -> impl Iterator<Item = String> {
+        self.closed_rules.iter().map(|(name, problems)| {
+            let problems = some_of(problems, NAMES, LONGEST_PROBLEM, "; ");
+            format!(
+                "ClusterNetworkPolicy {name} has rules that are not understood; such a rule denies everything in its place, or \
+                 nothing where it would accept: {problems}"
+            )
+        })
     }
 
     fn no_pod_on(&self, node: &str) -> Option<String> {

@@ -42,20 +42,20 @@ impl Item<'_> {
         Class::of(version, kind).map(|class| (class, kind)).map_err(|message| problem("kind", &message))
     }
 
-    /// The namespace and name; the namespace of a Namespace is empty.
+    /// The namespace and name; the namespace is empty of what is in none.
     pub(super) fn id(&self, kind: Kind) -> Result<NamespacedName, Problem> {
         let name = self.node.text(&["metadata", "name"]);
         let name =
             name.ok_or_else(|| problem("metadata.name", "is missing, or is not text: every object needs a name"))?;
         let namespace = match self.node.get("metadata").and_then(|metadata| metadata.node.get("namespace")) {
-            _ if kind == Kind::Namespace => "",
+            _ if kind.is_of_cluster() => "",
             Some(entry) if !entry.node.is_null() => entry
                 .node
                 .text(&[])
                 .ok_or_else(|| problem("metadata.namespace", &format!("must be text, but is {}", entry.node.value)))?,
             _ => "default",
         };
-        let of_namespace = if kind == Kind::Namespace { None } else { Some(("metadata.namespace", namespace)) };
+        let of_namespace = if kind.is_of_cluster() { None } else { Some(("metadata.namespace", namespace)) };
         match [("metadata.name", name)].into_iter().chain(of_namespace).find(|(_, name)| !is_dns_subdomain(name)) {
             Some((field, name)) => Err(problem(field, &format!("{name:?} is not a valid name: use [a-z0-9.-]"))),
             None => Ok(NamespacedName::new(namespace, name)),

@@ -10,6 +10,8 @@ pub(super) enum Kind {
     Namespace,
     Pod,
     NetworkPolicy,
+    ClusterNetworkPolicy,
+    Node,
 }
 
 /// What to do with an object.
@@ -23,24 +25,37 @@ pub(super) enum Class {
     Skip,
 }
 
+const OUR_GROUPS: [&str; 2] = ["networking.k8s.io", "policy.networking.k8s.io"];
+
 /// Calico has a kind NetworkPolicy of its own, which is none of ours.
 const FOREIGN_GROUPS: [&str; 2] = ["projectcalico.org", "crd.projectcalico.org"];
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Namespace, Self::Pod, Self::NetworkPolicy];
+    const ALL: [Self; 5] = [Self::Namespace, Self::Pod, Self::NetworkPolicy, Self::ClusterNetworkPolicy, Self::Node];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Namespace => "Namespace",
             Self::Pod => "Pod",
             Self::NetworkPolicy => "NetworkPolicy",
+            Self::ClusterNetworkPolicy => "ClusterNetworkPolicy",
+            Self::Node => "Node",
         }
     }
 
     pub(super) fn api_version(self) -> &'static str {
         match self {
-            Self::Namespace | Self::Pod => "v1",
+            Self::Namespace | Self::Pod | Self::Node => "v1",
             Self::NetworkPolicy => "networking.k8s.io/v1",
+            Self::ClusterNetworkPolicy => "policy.networking.k8s.io/v1alpha2",
+        }
+    }
+
+    /// Whether its objects are in no namespace.
+    pub(super) fn is_of_cluster(self) -> bool {
+        match self {
+            Self::Namespace | Self::ClusterNetworkPolicy | Self::Node => true,
+            Self::Pod | Self::NetworkPolicy => false,
         }
     }
 }
@@ -68,7 +83,7 @@ impl Class {
                 Ok(if item == kind { Self::Read(known) } else { Self::ListOf(known) })
             }
             None if kind == "List" => expect_version(api_version, kind, "v1").map(|()| Self::List),
-            None if api_version == "v1" || group == "networking.k8s.io" => match misspelt(item) {
+            None if api_version == "v1" || OUR_GROUPS.contains(&group) => match misspelt(item) {
                 Some(name) => Err(format!("no such kind {kind:?} in {api_version}: did you mean {name}?")),
                 None => Ok(Self::Skip),
             },

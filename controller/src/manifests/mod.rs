@@ -1,8 +1,9 @@
 //! A directory of Kubernetes objects as the source of truth: read, compared, watched.
 //!
 //! Reading is strict: whatever is not understood is an error with file, document, line, object and field, all errors
-//! together, and then nothing of the directory counts. Namespaces, pods and network policies are taken; objects of
-//! other kinds are skipped and counted.
+//! together, and then nothing of the directory counts. But for rules of cluster policies: one that is not understood denies
+//! everything in its place, and is hinted at. Namespaces, pods, nodes, network policies and cluster network policies are
+//! taken; objects of other kinds are skipped and counted.
 //!
 //! Invariants:
 //! - Parsing is a function of texts ([`parse`]); only `files` and [`Watch`] touch the file system.
@@ -24,13 +25,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use palisade_model::{Change, Namespace, NamespacedName, Pod, Policy};
+use palisade_model::{Change, ClusterPolicy, Namespace, NamespacedName, Node, Pod, Policy};
 
 pub use error::{Place, ReadError, ReadErrors};
 pub use hints::Hints;
 pub(crate) use hints::log as log_hint;
 pub use source::follow;
 pub use watch::Watch;
+
+use crate::convert::Problem;
 
 /// What a directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +44,12 @@ pub struct Manifests {
     pub pods: BTreeMap<NamespacedName, Pod>,
     /// The policies, by namespace and name.
     pub policies: BTreeMap<NamespacedName, Policy>,
+    /// The cluster policies, by name.
+    pub cluster_policies: BTreeMap<Arc<str>, ClusterPolicy>,
+    /// What is not understood of rules of theirs, which is why those are closed, by name.
+    pub closed_rules: BTreeMap<Arc<str>, Vec<Problem>>,
+    /// The nodes, by name.
+    pub nodes: BTreeMap<Arc<str>, Node>,
     /// How many objects of other kinds there were, by kind.
     pub skipped: BTreeMap<String, usize>,
 }
@@ -67,13 +76,16 @@ pub fn parse(dir: &Path, texts: &[(PathBuf, String)], node: &str) -> Result<Mani
     reader.finish(dir)
 }
 
-/// The events that lead from `old` to `new`: for namespaces, then pods, then policies, first what came or changed, then
+/// The events that lead from `old` to `new`: for namespaces, then nodes, pods and policies of both kinds, first what came or changed, then
 /// what is gone, each by name.
 pub fn changes(old: &Manifests, new: &Manifests) -> Vec<Change> {
     let mut changes = Vec::new();
     difference(&old.namespaces, &new.namespaces, Change::Namespace, Change::NamespaceGone, &mut changes);
+    difference(&old.nodes, &new.nodes, Change::Node, Change::NodeGone, &mut changes);
     difference(&old.pods, &new.pods, Change::Pod, Change::PodGone, &mut changes);
     difference(&old.policies, &new.policies, Change::Policy, Change::PolicyGone, &mut changes);
+    let (old, new) = (&old.cluster_policies, &new.cluster_policies);
+    difference(old, new, Change::ClusterPolicy, Change::ClusterPolicyGone, &mut changes);
     changes
 }
 
@@ -93,7 +105,10 @@ impl Manifests {
     pub fn into_changes(self) -> impl Iterator<Item = Change> {
         let namespaces = self.namespaces.into_values().map(Change::Namespace);
         let pods = self.pods.into_values().map(Change::Pod);
-        namespaces.chain(pods).chain(self.policies.into_values().map(Change::Policy))
+        let nodes = self.nodes.into_values().map(Change::Node);
+        let policies = self.policies.into_values().map(Change::Policy);
+        let cluster_policies = self.cluster_policies.into_values().map(Change::ClusterPolicy);
+        namespaces.chain(nodes).chain(pods).chain(policies).chain(cluster_policies)
     }
 }
 

@@ -11,9 +11,9 @@ use super::error::{Place, ReadError, ReadErrors};
 use super::item::{Item, problem};
 use super::kind::{Class, Kind};
 use super::node::Value;
-use super::schema::{NAMESPACE, NETWORK_POLICY, POD};
+use super::schema::{CLUSTER_NETWORK_POLICY, NAMESPACE, NETWORK_POLICY, NODE, POD};
 use crate::convert::{self, Problem};
-use crate::objects::{Namespace, NetworkPolicy, Pod};
+use crate::objects::{ClusterNetworkPolicy, Namespace, NetworkPolicy, Node, Pod};
 
 /// Takes in file after file.
 pub(super) struct Reader<'a> {
@@ -90,10 +90,7 @@ impl<'a> Reader<'a> {
             Ok(id) => id,
             Err(problem) => return self.refuse(item, Some(kind.to_string()), problem),
         };
-        let title = match kind {
-            Kind::Namespace => format!("{kind} {}", id.name),
-            Kind::Pod | Kind::NetworkPolicy => format!("{kind} {id}"),
-        };
+        let title = if kind.is_of_cluster() { format!("{kind} {}", id.name) } else { format!("{kind} {id}") };
         if let Some(first) = self.places.get(&(kind, id.clone())) {
             let message = format!("is defined twice, first at {first}: remove one of them");
             let error = ReadError { object: Some(title), ..item.error(problem("", &message)) };
@@ -104,6 +101,8 @@ impl<'a> Reader<'a> {
             Kind::Namespace => self.namespace(item, id),
             Kind::Pod => self.pod(item, id),
             Kind::NetworkPolicy => self.policy(item, id),
+            Kind::ClusterNetworkPolicy => self.cluster_policy(item, id),
+            Kind::Node => self.node(item, id),
         };
         problems.into_iter().for_each(|problem| self.refuse(item, Some(title.clone()), problem));
     }
@@ -144,6 +143,32 @@ impl<'a> Reader<'a> {
                 let (policy, problems) = convert::policy(&object);
                 self.manifests.policies.insert(id, policy);
                 problems
+            }
+            Err(problems) => problems,
+        }
+    }
+
+    /// One of which it is known which pods it judges, and when, is taken: what is not understood of its rules closes those.
+    fn cluster_policy(&mut self, item: Item<'_>, id: NamespacedName) -> Vec<Problem> {
+        match item.read::<ClusterNetworkPolicy>(Kind::ClusterNetworkPolicy, &CLUSTER_NETWORK_POLICY) {
+            Ok(object) => {
+                let (policy, problems) = convert::cluster_policy(&object);
+                let Some(policy) = policy else { return problems };
+                if !problems.is_empty() {
+                    self.manifests.closed_rules.insert(id.name.clone(), problems);
+                }
+                self.manifests.cluster_policies.insert(id.name, policy);
+                vec![]
+            }
+            Err(problems) => problems,
+        }
+    }
+
+    fn node(&mut self, item: Item<'_>, id: NamespacedName) -> Vec<Problem> {
+        match item.read::<Node>(Kind::Node, &NODE) {
+            Ok(object) => {
+                self.manifests.nodes.insert(id.name, convert::node(&object));
+                vec![]
             }
             Err(problems) => problems,
         }

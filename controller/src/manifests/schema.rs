@@ -13,6 +13,8 @@ pub(super) enum Schema {
     Flag,
     /// A map from text to text.
     TextMap,
+    /// Anything: it is looked at later.
+    Any,
     List(&'static Schema),
     /// These fields and no others. One without a value is refused: the file may be half written.
     Closed(&'static [(&'static str, Schema)]),
@@ -20,7 +22,7 @@ pub(super) enum Schema {
     Open(&'static [(&'static str, Schema)]),
 }
 
-use Schema::{Closed, Flag, Integer, IntegerOrText, List, Open, Text, TextMap};
+use Schema::{Any, Closed, Flag, Integer, IntegerOrText, List, Open, Text, TextMap};
 
 const METADATA: Schema = Open(&[
     ("name", Text),
@@ -85,6 +87,35 @@ pub(super) const NETWORK_POLICY: Schema = Closed(&[
     ("status", Open(&[])),
 ]);
 
+/// `policy.networking.k8s.io/v1alpha2` ClusterNetworkPolicy. What is not understood of a rule closes that rule, so that its
+/// form is not looked at here.
+pub(super) const CLUSTER_NETWORK_POLICY: Schema = Closed(&[
+    ("apiVersion", Text),
+    ("kind", Text),
+    ("metadata", METADATA),
+    (
+        "spec",
+        Closed(&[
+            ("tier", Text),
+            ("priority", Integer),
+            (
+                "subject",
+                Closed(&[
+                    ("namespaces", SELECTOR),
+                    ("pods", Closed(&[("namespaceSelector", SELECTOR), ("podSelector", SELECTOR)])),
+                ]),
+            ),
+            ("ingress", List(&Any)),
+            ("egress", List(&Any)),
+        ]),
+    ),
+    ("status", Open(&[])),
+]);
+
+/// `v1` Node: what is read of it.
+pub(super) const NODE: Schema =
+    Open(&[("metadata", METADATA), ("status", Open(&[("addresses", List(&Open(&[("address", Text)])))]))]);
+
 impl Schema {
     /// The part of `node` that the schema knows, as JSON; what contradicts it is added to `problems` and left out.
     pub(super) fn read(&self, node: &Node, problems: &mut Vec<Problem>) -> Json {
@@ -108,6 +139,7 @@ impl Reading<'_> {
             }
             (Integer | IntegerOrText, Value::Scalar(Json::Number(n))) if is_i32(n) => Some(Json::Number(n.clone())),
             (IntegerOrText, Value::Scalar(json @ Json::String(_))) => Some(json.clone()),
+            (Any, _) => Some(json(node)),
             (List(of), Value::List(items)) => Some(self.list(of, items, at)),
             (TextMap, Value::Map(entries)) => Some(self.text_map(entries, at)),
             (Open(fields), Value::Map(entries)) => Some(self.fields(fields, false, entries, at)),
@@ -159,6 +191,7 @@ impl Schema {
             IntegerOrText => "a whole number or a name",
             Flag => "true or false",
             TextMap => "a map of text ({} for none)",
+            Any => "anything",
             List(_) => "a list ([] for an empty one)",
             Closed(_) | Open(_) => "a map ({} for an empty one)",
         }
@@ -173,6 +206,15 @@ impl Schema {
     }
 }
 
+fn json(node: &Node) -> Json {
+    match &node.value {
+        Value::Nothing => Json::Null,
+        Value::Scalar(scalar) => scalar.clone(),
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), json(&entry.node))).collect(),
+    }
+}
+
 fn is_i32(number: &serde_json::Number) -> bool {
     number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
 }
@@ -180,8 +222,8 @@ fn is_i32(number: &serde_json::Number) -> bool {
 fn unknown(key: &str, fields: &[(&str, Schema)]) -> String {
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     match nearest(key, &names) {
-        Some(name) => format!("is no field of a NetworkPolicy: did you mean {name}?"),
-        None => format!("is no field of a NetworkPolicy: known here are {}", names.join(", ")),
+        Some(name) => format!("is no field of this kind: did you mean {name}?"),
+        None => format!("is no field of this kind: known here are {}", names.join(", ")),
     }
 }
 

@@ -109,17 +109,19 @@ impl Guard {
 
     /// Takes in which pods are here now.
     pub(super) fn edit(&mut self, changes: &BTreeMap<NamespacedName, Option<LocalPod>>, edit: &mut Edit) {
-        let mut locals = Moves::default();
+        let (mut locals, mut ends) = (Moves::default(), Moves::default());
         for (id, after) in changes {
             let before = match after {
                 Some(after) => self.locals.insert(id.clone(), after.clone()),
                 None => self.locals.remove(id),
             };
             let addresses = |pod: Option<&LocalPod>| pod.map(|pod| pod.addresses.clone()).unwrap_or_default();
-            locals.note(&addresses(before.as_ref()), &addresses(after.as_ref()));
+            let (before, after) = (addresses(before.as_ref()), addresses(after.as_ref()));
+            ends.note(pairs_of(&before), pairs_of(&after));
+            locals.note(before, after);
         }
         edit.sets.extend(locals.edits(names::local_pods, addresses));
-        edit.sets.extend(locals.edits(names::own_ends, pairs));
+        edit.sets.extend(ends.edits(names::own_ends, pairs));
         self.locate(changes.keys().cloned().collect(), edit);
     }
 
@@ -149,7 +151,7 @@ impl Guard {
             let before = self.behind.remove(&id);
             if before != after {
                 let addresses = |at: &Option<Behind>| at.iter().flat_map(|at| at.guarded.clone()).collect::<Vec<_>>();
-                guarded.note(&addresses(&before), &addresses(&after));
+                guarded.note(addresses(&before), addresses(&after));
                 let (before, after) = (link(before.as_ref()), link(after.as_ref()));
                 self.move_forger(&id, before, after, &mut touched, edit);
             }
@@ -206,6 +208,11 @@ impl Guard {
         }
         behind
     }
+}
+
+/// Each of a pod's addresses with each.
+fn pairs_of(addresses: &[IpAddr]) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+    addresses.iter().flat_map(|one| addresses.iter().map(|other| (*one, *other)))
 }
 
 fn link(behind: Option<&Behind>) -> Option<&LinkName> {

@@ -6,7 +6,7 @@
 //!
 //! | object | name | holds |
 //! |---|---|---|
-//! | mark | `layout-3` | nothing: the version of this layout |
+//! | mark | `layout-4` | nothing: the version of this layout |
 //! | base chain | `forward-egress`, `forward-ingress` | what is known, what always passes, then the dispatch |
 //! | chain | `known` | accepts what was judged in this [epoch](Epoch) |
 //! | chain | `judged` | marks what both directions allow with the epoch, and accepts it |
@@ -17,13 +17,15 @@
 //! | policies chain | `policies-egress-NAMESPACE-POLICY-HASH` | the decision table of one combination of policies |
 //! | port map | `ports-egress-tcp-NAMESPACE-POLICY-HASH` | destination port : segment |
 //! | peers chain | `peers-egress-DEFINITION-HASH` | the lookups of a segment |
+//! | tiers | `admin-egress-...`, `input-egress`, ... | the tables of cluster policies (`tiers.rs`) |
 //! | set | `pods-DEFINITION-HASH-4`, `cidrs-...`, `endpoints-...` | the union of those definitions |
 //!
 //! Invariants:
 //! - Names follow from definitions, never from members; equal definitions share the object.
 //! - Sets only ever allow: adding an element to one forbids nothing (`sets_only_allow` in the tests). But for those of the
-//!   guard and of origins, which say nothing of what the mark of an epoch is on ([`is_apart`]).
-//! - A pod chain ends in `drop` (it is entered by `goto`, so falling off its end would accept).
+//!   guard and of origins, which say nothing of what the mark of an epoch is on, and those that cluster policies deny or
+//!   pass on ([`Renderer::may_forbid`]).
+//! - The chain of an isolated pod ends in `drop` (it is entered by `goto`, so falling off its end would accept).
 //! - A layout that changes a base chain's priority, or a map's type, gives it another name: what replaces it then comes
 //!   before it goes ([`Diff::steps`](palisade_nft::Diff::steps)).
 //! - Rendering deltas one by one gives the same ruleset as rendering their sum (`deltas_add_up` in the tests).
@@ -36,6 +38,7 @@ mod names;
 mod objects;
 mod origin;
 mod ranges;
+mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -51,6 +54,7 @@ use self::frames::{Frames, PodPort};
 use self::guard::Guard;
 use self::names::Memo;
 use self::origin::Moves;
+use self::tiers::Tiers;
 use crate::links::NodeLinks;
 
 pub use epoch::Epoch;
@@ -67,6 +71,7 @@ pub const TABLE: &str = "palisade";
 pub struct Renderer {
     pods: BTreeMap<NamespacedName, PodEnforcement>,
     tables: BTreeMap<Arc<TableKey>, Arc<Table>>,
+    tiers: Tiers,
     peers: BTreeMap<Name, usize>,
     /// The addresses of pods that are not open to packets whose connection nobody saw begin.
     isolated: BTreeMap<NamespacedName, Vec<IpAddr>>,
@@ -102,16 +107,10 @@ pub fn skeleton(table: Name, origins: Origins) -> Ruleset {
 
 /// The verdict maps that lead from a pod's address to its chain, in both directions and families: what they say of one has
 /// nothing to do with what they say of another.
-pub fn dispatch_maps() -> [Name; 4] {
-    let [egress, ingress] =
-        Direction::ALL.map(|direction| Family::ALL.map(|family| names::dispatch_map(direction, family)));
-    let ([a, b], [c, d]) = (egress, ingress);
-    [a, b, c, d]
-}
-
-/// Whether it does not matter to any epoch what becomes of the chain or set of this name.
-pub fn is_apart(name: &Name) -> bool {
-    guard::is_apart(name)
+pub fn dispatch_maps() -> impl Iterator<Item = Name> {
+    let forward = Direction::ALL.into_iter().flat_map(|direction| Family::ALL.map(|family| (direction, family)));
+    let forward = forward.map(|(direction, family)| names::dispatch_map(direction, family));
+    forward.chain(Family::ALL.map(names::own_node))
 }
 
 /// The chain of connections that egress and ingress allow.
@@ -126,6 +125,7 @@ impl Renderer {
         Self {
             pods: BTreeMap::new(),
             tables: BTreeMap::new(),
+            tiers: Tiers::default(),
             peers: BTreeMap::new(),
             isolated: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -135,6 +135,20 @@ impl Renderer {
             lost: BTreeSet::new(),
             lost_more: false,
         }
+    }
+
+    /// Whether what is allowed now may be forbidden after an edit that is the last that was made. Sets only ever allow, but for
+    /// those of cluster policies; maps do what they like.
+    pub fn may_forbid(&self, edit: &Edit) -> bool {
+        let only_adds = |edit: &SetEdit| matches!(edit, SetEdit::Elements { add, remove } if remove.is_empty() && !add.kind().is_map());
+        let chains = edit.chains.keys().any(|name| !guard::is_apart(name));
+        let mut sets = edit.sets.iter().filter(|(name, _)| !guard::is_apart(name));
+        chains || !sets.all(|(name, edit)| only_adds(edit) && self.only_allows(name))
+    }
+
+    /// Whether a set has to do with epochs, and what it is looked up for is to allow.
+    pub(crate) fn only_allows(&self, set: &Name) -> bool {
+        !guard::is_apart(set) && !self.tiers.restricts(set)
     }
 
     /// Whether packets are held against where they come from.
@@ -231,10 +245,14 @@ impl Renderer {
         for (key, table) in &delta.tables {
             self.edit_table(key, table.clone(), &mut edit);
         }
+        for (key, table) in &delta.tiers {
+            self.tiers.edit_table(key, table.clone(), &mut edit);
+        }
         let mut dispatch = Dispatch::default();
         for (pod, enforcement) in &delta.pods {
             self.edit_pod(pod, enforcement.clone(), &mut dispatch, &mut edit);
         }
+        self.tiers.edit_input(&mut edit);
         self.hold(held, &mut dispatch);
         edit.sets.extend(dispatch.into_edits());
         self.frames_outdated |= !delta.locals.is_empty() || !delta.pods.is_empty();
@@ -252,11 +270,11 @@ impl Renderer {
         dispatch.leave_out(held);
         for (direction, address) in Direction::ALL.into_iter().flat_map(|d| changed.iter().map(move |a| (d, *a))) {
             let of_pod = self.pods.iter().find(|(_, pod)| pod.addresses.contains(&address));
-            let isolated = of_pod.filter(|(_, pod)| pod.table(direction).is_some());
-            let chain = isolated.map(|(pod, _)| names::pod_chain(direction, pod));
+            let judged = of_pod.filter(|(_, pod)| pod.is_judged(direction));
+            let chain = judged.map(|(pod, _)| names::pod_chain(direction, pod));
             let chain = if held.contains(&address) { Some(names::renewed()) } else { chain };
-            dispatch.removed.entry(direction).or_default().push((address, names::renewed()));
-            dispatch.added.entry(direction).or_default().extend(chain.map(|chain| (address, chain)));
+            dispatch.removed.entry(direction.into()).or_default().push((address, names::renewed()));
+            dispatch.added.entry(direction.into()).or_default().extend(chain.map(|chain| (address, chain)));
         }
     }
 
@@ -282,16 +300,25 @@ impl Renderer {
 
     /// Which addresses are open to packets whose connection nobody saw begin.
     fn edit_isolated(&mut self, delta: &Delta, edit: &mut Edit) {
-        let uses_changed = |pod: &PodEnforcement| tables_of(pod).any(|table| delta.tables.contains_key(table));
-        let of_tables = self.pods.iter().filter(|_| !delta.tables.is_empty()).filter(|(_, pod)| uses_changed(pod));
+        let uses_changed = |pod: &PodEnforcement| {
+            let mut tiers = pod.tiers.iter();
+            tables_of(pod).any(|table| delta.tables.contains_key(table))
+                || tiers.any(|key| delta.tiers.contains_key(key))
+        };
+        let is_nothing = delta.tables.is_empty() && delta.tiers.is_empty();
+        let of_tables = self.pods.iter().filter(|_| !is_nothing).filter(|(_, pod)| uses_changed(pod));
         let ids: BTreeSet<_> = of_tables.map(|(id, _)| id).chain(delta.pods.keys()).cloned().collect();
         let mut moves = Moves::default();
         for id in ids {
-            let pod = self.pods.get(&id).filter(|pod| tables_of(pod).any(|table| !self.allows_all(table)));
+            let restricts = |pod: &PodEnforcement| {
+                let mut tiers = pod.tiers.iter();
+                tables_of(pod).any(|table| !self.allows_all(table)) || tiers.any(|key| self.tiers.denies(key))
+            };
+            let pod = self.pods.get(&id).filter(|pod| restricts(pod));
             let after = pod.map(|pod| pod.addresses.clone()).unwrap_or_default();
             let before = self.isolated.remove(&id).unwrap_or_default();
             if before != after {
-                moves.note(&before, &after);
+                moves.note(before, after.iter().copied());
             }
             if !after.is_empty() {
                 self.isolated.insert(id, after);
@@ -315,21 +342,21 @@ impl Renderer {
     ) {
         let before = self.pods.remove(pod);
         for direction in Direction::ALL {
+            let judged = |pod: &Option<PodEnforcement>| pod.clone().filter(|pod| pod.is_judged(direction));
+            let (before, after) = (judged(&before), judged(&after));
             let chain = names::pod_chain(direction, pod);
-            let isolated = |pod: &Option<PodEnforcement>| pod.clone().filter(|pod| pod.table(direction).is_some());
-            let (before, after) = (isolated(&before), isolated(&after));
-            let dispatched = |pod: &Option<PodEnforcement>| {
-                let addresses = pod.iter().flat_map(|pod| pod.addresses.clone());
-                addresses.map(|address| (address, chain.clone())).collect::<Vec<_>>()
-            };
-            dispatch.removed.entry(direction).or_default().extend(dispatched(&before));
-            dispatch.added.entry(direction).or_default().extend(dispatched(&after));
-            let chain_after = after
-                .as_ref()
-                .and_then(|e| Some(objects::pod_chain(direction, pod, &e.addresses, e.table(direction)?)));
+            dispatch.move_pod(direction.into(), &chain, before.as_ref(), after.as_ref());
             if before.is_some() || after.is_some() {
-                edit.chains.insert(chain, chain_after);
+                edit.chains.insert(chain, after.map(|after| objects::pod_chain(direction, pod, &after)));
             }
+        }
+        let sends = |pod: &Option<PodEnforcement>| pod.clone().filter(tiers::is_at_input);
+        let (sent, sends) = (sends(&before), sends(&after));
+        if sent.is_some() || sends.is_some() {
+            let chain = names::node_chain(pod);
+            dispatch.move_pod(Map::OwnNode, &chain, sent.as_ref(), sends.as_ref());
+            self.tiers.count_at_input(sent.is_some(), sends.is_some());
+            edit.chains.insert(chain, sends.map(|sends| tiers::node_chain(pod, &sends)));
         }
         self.pods.extend(after.map(|enforcement| (pod.clone(), enforcement)));
     }
@@ -398,30 +425,62 @@ fn set_edits(key: &SetKey, delta: &SetDelta) -> Vec<(Name, SetEdit)> {
     }
 }
 
+/// A dispatch map of each family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Map {
+    Forward(Direction),
+    OwnNode,
+}
+
+impl From<Direction> for Map {
+    fn from(direction: Direction) -> Self {
+        Self::Forward(direction)
+    }
+}
+
+impl Map {
+    fn name(self, family: Family) -> Name {
+        match self {
+            Self::Forward(direction) => names::dispatch_map(direction, family),
+            Self::OwnNode => names::own_node(family),
+        }
+    }
+}
+
 /// What changes in the dispatch maps.
 #[derive(Default)]
 struct Dispatch {
-    added: BTreeMap<Direction, Vec<(IpAddr, Name)>>,
-    removed: BTreeMap<Direction, Vec<(IpAddr, Name)>>,
+    added: BTreeMap<Map, Vec<(IpAddr, Name)>>,
+    removed: BTreeMap<Map, Vec<(IpAddr, Name)>>,
 }
 
 impl Dispatch {
-    /// Says nothing of these addresses.
+    /// A pod's addresses lead to its chain.
+    fn move_pod(&mut self, map: Map, chain: &Name, before: Option<&PodEnforcement>, after: Option<&PodEnforcement>) {
+        for (pod, moves) in [(before, &mut self.removed), (after, &mut self.added)] {
+            let addresses = pod.into_iter().flat_map(|pod| &pod.addresses);
+            moves.entry(map).or_default().extend(addresses.map(|address| (*address, chain.clone())));
+        }
+    }
+
+    /// Says nothing of these addresses where packets are forwarded.
     fn leave_out(&mut self, addresses: &BTreeSet<IpAddr>) {
-        for elements in self.removed.values_mut().chain(self.added.values_mut()) {
+        let moves = self.removed.iter_mut().chain(&mut self.added).filter(|(map, _)| **map != Map::OwnNode);
+        for (_, elements) in moves {
             elements.retain(|(address, _)| !addresses.contains(address));
         }
     }
 
     fn into_edits(self) -> impl Iterator<Item = (Name, SetEdit)> {
-        let maps = Direction::ALL.into_iter().flat_map(|d| [(d, Family::Ipv4), (d, Family::Ipv6)]);
-        maps.filter_map(move |(direction, family)| {
-            let elements = |of: &BTreeMap<Direction, Vec<(IpAddr, Name)>>| {
-                objects::dispatch(family, of.get(&direction).map(Vec::as_slice).unwrap_or_default())
+        let maps: BTreeSet<Map> = self.added.keys().chain(self.removed.keys()).copied().collect();
+        let maps = maps.into_iter().flat_map(|map| Family::ALL.map(|family| (map, family)));
+        maps.filter_map(move |(map, family)| {
+            let elements = |of: &BTreeMap<Map, Vec<(IpAddr, Name)>>| {
+                objects::dispatch(family, of.get(&map).map(Vec::as_slice).unwrap_or_default())
             };
             let (add, remove) = (elements(&self.added), elements(&self.removed));
             let edit = SetEdit::Elements { add, remove };
-            (!is_nothing(&edit)).then(|| (names::dispatch_map(direction, family), edit))
+            (!is_nothing(&edit)).then(|| (map.name(family), edit))
         })
     }
 }

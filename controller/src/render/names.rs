@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-use palisade_model::{Clause, Direction, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey};
+use palisade_model::{
+    Clause, Direction, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey, TierClause, TierKey,
+};
 use palisade_nft::{Family, LinkName, Name};
 use sha2::{Digest, Sha256};
 
@@ -15,7 +17,7 @@ const READABLE: usize = 63;
 /// they are called there is another one. It is no part of the table's comment, because that goes with the table alone,
 /// and the base chains go with it.
 pub(super) fn layout() -> Name {
-    name("layout-3".to_owned())
+    name("layout-4".to_owned())
 }
 
 pub(super) fn base_chain(direction: Direction) -> Name {
@@ -153,6 +155,48 @@ pub(super) fn policies_chain(key: &TableKey) -> Name {
     name(format!("policies-{}-{}", key.direction, policies(key)))
 }
 
+/// The chain that a rule with the action Pass leads to.
+pub(super) fn pass() -> Name {
+    name("pass".to_owned())
+}
+
+/// The base chain of what local pods send to this node.
+pub(super) fn input_egress() -> Name {
+    name("input-egress".to_owned())
+}
+
+/// The dispatch map of that.
+pub(super) fn own_node(family: Family) -> Name {
+    name(format!("own-node-{}", digit(family)))
+}
+
+/// The chain of what a pod sends to its own node.
+pub(super) fn node_chain(pod: &NamespacedName) -> Name {
+    name(format!("node-egress-{}", of_pod(pod)))
+}
+
+/// The table of a tier.
+pub(super) fn tier_chain(key: &TierKey) -> Name {
+    name(of_tier(key, ""))
+}
+
+/// Its port map of one protocol, as [`port_map`].
+pub(super) fn tier_port_map(key: &TierKey, protocol: Protocol, has_ranges: bool) -> Name {
+    let ranges = if has_ranges { "-ranges" } else { "" };
+    name(format!("ports{ranges}-{}", of_tier(key, &format!("-{}", protocol.to_string().to_lowercase()))))
+}
+
+fn of_tier(key: &TierKey, part: &str) -> String {
+    let first = key.policies.first().map(|policy| readable(policy)).unwrap_or_default();
+    format!("{}-{}{part}-{first}-{}", key.tier.to_string().to_lowercase(), key.direction, hash(key))
+}
+
+/// The chain of a segment's lookups; `None` where there are none.
+pub(super) fn rules_chain(clauses: &[TierClause]) -> Option<Name> {
+    let rule = &clauses.first()?.rule;
+    Some(name(format!("rules-{}-{}-{}", rule.direction, readable(&rule.policy), hash(clauses))))
+}
+
 /// The port map of one protocol. Whether it holds ranges is part of the name, because it is part of the map's type.
 pub(super) fn port_map(key: &TableKey, table: &Table, protocol: Protocol) -> Name {
     let ranges = if has_ranges(table, protocol) { "-ranges" } else { "" };
@@ -185,6 +229,7 @@ pub(super) fn sets(key: &SetKey) -> Vec<(Name, Family)> {
         SetKey::Pods(_) => "",
         SetKey::Blocks(_) => "cidrs-",
         SetKey::Endpoints(_) => "endpoints-",
+        SetKey::Nodes(_) => "",
     };
     let first = readable(&definitions(key).next().unwrap_or_default());
     let stem = format!("{what}{first}-{}", hash(key));
@@ -194,7 +239,7 @@ pub(super) fn sets(key: &SetKey) -> Vec<(Name, Family)> {
             SetKey::Blocks(blocks) => {
                 blocks.iter().any(|block| block.cidr().addr().is_ipv4() == (*family == Family::Ipv4))
             }
-            SetKey::Pods(_) | SetKey::Endpoints(_) => true,
+            SetKey::Pods(_) | SetKey::Endpoints(_) | SetKey::Nodes(_) => true,
         })
         .map(|family| (name(format!("{stem}-{}", digit(family))), family))
         .collect()
@@ -227,6 +272,7 @@ pub(super) fn definitions(key: &SetKey) -> Box<dyn Iterator<Item = String> + '_>
         SetKey::Pods(groups) => Box::new(groups.iter().map(ToString::to_string)),
         SetKey::Blocks(blocks) => Box::new(blocks.iter().map(ToString::to_string)),
         SetKey::Endpoints(groups) => Box::new(groups.iter().map(ToString::to_string)),
+        SetKey::Nodes(selectors) => Box::new(selectors.iter().map(|selector| format!("nodes {selector}"))),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use palisade_model::{
-    Clause, Direction, Member, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey, Verdict as PolicyVerdict,
+    Clause, Direction, Member, NamespacedName, PeerMatch, PodEnforcement, Protocol, SetKey, Table, TableKey,
+    Verdict as PolicyVerdict,
 };
 use palisade_nft::{
     Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Hook, Key, Match, Name,
@@ -12,17 +13,17 @@ use palisade_nft::{
 };
 
 use super::names::{self, Memo};
-use super::{Epoch, guard, origin, ranges};
+use super::{Epoch, guard, origin, ranges, tiers};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
 
-const ICMP: u8 = 1;
+pub(super) const ICMP: u8 = 1;
 pub(super) const ICMPV6: u8 = 58;
 /// A packet with it was not forwarded by a router.
 pub(super) const HIGHEST_HOP_LIMIT: u8 = 255;
 
 /// Egress is judged first. Both lie between DNAT (-100) and SNAT (100), before other filters (0).
-fn priority(direction: Direction) -> i32 {
+pub(super) fn priority(direction: Direction) -> i32 {
     match direction {
         Direction::Egress => -20,
         Direction::Ingress => -10,
@@ -35,10 +36,12 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset.chains.insert(names::layout(), layout);
     ruleset.chains.insert(names::known(), known(None));
     ruleset.chains.insert(names::judged(), judged(None));
+    ruleset.chains.insert(names::pass(), tiers::pass());
     ruleset.chains.insert(names::errors_of_judged(), origin::errors_of_judged(None));
     ruleset.chains.insert(names::tunnels(), guard::tunnels([]));
     ruleset.chains.extend(origin::chains());
     ruleset.sets.extend(origin::sets());
+    ruleset.sets.extend(tiers::sets());
     for direction in Direction::ALL {
         ruleset.chains.insert(names::base_chain(direction), base_chain(direction));
         for family in Family::ALL {
@@ -127,27 +130,35 @@ pub(super) fn judged(epoch: Option<Epoch>) -> Chain {
 }
 
 /// What becomes of what one direction allows.
-fn allowed(direction: Direction) -> Verdict {
+pub(super) fn allowed(direction: Direction) -> Verdict {
     match direction {
         Direction::Egress => Verdict::Accept,
         Direction::Ingress => Verdict::Goto(names::judged()),
     }
 }
 
-pub(super) fn pod_chain(direction: Direction, pod: &NamespacedName, addresses: &[IpAddr], table: &TableKey) -> Chain {
-    let itself = addresses
-        .iter()
-        .map(|address| statement([Match::Address(peer(direction), *address)], Action::Verdict(allowed(direction))));
-    let policies = statement([], Action::Verdict(Verdict::Jump(names::policies_chain(table))));
-    let drop = Statement {
-        counter: true,
-        comment: Some(Comment::new(&format!("{direction} of {pod} that no policy allows"))),
-        ..statement([], Action::Verdict(Verdict::Drop))
+/// The Admin tier, then NetworkPolicy if it isolates the pod, otherwise the Baseline tier. That a pod reaches itself is for
+/// NetworkPolicy to allow.
+pub(super) fn pod_chain(direction: Direction, id: &NamespacedName, pod: &PodEnforcement) -> Chain {
+    let rules: Vec<Statement> = match pod.table(direction) {
+        Some(table) => {
+            let itself = pod.addresses.iter().map(|address| {
+                statement([Match::Address(peer(direction), *address)], Action::Verdict(allowed(direction)))
+            });
+            let policies = statement([], Action::Verdict(Verdict::Jump(names::policies_chain(table))));
+            let drop = Statement {
+                counter: true,
+                comment: Some(Comment::new(&format!("{direction} of {id} that no policy allows"))),
+                ..statement([], Action::Verdict(Verdict::Drop))
+            };
+            itself.chain([policies, drop]).collect()
+        }
+        None => tiers::instead(direction, pod).collect(),
     };
     Chain {
         base: None,
-        rules: itself.chain([policies, drop]).map(Rule::Own).collect(),
-        comment: Some(Comment::new(&format!("{}{pod}", pod_comment(direction)))),
+        rules: tiers::ahead(direction, pod).chain(rules).map(Rule::Own).collect(),
+        comment: Some(Comment::new(&format!("{}{id}", pod_comment(direction)))),
     }
 }
 
@@ -210,18 +221,22 @@ pub(super) fn peers_chain<'a>(direction: Direction, clauses: &'a [Clause], memo:
 fn lookups<'a>(direction: Direction, clause: &'a Clause, memo: &mut Memo<'a>) -> Vec<Statement> {
     let action = Action::Verdict(verdict(direction, clause.verdict));
     let PeerMatch::Set(set) = &clause.peers else { return vec![statement([], action)] };
-    let keys = |family| match &**set {
-        SetKey::Pods(_) | SetKey::Blocks(_) => vec![Key::Address(family, peer(direction))],
+    let lookup = |(name, family): &(Name, Family)| {
+        let name = name.clone();
+        keys(direction, set, *family).into_iter().map(move |key| Match::In(key, name.clone()))
+    };
+    memo.sets(set).iter().flat_map(lookup).map(|condition| statement([condition], action.clone())).collect()
+}
+
+/// What of a connection is looked up in the set of one family: each of these in turn.
+pub(super) fn keys(direction: Direction, set: &SetKey, family: Family) -> Vec<Key> {
+    match set {
+        SetKey::Pods(_) | SetKey::Blocks(_) | SetKey::Nodes(_) => vec![Key::Address(family, peer(direction))],
         SetKey::Endpoints(groups) => {
             let protocols: BTreeSet<Protocol> = groups.iter().map(|group| group.protocol).collect();
             protocols.into_iter().map(|protocol| Key::Endpoint(family, protocol.number())).collect()
         }
-    };
-    let lookup = |(name, family): &(Name, Family)| {
-        let name = name.clone();
-        keys(*family).into_iter().map(move |key| Match::In(key, name.clone()))
-    };
-    memo.sets(set).iter().flat_map(lookup).map(|condition| statement([condition], action.clone())).collect()
+    }
 }
 
 /// The sets of `key` in the families that it has, with those `members` (CIDR blocks follow from the key itself).
@@ -237,8 +252,12 @@ pub(super) fn sets(key: &SetKey, members: &[Member]) -> BTreeMap<Name, Set> {
 pub(super) fn members(key: &SetKey, family: Family, members: &[Member]) -> Elements {
     let members = members.iter().map(|member| (address(member), member));
     match (key, family) {
-        (SetKey::Pods(_), Family::Ipv4) => Elements::Ipv4(ipv4(members).map(|(address, _)| address).collect()),
-        (SetKey::Pods(_), Family::Ipv6) => Elements::Ipv6(ipv6(members).map(|(address, _)| address).collect()),
+        (SetKey::Pods(_) | SetKey::Nodes(_), Family::Ipv4) => {
+            Elements::Ipv4(ipv4(members).map(|(address, _)| address).collect())
+        }
+        (SetKey::Pods(_) | SetKey::Nodes(_), Family::Ipv6) => {
+            Elements::Ipv6(ipv6(members).map(|(address, _)| address).collect())
+        }
         (SetKey::Blocks(blocks), Family::Ipv4) => Elements::Ipv4Ranges(ranges::ipv4(blocks).collect()),
         (SetKey::Blocks(blocks), Family::Ipv6) => Elements::Ipv6Ranges(ranges::ipv6(blocks).collect()),
         (SetKey::Endpoints(_), Family::Ipv4) => Elements::Ipv4Endpoints(ipv4(members).filter_map(endpoint).collect()),

@@ -81,16 +81,22 @@ pub(super) fn stray_errors(family: Family) -> Statement {
     counted_drop([state, Match::L4Proto(protocol), local], "ICMP of local pods that belongs to nothing")
 }
 
-/// Addresses that came into a set, and went out of it.
-#[derive(Debug, Default)]
-pub(super) struct Moves {
-    pub(super) added: BTreeSet<IpAddr>,
-    pub(super) removed: BTreeSet<IpAddr>,
+/// What came into a set, and went out of it.
+#[derive(Debug)]
+pub(super) struct Moves<T> {
+    pub(super) added: BTreeSet<T>,
+    pub(super) removed: BTreeSet<T>,
 }
 
-impl Moves {
+impl<T> Default for Moves<T> {
+    fn default() -> Self {
+        Self { added: BTreeSet::new(), removed: BTreeSet::new() }
+    }
+}
+
+impl<T: Ord> Moves<T> {
     /// What was there, and what is there now.
-    pub(super) fn note(&mut self, before: &[IpAddr], after: &[IpAddr]) {
+    pub(super) fn note(&mut self, before: impl IntoIterator<Item = T>, after: impl IntoIterator<Item = T>) {
         self.removed.extend(before);
         self.added.extend(after);
     }
@@ -99,7 +105,7 @@ impl Moves {
     pub(super) fn edits(
         &self,
         name: fn(Family) -> Name,
-        elements: fn(Family, &BTreeSet<IpAddr>) -> Elements,
+        elements: fn(Family, &BTreeSet<T>) -> Elements,
     ) -> impl Iterator<Item = (Name, SetEdit)> {
         Family::ALL.into_iter().filter_map(move |family| {
             let (add, remove) = (elements(family, &self.added), elements(family, &self.removed));
@@ -118,12 +124,21 @@ pub(super) fn addresses(family: Family, addresses: &BTreeSet<IpAddr>) -> Element
     }
 }
 
-/// Those of the family, each with itself.
-pub(super) fn pairs(family: Family, addresses: &BTreeSet<IpAddr>) -> Elements {
-    let addresses = addresses.iter().map(|address| (*address, ()));
+/// Those of which both are of the family.
+pub(super) fn pairs(family: Family, pairs: &BTreeSet<(IpAddr, IpAddr)>) -> Elements {
     match family {
-        Family::Ipv4 => Elements::Ipv4Pairs(ipv4(addresses).map(|(address, ())| Pair(address, address)).collect()),
-        Family::Ipv6 => Elements::Ipv6Pairs(ipv6(addresses).map(|(address, ())| Pair(address, address)).collect()),
+        Family::Ipv4 => Elements::Ipv4Pairs(
+            pairs
+                .iter()
+                .filter_map(|pair| if let (IpAddr::V4(a), IpAddr::V4(b)) = pair { Some(Pair(*a, *b)) } else { None })
+                .collect(),
+        ),
+        Family::Ipv6 => Elements::Ipv6Pairs(
+            pairs
+                .iter()
+                .filter_map(|pair| if let (IpAddr::V6(a), IpAddr::V6(b)) = pair { Some(Pair(*a, *b)) } else { None })
+                .collect(),
+        ),
     }
 }
 

@@ -341,7 +341,7 @@ impl Progress {
     }
 
     fn await_commit_of(&mut self, changes: &[Change]) {
-        for namespace in changes.iter().map(Change::namespace) {
+        for namespace in changes.iter().filter_map(Change::namespace) {
             if !self.waiting.contains(namespace) {
                 self.waiting.insert(namespace.clone());
             }

@@ -74,9 +74,10 @@ impl Index {
         let classes: Vec<ClassId> = self.cluster.spaces[space].classes.values().copied().collect();
         let counted: Vec<_> = classes.iter().map(|class| self.counted_groups(*class)).collect();
         if self.cluster.relabel(space, labels) {
-            for (class, counted) in classes.into_iter().zip(counted) {
-                self.regroup(class, &counted);
+            for (class, counted) in classes.iter().zip(counted) {
+                self.regroup(*class, &counted);
             }
+            self.place_again(&classes);
         }
         self.cluster.retire_space(space);
     }
@@ -202,6 +203,7 @@ impl Index {
         for group in self.cluster.remove_class(class) {
             self.sets.withdraw(true, group, class);
         }
+        self.tiers.forget_class(class);
         self.cluster.retire_space(space);
     }
 

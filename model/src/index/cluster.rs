@@ -1,6 +1,6 @@
 //! The objects that the index has been told of, and what follows from them alone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use super::labelled::Labelled;
 use super::objects::{Claim, Class, ClassKey, PodRecord, Space};
 use super::slots::{ClassId, GroupId, PodId, Slots, SpaceId};
 use super::strings::Strings;
-use crate::{Age, ContainerPort, Labels, NamespacedName, Policy, Selector};
+use crate::{Age, ContainerPort, Labels, NamespacedName, Node, Policy, Selector};
 
-/// Namespaces, pods, their classes and addresses, and policies.
+/// Namespaces, pods, their classes and addresses, nodes, and policies.
 #[derive(Debug, Default)]
 pub(super) struct Cluster {
     pub(super) spaces: Slots<SpaceId, Space>,
     pub(super) classes: Slots<ClassId, Class>,
     pub(super) pods: Slots<PodId, PodRecord>,
+    pub(super) nodes: BTreeMap<Arc<str>, Node>,
     names: HashMap<Arc<str>, SpaceId>,
     /// The known namespaces.
     known: Labelled<SpaceId>,

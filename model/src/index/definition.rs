@@ -29,12 +29,12 @@ pub(super) enum File<'a> {
 }
 
 impl Definition {
-    /// The definitions that a set is the union of. Blocks have none: their members follow from the key.
+    /// The definitions of classes that a set is the union of. Blocks and nodes have none.
     pub(super) fn of(set: &SetKey) -> Vec<Self> {
         match set {
             SetKey::Pods(groups) => groups.iter().cloned().map(Self::Pods).collect(),
             SetKey::Endpoints(groups) => groups.iter().cloned().map(Self::Endpoints).collect(),
-            SetKey::Blocks(_) => Vec::new(),
+            SetKey::Blocks(_) | SetKey::Nodes(_) => Vec::new(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{Cost, IpBlock, Member, SetDelta, SetKey};
 
 /// The sets. Their members are not kept: they follow from the groups.
 ///
-/// Invariants: a set lives as long as a compiled table asks for it; it is put out as long as a table in force looks it
+/// Invariants: a set lives as long as a compiled table asks for it, or one of cluster policies; it is put out as long as a table in force looks it
 /// up. Between deltas the groups of a set are listed if and only if it is put out, and its count is that of its members.
 #[derive(Debug)]
 pub(super) struct Sets {
@@ -28,7 +28,7 @@ pub(super) struct Sets {
     moved: BTreeSet<SetId>,
     /// How many are put out.
     out: usize,
-    /// What all of them cost, each once.
+    /// What those cost that tables of namespaces ask for, each once.
     total: Cost,
 }
 
@@ -39,6 +39,8 @@ struct Set {
     users: usize,
     /// How many compiled tables of each namespace ask for it.
     askers: BTreeMap<BillId, usize>,
+    /// How many of the tables in force that look it up are those of cluster policies, which are on no namespace's bill.
+    tiers: usize,
     /// Whether it was in the last delta, or in one before.
     is_out: bool,
     listed: bool,
@@ -71,7 +73,7 @@ impl Sets {
         self.out
     }
 
-    /// What all of them cost, each once.
+    /// What those cost that tables of namespaces ask for, each once.
     pub(super) fn total(&self) -> Cost {
         self.total
     }
@@ -92,6 +94,9 @@ impl Sets {
             None => self.insert(key, bills.budget(bill), cluster),
         };
         let set = &mut self.slots[id];
+        if set.askers.is_empty() {
+            self.total += set.cost;
+        }
         let tables = set.askers.entry(bill).or_default();
         *tables += 1;
         if *tables == 1 {
@@ -108,8 +113,34 @@ impl Sets {
         if *tables == 0 {
             set.askers.remove(&bill);
             bills.subtract(bill, set.cost);
+            if set.askers.is_empty() {
+                self.total -= set.cost;
+            }
             self.touched.insert(id);
         }
+    }
+
+    /// One more table of cluster policies that is in force looks `key` up.
+    pub(super) fn acquire_for_tier(&mut self, key: &Arc<SetKey>, cluster: &mut Cluster) -> SetId {
+        let id = match self.by_key.get(key) {
+            Some(id) => *id,
+            None => self.insert(key, u64::MAX, cluster),
+        };
+        self.slots[id].tiers += 1;
+        self.acquire(id);
+        id
+    }
+
+    /// One such table less looks the set up.
+    pub(super) fn release_for_tier(&mut self, id: SetId) {
+        self.slots[id].tiers -= 1;
+        self.release(id);
+    }
+
+    /// The sets of nodes' addresses.
+    pub(super) fn of_nodes(&self) -> Vec<(SetId, Arc<SetKey>)> {
+        let of_nodes = self.slots.iter().filter(|(_, set)| matches!(*set.key, SetKey::Nodes(_)));
+        of_nodes.map(|(id, set)| (id, set.key.clone())).collect()
     }
 
     /// One more table in force looks the set up.
@@ -167,7 +198,7 @@ impl Sets {
             let set = &mut self.slots[*id];
             let cost = Cost::of_set(&set.key, set.members, set.matches);
             let before = std::mem::replace(&mut set.cost, cost);
-            if before != cost {
+            if before != cost && !set.askers.is_empty() {
                 self.total = self.total - before + cost;
                 set.askers.keys().for_each(|bill| bills.reprice(*bill, &before, &cost));
             }
@@ -179,7 +210,7 @@ impl Sets {
         let mut delta = BTreeMap::new();
         for id in std::mem::take(&mut self.touched) {
             let set = &self.slots[id];
-            let (was_out, is_out, is_asked) = (set.is_out, set.users > 0, !set.askers.is_empty());
+            let (was_out, is_out, is_asked) = (set.is_out, set.users > 0, !set.askers.is_empty() || set.tiers > 0);
             if set.listed != is_out && is_asked {
                 self.relist(id, is_out, cluster);
             }
@@ -221,7 +252,13 @@ impl Sets {
 
     fn whole(&self, id: SetId, cluster: &Cluster) -> (Arc<SetKey>, SetDelta) {
         let set = &self.slots[id];
-        (set.key.clone(), SetDelta::New(self.listed.union(&set.groups, cluster)))
+        let members = match &*set.key {
+            SetKey::Nodes(selectors) => {
+                cluster.addresses_of_nodes(selectors).into_iter().map(Member::Address).collect()
+            }
+            SetKey::Pods(_) | SetKey::Blocks(_) | SetKey::Endpoints(_) => self.listed.union(&set.groups, cluster),
+        };
+        (set.key.clone(), SetDelta::New(members))
     }
 }
 
@@ -231,6 +268,7 @@ impl Sets {
             key: key.clone(),
             users: 0,
             askers: BTreeMap::new(),
+            tiers: 0,
             is_out: false,
             listed: true,
             groups: Vec::new(),
@@ -249,10 +287,10 @@ impl Sets {
         set.matches = set.groups.iter().map(|group| groups.matches(*group)).sum();
         set.members = match &**key {
             SetKey::Blocks(blocks) => blocks.iter().map(bounds).sum(),
+            SetKey::Nodes(selectors) => cluster.addresses_of_nodes(selectors).len() as u64,
             SetKey::Pods(_) | SetKey::Endpoints(_) => groups.count(&set.groups, cluster),
         };
         set.cost = Cost::of_set(key, set.members, set.matches);
-        self.total += set.cost;
         id
     }
 
@@ -294,7 +332,6 @@ impl Sets {
         let set = self.slots.remove(id);
         self.by_key.remove(&set.key);
         self.moved.remove(&id);
-        self.total -= set.cost;
     }
 }
 

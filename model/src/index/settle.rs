@@ -21,7 +21,8 @@ impl Index {
         let dirty = self.price(dirty, &is_turn);
         let compiled = dirty.iter().map(|key| key.namespace().clone()).collect();
         let tables = self.settle_tables(dirty);
-        Delta { locals, disowned, owned, pods, tables, sets: self.sets.take(&mut self.cluster), compiled }
+        let tiers = self.settle_tiers();
+        Delta { locals, disowned, owned, pods, tables, tiers, sets: self.sets.take(&mut self.cluster), compiled }
     }
 
     fn settle_locals(&mut self) -> BTreeMap<NamespacedName, Option<LocalPod>> {
@@ -66,6 +67,7 @@ impl Index {
                     self.dirty_tables.insert(key.clone());
                 }
             }
+            pod.iter().flat_map(|pod| &pod.tiers).for_each(|key| self.tiers.acquire(key));
             let old = match &pod {
                 Some(pod) => self.pods.insert(id.clone(), pod.clone()),
                 None => self.pods.remove(&id),
@@ -77,6 +79,7 @@ impl Index {
                     self.dirty_tables.insert(key.clone());
                 }
             }
+            old.iter().flat_map(|pod| &pod.tiers).for_each(|key| self.tiers.release(key));
             changed.insert(id, pod);
         }
         changed
@@ -147,11 +150,15 @@ impl Index {
         changed
     }
 
-    /// How the pod is to be judged; `None` where it is not: it is not local, owns no address, or is not isolated.
-    fn enforcement(&self, id: &NamespacedName) -> Option<PodEnforcement> {
+    /// How the pod is to be judged; `None` where it is not: it is not local, owns no address, or no policy selects it.
+    fn enforcement(&mut self, id: &NamespacedName) -> Option<PodEnforcement> {
         let pod = self.cluster.pod(id).filter(|pod| self.cluster.pods[*pod].claim.local)?;
         let addresses: Vec<_> = self.cluster.owned(pod).collect();
-        let class = &self.cluster.classes[self.cluster.pods[pod].class];
+        if addresses.is_empty() {
+            return None;
+        }
+        let class_id = self.cluster.pods[pod].class;
+        let class = &self.cluster.classes[class_id];
         let space = &self.cluster.spaces[class.space];
         let selecting = space.selecting(&class.key.labels);
         let [egress, ingress] = Direction::ALL.map(|direction| {
@@ -160,31 +167,44 @@ impl Index {
             let key = (!isolating.is_empty()).then(|| table_key(direction, &isolating, &class.key))?;
             Some(self.tables.get_key_value(&key).map_or_else(|| Arc::new(key), |(live, _)| live.clone()))
         });
-        let judged = !addresses.is_empty() && (egress.is_some() || ingress.is_some());
-        judged.then_some(PodEnforcement { addresses, egress, ingress })
+        let tiers = self.tiers_of(class_id, |direction| match direction {
+            Direction::Egress => egress.is_some(),
+            Direction::Ingress => ingress.is_some(),
+        });
+        let judged = egress.is_some() || ingress.is_some() || !tiers.is_empty();
+        judged.then_some(PodEnforcement { addresses, egress, ingress, tiers })
     }
 }
 
 /// The key of the table that judges pods of a class, isolated by `policies`: ascending and not empty.
 fn table_key(direction: Direction, policies: &[&Policy], class: &ClassKey) -> TableKey {
-    let names: BTreeSet<_> = match direction {
-        Direction::Ingress => policies.iter().flat_map(|policy| named_ports(policy)).collect(),
-        Direction::Egress => BTreeSet::new(),
-    };
+    let rules = policies.iter().flat_map(|policy| policy.rules(direction).unwrap_or_default());
+    TableKey {
+        direction,
+        policies: policies.iter().map(|policy| policy.id.clone()).collect(),
+        named_ports: match direction {
+            Direction::Ingress => resolve(port_names(rules.map(|rule| &rule.ports)), class),
+            Direction::Egress => Vec::new(),
+        },
+    }
+}
+
+/// What port names mean on the pods of a class: ascending, names that they do not declare left out.
+pub(super) fn resolve<'a>(
+    names: impl Iterator<Item = (&'a Arc<str>, Protocol)>,
+    class: &ClassKey,
+) -> Vec<PortResolution> {
+    let names: BTreeSet<_> = names.collect();
     let resolutions = names.into_iter().map(|(name, protocol)| {
         let ports: BTreeSet<u16> = class.numbers(name, protocol).collect();
         PortResolution { name: name.clone(), protocol, ports: ports.into_iter().collect() }
     });
-    TableKey {
-        direction,
-        policies: policies.iter().map(|policy| policy.id.clone()).collect(),
-        named_ports: resolutions.filter(|resolution| !resolution.ports.is_empty()).collect(),
-    }
+    resolutions.filter(|resolution| !resolution.ports.is_empty()).collect()
 }
 
-/// The port names in a policy's ingress rules.
-fn named_ports(policy: &Policy) -> impl Iterator<Item = (&Arc<str>, Protocol)> {
-    let entries = policy.ingress.iter().flatten().flat_map(|rule| match &rule.ports {
+/// The port names in the ports of rules.
+pub(super) fn port_names<'a>(ports: impl Iterator<Item = &'a Ports>) -> impl Iterator<Item = (&'a Arc<str>, Protocol)> {
+    let entries = ports.flat_map(|ports| match ports {
         Ports::All => &[][..],
         Ports::AnyOf(entries) => entries,
     });

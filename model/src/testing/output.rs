@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::reference::Traffic;
+use crate::reference::{Pass, Traffic};
 use crate::{
     Clause, Delta, Direction, IpBlock, LocalPod, Member, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey,
-    Table, TableKey, Verdict,
+    Table, TableKey, Tier, TierAction, TierClause, TierKey, TierMatch, TierTable, Verdict,
 };
 
 /// The index's output as it adds up from deltas.
@@ -17,6 +17,8 @@ pub struct Output {
     pub pods: BTreeMap<NamespacedName, PodEnforcement>,
     /// The tables that judge them.
     pub tables: BTreeMap<Arc<TableKey>, Arc<Table>>,
+    /// Those of cluster policies.
+    pub tiers: BTreeMap<Arc<TierKey>, Arc<TierTable>>,
     /// The sets that those look up, with their members.
     pub sets: BTreeMap<Arc<SetKey>, BTreeSet<Member>>,
 }
@@ -43,19 +45,40 @@ impl Output {
         for (key, table) in delta.tables {
             replace(&mut self.tables, key, table);
         }
+        for (key, table) in delta.tiers {
+            replace(&mut self.tiers, key, table);
+        }
         for (key, change) in delta.sets {
             self.apply_set(&key, change);
         }
         self.check_references();
     }
 
-    /// Whether a pod's policies for one direction allow traffic with `peer`, as its table says; a pod that is not
-    /// isolated in it is allowed everything. For egress, `peer` is the destination.
+    /// Whether a pod's policies for one direction allow traffic with `peer`, as its tables say; a pod that none judges in
+    /// it is allowed everything. For egress, `peer` is the destination. `pass`: what the two are to each other.
     ///
     /// # Panics
     /// If the output is not complete.
-    pub fn allows(&self, id: &NamespacedName, direction: Direction, peer: IpAddr, traffic: Traffic) -> bool {
-        let Some(key) = self.pods.get(id).and_then(|pod| pod.table(direction)) else { return true };
+    pub fn allows(
+        &self,
+        id: &NamespacedName,
+        direction: Direction,
+        peer: IpAddr,
+        traffic: Traffic,
+        pass: Option<Pass>,
+    ) -> bool {
+        let Some(pod) = self.pods.get(id).filter(|_| direction == Direction::Egress || pass != Some(Pass::OwnNode))
+        else {
+            return true;
+        };
+        let tier = |tier| self.tier(pod.tier(direction, tier)?, pod, peer, traffic);
+        tier(Tier::Admin).unwrap_or_else(|| match pod.table(direction) {
+            Some(key) => pass.is_some() || self.table(key, peer, traffic),
+            None => tier(Tier::Baseline).unwrap_or(true),
+        })
+    }
+
+    fn table(&self, key: &TableKey, peer: IpAddr, traffic: Traffic) -> bool {
         let table = &self.tables[key];
         let segment = match traffic {
             Traffic::Port { protocol, port } => {
@@ -65,8 +88,34 @@ impl Output {
             Traffic::Other(_) => None,
         };
         let clauses = segment.iter().flat_map(|segment| segment.clauses.iter()).chain(&table.always);
-        let first = clauses.into_iter().find(|clause| self.matches(clause, peer, traffic));
+        let matches = |clause: &Clause| match &clause.peers {
+            PeerMatch::All => true,
+            PeerMatch::Set(set) => self.is_in(set, peer, traffic),
+        };
+        let first = clauses.into_iter().find(|clause| matches(clause));
         first.is_some_and(|clause| clause.verdict == Verdict::Accept)
+    }
+
+    /// What a tier says of traffic; `None` where it passes it on.
+    fn tier(&self, key: &TierKey, pod: &PodEnforcement, peer: IpAddr, traffic: Traffic) -> Option<bool> {
+        let table = &self.tiers[key];
+        let segment = match traffic {
+            Traffic::Port { protocol, port } => {
+                let mut segments = table.segments.get(&protocol).into_iter().flatten();
+                segments.find(|segment| segment.ports.contains(port))
+            }
+            Traffic::Other(_) => None,
+        };
+        let clauses = segment.map_or(&table.otherwise, |segment| &segment.clauses);
+        let matches = |clause: &TierClause| match &clause.peers {
+            TierMatch::Others => !pod.addresses.contains(&peer),
+            TierMatch::Set(set) => self.is_in(set, peer, traffic),
+        };
+        match clauses.iter().find(|clause| matches(clause))?.action {
+            TierAction::Accept => Some(true),
+            TierAction::Deny => Some(false),
+            TierAction::Pass => None,
+        }
     }
 
     /// By whose name each address is judged, by pod.
@@ -78,12 +127,11 @@ impl Output {
         self.pods.iter().flat_map(of_pod).collect()
     }
 
-    fn matches(&self, clause: &Clause, peer: IpAddr, traffic: Traffic) -> bool {
-        let PeerMatch::Set(key) = &clause.peers else { return true };
+    fn is_in(&self, key: &Arc<SetKey>, peer: IpAddr, traffic: Traffic) -> bool {
         let members = &self.sets[key];
         match (&**key, traffic) {
             (SetKey::Blocks(blocks), _) => blocks.iter().any(|block| holds(block, peer)),
-            (SetKey::Pods(_), _) => members.contains(&Member::Address(peer)),
+            (SetKey::Pods(_) | SetKey::Nodes(_), _) => members.contains(&Member::Address(peer)),
             (SetKey::Endpoints(_), Traffic::Port { protocol, port }) => {
                 members.contains(&Member::Endpoint(peer, protocol, port))
             }
@@ -112,15 +160,20 @@ impl Output {
     fn check_references(&self) {
         let tables: BTreeSet<_> = self.pods.values().flat_map(|pod| [&pod.egress, &pod.ingress]).flatten().collect();
         assert!(tables.into_iter().eq(self.tables.keys()), "tables in use are not those of the pods");
+        let tiers: BTreeSet<_> = self.pods.values().flat_map(|pod| &pod.tiers).collect();
+        assert!(tiers.into_iter().eq(self.tiers.keys()), "tables of tiers in use are not those of the pods");
         let segments = self.tables.values().flat_map(|table| table.segments.values().flatten());
         let in_segments = segments.flat_map(|segment| segment.clauses.iter());
         let clauses = in_segments.chain(self.tables.values().flat_map(|table| &table.always));
-        let sets: BTreeSet<_> = clauses
-            .filter_map(|clause| match &clause.peers {
-                PeerMatch::Set(key) => Some(key),
-                PeerMatch::All => None,
-            })
-            .collect();
+        let sets = clauses.filter_map(|clause| match &clause.peers {
+            PeerMatch::Set(key) => Some(key),
+            PeerMatch::All => None,
+        });
+        let of_tiers = self.tiers.values().flat_map(|table| table.clauses()).filter_map(|clause| match &clause.peers {
+            TierMatch::Set(key) => Some(key),
+            TierMatch::Others => None,
+        });
+        let sets: BTreeSet<_> = sets.chain(of_tiers).collect();
         assert!(sets.into_iter().eq(self.sets.keys()), "sets in use are not those of the tables");
     }
 }

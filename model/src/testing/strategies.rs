@@ -8,8 +8,9 @@ use proptest::sample::{Index, select, subsequence};
 
 use super::NODE;
 use crate::{
-    Age, Change, ContainerPort, Cost, IpBlock, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod,
-    PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector, Shares,
+    Age, Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ContainerPort, Cost, IpBlock, Namespace,
+    NamespaceScope, NamespacedName, Node, Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch, PortRange, Ports,
+    Protocol, Requirement, Rule, Selector, Shares, Tier, TierAction,
 };
 
 const NAMESPACES: [&str; 3] = ["x", "y", "z"];
@@ -101,7 +102,64 @@ pub fn change() -> impl Strategy<Value = Change> {
         3 => pod_id().prop_map(Change::PodGone),
         7 => policy().prop_map(Change::Policy),
         2 => policy_id().prop_map(Change::PolicyGone),
+        5 => cluster_policy(4).prop_map(Change::ClusterPolicy),
+        2 => cluster_policy_name().prop_map(Change::ClusterPolicyGone),
+        1 => kubernetes_node().prop_map(Change::Node),
+        1 => select(&["node-1", "node-2"][..]).prop_map(|name| Change::NodeGone(name.into())),
     ]
+}
+
+/// A node. Several may have one address, which may be a pod's.
+pub fn kubernetes_node() -> impl Strategy<Value = Node> {
+    let addresses = vec(select(&["192.168.0.1", "192.168.0.2", "10.0.0.5", "fd00::9"][..]), 0..=2);
+    (select(&["node-1", "node-2"][..]), label_pairs(), addresses).prop_map(|(name, labels, addresses)| Node {
+        name: name.into(),
+        labels: labels.into_iter().collect(),
+        addresses: addresses.into_iter().map(address).collect(),
+    })
+}
+
+/// A cluster policy of up to `count` rules a direction.
+pub fn cluster_policy(count: usize) -> impl Strategy<Value = ClusterPolicy> {
+    let priority = select(&[0, 1, 1, 2, 1000][..]);
+    let body = (selector(), selector(), vec(cluster_rule(), 0..=count), vec(cluster_rule(), 0..=count));
+    (cluster_policy_name(), select(&Tier::ALL[..]), priority, body).prop_map(
+        |(name, tier, priority, (namespaces, pods, ingress, egress))| ClusterPolicy {
+            name,
+            tier,
+            priority,
+            subject: PodGroup { namespaces: NamespaceScope::Matching(namespaces), pods },
+            ingress,
+            egress,
+        },
+    )
+}
+
+fn cluster_rule() -> impl Strategy<Value = ClusterRule> {
+    let action = select(&[TierAction::Accept, TierAction::Deny, TierAction::Pass][..]);
+    let pods = || pod_group().prop_map(ClusterPeer::Pods);
+    let peer = prop_oneof![
+        4 => pods(),
+        2 => select(&BLOCKS[..]).prop_map(|(cidr, except)| ClusterPeer::Network(ip_block(cidr, except))),
+        1 => selector().prop_map(ClusterPeer::Nodes),
+    ];
+    let ports = prop_oneof![1 => Just(Ports::All), 2 => vec(numbers(), 0..=3).prop_map(Ports::AnyOf)];
+    let named = vec(port_match(), 1..=3).prop_map(Ports::AnyOf);
+    let peers_and_ports = prop_oneof![
+        6 => (vec(peer, 0..=3).prop_map(ClusterPeers::AnyOf), ports),
+        2 => (vec(pods(), 1..=2).prop_map(ClusterPeers::AnyOf), named),
+    ];
+    let rule = (action.clone(), peers_and_ports).prop_map(|(action, (peers, ports))| ClusterRule {
+        name: None,
+        action,
+        peers,
+        ports,
+    });
+    prop_oneof![12 => rule, 1 => option::of(action).prop_map(|action| ClusterRule::closed(None, action))]
+}
+
+fn cluster_policy_name() -> impl Strategy<Value = Arc<str>> {
+    select(&["c0", "c1", "c2", "c3"][..]).prop_map(Into::into)
 }
 
 /// A namespace, with its `kubernetes.io/metadata.name` label.
@@ -274,6 +332,10 @@ fn address(text: &str) -> IpAddr {
 }
 
 fn block(cidr: &str, except: &[&str]) -> Peer {
+    Peer::Block(ip_block(cidr, except))
+}
+
+fn ip_block(cidr: &str, except: &[&str]) -> IpBlock {
     let net = |text: &str| text.parse().expect("a CIDR");
-    Peer::Block(IpBlock::new(net(cidr), except.iter().map(|text| net(text))).expect("exceptions lie within"))
+    IpBlock::new(net(cidr), except.iter().map(|text| net(text))).expect("exceptions lie within")
 }

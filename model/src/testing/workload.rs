@@ -235,6 +235,7 @@ mod tests {
                 Change::Namespace(_) => 2,
                 Change::Policy(_) => 3,
                 Change::NamespaceGone(_) | Change::PolicyGone(_) => panic!("the cluster shrinks"),
+                other => panic!("{other:?} is no part of these clusters"),
             };
             *seen.entry(kind).or_default() += 1;
         }

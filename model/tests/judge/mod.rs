@@ -1,6 +1,6 @@
 //! Holds what the index puts out against the reference verdict.
 
-use palisade_model::reference::{Cluster, DirectionVerdict, Flow};
+use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass};
 use palisade_model::testing::{NODE, Output, flows, objects};
 use palisade_model::{Direction, Index};
 
@@ -17,15 +17,20 @@ pub(crate) fn output(cluster: &Cluster) -> Output {
 pub(crate) fn check_output(cluster: &Cluster, output: &Output) {
     for flow in flows(cluster) {
         let verdict = cluster.verdict(&flow);
-        if verdict.pass.is_none() {
-            check(cluster, output, Direction::Egress, &flow, &verdict.egress);
-            check(cluster, output, Direction::Ingress, &flow, &verdict.ingress);
-        }
+        check(cluster, output, Direction::Egress, &flow, &verdict.egress, verdict.pass);
+        check(cluster, output, Direction::Ingress, &flow, &verdict.ingress, verdict.pass);
     }
 }
 
 /// Holds the output against the reference for one end of a flow.
-fn check(cluster: &Cluster, output: &Output, direction: Direction, flow: &Flow, reference: &DirectionVerdict) {
+fn check(
+    cluster: &Cluster,
+    output: &Output,
+    direction: Direction,
+    flow: &Flow,
+    reference: &DirectionVerdict,
+    pass: Option<Pass>,
+) {
     let Some(subject) = &reference.subject else { return };
     let (own, peer) = match direction {
         Direction::Egress => (flow.source, flow.destination),
@@ -38,6 +43,6 @@ fn check(cluster: &Cluster, output: &Output, direction: Direction, flow: &Flow, 
     }
     assert_eq!(pod.is_some_and(|pod| pod.table(direction).is_some()), reference.isolated, "{subject} {direction}");
     assert!(pod.is_none_or(|pod| pod.addresses.contains(&own)), "{subject} owns {own}");
-    let allowed = output.allows(subject, direction, peer, flow.traffic);
+    let allowed = output.allows(subject, direction, peer, flow.traffic, pass);
     assert_eq!(allowed, reference.allowed, "{direction} of {flow:?}: {reference:?}");
 }

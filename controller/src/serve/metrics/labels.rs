@@ -26,13 +26,17 @@ impl EventLabels {
             Change::PodGone(_) => ("pods", "gone"),
             Change::Policy(_) => ("networkpolicies", "applied"),
             Change::PolicyGone(_) => ("networkpolicies", "gone"),
+            Change::ClusterPolicy(_) => ("clusternetworkpolicies", "applied"),
+            Change::ClusterPolicyGone(_) => ("clusternetworkpolicies", "gone"),
+            Change::Node(_) => ("nodes", "applied"),
+            Change::NodeGone(_) => ("nodes", "gone"),
         };
         Self { resource, kind }
     }
 
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let kinds = |resource| ["applied", "gone"].map(|kind| Self { resource, kind });
-        ["namespaces", "pods", "networkpolicies"].into_iter().flat_map(kinds)
+        ["namespaces", "pods", "networkpolicies", "clusternetworkpolicies", "nodes"].into_iter().flat_map(kinds)
     }
 }
 
