@@ -1,17 +1,17 @@
 //! Plays every conformance case with real packets, in each topology: `one-node::NAME` and `two-nodes::NAME` (routed veth
 //! pairs), and `bridges-over-vxlan::NAME` (two nodes, as flannel lays them out); those of Kubernetes' own tests also with
-//! all pods on one bridge: `one-bridge::e2e-NAME`.
+//! all pods on one bridge: `one-bridge::e2e-NAME`. Cases of ClusterNetworkPolicy, in which packets have more ways, are
+//! played without Palisade too, where everything must get through: `open-one-node::cnp-NAME`, `open-two-nodes::cnp-NAME`.
 //!
 //! `cargo test -p palisade-integration --test conformance -- two-nodes::e2e-20` plays one.
 //! `PALISADE_CASES` names another directory of cases, `PALISADE_BIN` another binary.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use palisade_integration::agent::binary;
-use palisade_integration::cases::{Case, built_in, play};
+use palisade_integration::cases::{Case, PlayError, built_in, play, play_open};
 use palisade_integration::netns::Topology;
 
 /// Cases mostly wait for packets that must not come, so more of them run at once than there are processors.
@@ -24,6 +24,10 @@ const TOPOLOGIES: [(&str, Topology, &str); 4] = [
     ("one-bridge", Topology::routed(1).on_bridges(), "e2e-"),
     ("bridges-over-vxlan", Topology::routed(2).on_bridges().over_vxlan(), ""),
 ];
+
+/// Those of the control, in the same form.
+const OPEN: [(&str, Topology, &str); 2] =
+    [("open-one-node", Topology::routed(1), "cnp-"), ("open-two-nodes", Topology::routed(2), "cnp-")];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -41,14 +45,27 @@ fn main() -> ExitCode {
 fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
     let program = binary()?;
     let cases: Vec<_> = built_in()?.into_iter().map(Arc::new).collect();
-    let trials = TOPOLOGIES.iter().flat_map(|(label, topology, names)| {
-        let played = cases.iter().filter(move |case| case.name.starts_with(names));
-        played.map(|case| trial(label, *topology, Arc::clone(case), program.clone()))
+    let enforced = played(&TOPOLOGIES, &cases).map(|(label, topology, case)| {
+        let program = program.clone();
+        trial(label, case, move |case| play(case, topology, &program))
     });
-    Ok(trials.collect())
+    let open =
+        played(&OPEN, &cases).map(|(label, topology, case)| trial(label, case, move |case| play_open(case, topology)));
+    Ok(enforced.chain(open).collect())
 }
 
-fn trial(label: &str, topology: Topology, case: Arc<Case>, program: PathBuf) -> Trial {
+/// Which cases are played where.
+fn played<'a>(
+    topologies: &'a [(&'a str, Topology, &'a str)],
+    cases: &'a [Arc<Case>],
+) -> impl Iterator<Item = (&'a str, Topology, Arc<Case>)> {
+    topologies.iter().flat_map(|(label, topology, names)| {
+        let chosen = cases.iter().filter(move |case| case.name.starts_with(names));
+        chosen.map(|case| (*label, *topology, Arc::clone(case)))
+    })
+}
+
+fn trial(label: &str, case: Arc<Case>, play: impl FnOnce(&Case) -> Result<(), PlayError> + Send + 'static) -> Trial {
     let name = format!("{label}::{}", case.name);
-    Trial::test(name, move || play(&case, topology, &program).map_err(|error| Failed::from(error.to_string())))
+    Trial::test(name, move || play(&case).map_err(|error| Failed::from(error.to_string())))
 }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use palisade_integration::netns::{Host, Network, Place, Topology};
-use palisade_integration::probe::{Family, Flow, Kind, Patience, probe};
+use palisade_integration::probe::{Connection, Family, Flow, Kind, Patience, probe, talk};
 
 const KINDS: [Kind; 4] = [Kind::Tcp(80), Kind::Udp(80), Kind::Sctp(80), Kind::Echo];
 
@@ -46,7 +46,7 @@ fn all_flows(hosts: &[Host], expected: impl Fn(usize, usize, Kind) -> bool) -> V
         for (b, to) in hosts.iter().enumerate() {
             for kind in KINDS {
                 for family in [Family::Ipv4, Family::Ipv6] {
-                    flows.push((a, b, Flow { from, to, family, kind, expected: expected(a, b, kind) }));
+                    flows.push((a, b, Flow { from, to, called: None, family, kind, expected: expected(a, b, kind) }));
                 }
             }
         }
@@ -113,15 +113,85 @@ fn a_silent_host_is_not_reached() {
     let (mut network, hosts) = network(ROUTED);
     let gone = network.attach_one(Place::Behind(0), &dual(9)).unwrap();
     gone.namespace().ip("link set eth0 down\n").unwrap();
-    let flows = KINDS.map(|kind| Flow { from: &hosts[0], to: &gone, family: Family::Ipv4, kind, expected: false });
+    let flows = KINDS.map(|kind| Flow {
+        from: &hosts[0],
+        to: &gone,
+        called: None,
+        family: Family::Ipv4,
+        kind,
+        expected: false,
+    });
     assert_eq!(probe(&flows, Patience::FULL).unwrap(), [false; 4]);
+}
+
+/// As long as nothing is in between; after that, whoever speaks.
+#[test]
+fn both_ends_of_a_connection_are_heard_until_it_is_cut() {
+    const EXPECTED: Patience = Patience::FULL;
+    for topology in TOPOLOGIES {
+        let (network, hosts) = network(topology);
+        let flow = |from: usize, family| Flow {
+            from: &hosts[from],
+            to: &hosts[1],
+            called: None,
+            family,
+            kind: Kind::Tcp(443),
+            expected: true,
+        };
+        let open = |from, family| Connection::open(&flow(from, family)).unwrap();
+        let mut stays = [open(1, Family::Ipv4), open(1, Family::Ipv6)];
+        let mut cut = [open(0, Family::Ipv4), open(2, Family::Ipv6)];
+        let all = stays.iter_mut().chain(&mut cut).map(|connection| (connection, true));
+        assert_eq!(talk(&mut all.collect::<Vec<_>>(), EXPECTED).unwrap(), [[true; 2]; 4]);
+        let cutting = "table inet test {
+        chain forward {
+            type filter hook forward priority 0
+            ip daddr 10.1.0.2 drop
+            ip saddr 10.1.0.2 drop
+            ip6 daddr fd01::2 drop
+            ip6 saddr fd01::2 drop
+        }
+        }";
+        network.nodes()[0].namespace().nft(cutting).unwrap();
+        let mut all: Vec<_> = stays.iter_mut().map(|connection| (connection, true)).collect();
+        all.extend(cut.iter_mut().map(|connection| (connection, false)));
+        assert_eq!(talk(&mut all, EXPECTED).unwrap(), [[true; 2], [true; 2], [false; 2], [false; 2]]);
+    }
+}
+
+#[test]
+fn an_address_that_a_node_translates_is_answered() {
+    for topology in TOPOLOGIES {
+        let (network, hosts) = network(topology);
+        let translate = "table inet test {
+        chain prerouting {
+            type nat hook prerouting priority dstnat
+            ip daddr 10.96.0.1 dnat ip to 10.1.0.3
+            ip6 daddr fd96::1 dnat ip6 to fd01::3
+        }
+        }";
+        network.nodes()[0].namespace().nft(translate).unwrap();
+        let flow = |kind, family, called: &str| Flow {
+            from: &hosts[0],
+            to: &hosts[2],
+            called: Some(called.parse().unwrap()),
+            family,
+            kind,
+            expected: true,
+        };
+        let flows: Vec<_> = KINDS
+            .iter()
+            .flat_map(|kind| [flow(*kind, Family::Ipv4, "10.96.0.1"), flow(*kind, Family::Ipv6, "fd96::1")])
+            .collect();
+        assert_eq!(probe(&flows, Patience::FULL).unwrap(), [true; 8]);
+    }
 }
 
 #[test]
 fn a_missing_family_is_an_error() {
     let mut network = Network::new(1).unwrap();
     let host = network.attach_one(Place::Behind(0), &dual(1)[..1]).unwrap();
-    let flow = Flow { from: &host, to: &host, family: Family::Ipv6, kind: Kind::Echo, expected: true };
+    let flow = Flow { from: &host, to: &host, called: None, family: Family::Ipv6, kind: Kind::Echo, expected: true };
     let error = probe(&[flow], Patience::FULL).unwrap_err().to_string();
     assert!(error.contains("10.1.0.1") && error.contains("IPv6"), "{error}");
 }

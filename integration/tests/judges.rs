@@ -94,5 +94,5 @@ fn question<'a>(hosts: &'a BTreeMap<IpAddr, Host>, flow: &Flow, expected: bool) 
         Traffic::Other(_) => Kind::Echo,
     };
     let family = if flow.source.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
-    probe::Flow { from: &hosts[&flow.source], to: &hosts[&flow.destination], family, kind, expected }
+    probe::Flow { from: &hosts[&flow.source], to: &hosts[&flow.destination], called: None, family, kind, expected }
 }

@@ -172,6 +172,35 @@ impl<'a> Cluster<'a> {
         self.wait(format!("unbind {name}"), async { api.delete(name, &DeleteParams::default()).await }).map(drop)
     }
 
+    /// Registers a node with these labels and addresses, as its kubelet does.
+    pub fn register_node(&self, name: &str, labels: &Labels, addresses: &Value) -> Result<(), ApiError> {
+        let (api, node) = (self.nodes(), object::<Node>(json!({"metadata": {"name": name, "labels": labels}})));
+        self.wait(format!("create node {name}"), async { api.create(&PostParams::default(), &node).await })?;
+        self.set_node_addresses(name, addresses)
+    }
+
+    /// Reports a node's `status.addresses`.
+    pub fn set_node_addresses(&self, name: &str, addresses: &Value) -> Result<(), ApiError> {
+        let (api, status) = (self.nodes(), Patch::Merge(json!({"status": {"addresses": addresses}})));
+        let report = async { api.patch_status(name, &PatchParams::default(), &status).await };
+        self.wait(format!("report the addresses of node {name}"), report).map(drop)
+    }
+
+    /// Gives a node these labels instead of those that it has.
+    pub fn set_node_labels(&self, name: &str, labels: &Labels) -> Result<(), ApiError> {
+        let api = self.nodes();
+        let mut node = self.wait(format!("get node {name}"), api.get(name))?;
+        node.metadata.labels = Some(labels.clone());
+        self.wait(format!("label node {name}"), async { api.replace(name, &PostParams::default(), &node).await })
+            .map(drop)
+    }
+
+    /// Removes a node's object.
+    pub fn delete_node(&self, name: &str) -> Result<(), ApiError> {
+        let api = self.nodes();
+        self.wait(format!("delete node {name}"), async { api.delete(name, &DeleteParams::default()).await }).map(drop)
+    }
+
     /// Registers a node, as its kubelet does.
     pub fn create_node(&self, name: &str) -> Result<(), ApiError> {
         self.create_node_with(name, &[])
@@ -184,8 +213,9 @@ impl<'a> Cluster<'a> {
         self.wait(format!("create node {name}"), async { api.create(&PostParams::default(), &node).await }).map(drop)
     }
 
-    /// Removes everything but what the API server has made for itself.
+    /// Removes everything but what the API server has made for itself, and what it knows of ClusterNetworkPolicies.
     pub fn clear(&self) -> Result<(), ApiError> {
+        self.clear_cluster_policies()?;
         let api = self.namespaces();
         let namespaces = self.wait("list namespaces", async { api.list(&ListParams::default()).await })?;
         let names = namespaces.iter().map(ResourceExt::name_any);
@@ -210,7 +240,16 @@ impl<'a> Cluster<'a> {
         action: impl Into<String>,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, ApiError> {
-        self.runtime.block_on(request).map_err(ApiError::request(action))
+        self.try_wait(request).map_err(ApiError::request(action))
+    }
+
+    /// The same, for an answer that may be a refusal.
+    pub(super) fn try_wait<T>(&self, request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+        self.runtime.block_on(request)
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// The API of one kind in one namespace.

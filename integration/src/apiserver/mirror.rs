@@ -14,17 +14,17 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// Makes the objects those of `wanted`: Namespaces, Pods and NetworkPolicies, by any unique name. What is new comes
-    /// namespaces first; what is gone goes namespaces last.
+    /// Makes the objects those of `wanted`: Namespaces, Nodes, Pods, NetworkPolicies and ClusterNetworkPolicies, by any unique
+    /// name. What is new comes namespaces first; what is gone goes namespaces last.
     ///
     /// # Errors
     /// The first write that fails.
     pub fn write(&mut self, cluster: &Cluster<'_>, wanted: BTreeMap<String, Value>) -> Result<(), ApiError> {
         let gone: Vec<_> = self.written.iter().filter(|(name, _)| !wanted.contains_key(*name)).collect();
-        for (_, object) in in_order(gone.into_iter(), ["NetworkPolicy", "Pod", "Namespace"]) {
+        for (_, object) in in_order(gone.into_iter()).into_iter().rev() {
             remove(cluster, object)?;
         }
-        for (name, object) in in_order(wanted.iter(), ["Namespace", "Pod", "NetworkPolicy"]) {
+        for (name, object) in in_order(wanted.iter()) {
             match self.written.get(name) {
                 None => create(cluster, object)?,
                 Some(old) if old != object => update(cluster, old, object)?,
@@ -44,6 +44,8 @@ fn create(cluster: &Cluster<'_>, object: &Value) -> Result<(), ApiError> {
             cluster.create::<Pod>(&fresh(object))?;
             report(cluster, namespace, name, object)
         }
+        "Node" => cluster.register_node(name, &labels(object), &object["status"]["addresses"]),
+        "ClusterNetworkPolicy" => cluster.create_cluster_policy(object),
         _ => cluster.create::<NetworkPolicy>(object).map(drop),
     }
 }
@@ -58,6 +60,14 @@ fn update(cluster: &Cluster<'_>, old: &Value, object: &Value) -> Result<(), ApiE
             }
             if old["status"] != object["status"] { report(cluster, namespace, name, object) } else { Ok(()) }
         }
+        "Node" => {
+            if labels(old) != labels(object) {
+                cluster.set_node_labels(name, &labels(object))?;
+            }
+            let addresses = &object["status"]["addresses"];
+            if old["status"]["addresses"] != *addresses { cluster.set_node_addresses(name, addresses) } else { Ok(()) }
+        }
+        "ClusterNetworkPolicy" => cluster.replace_cluster_policy(object),
         _ => cluster.replace::<NetworkPolicy>(object).map(drop),
     }
 }
@@ -67,6 +77,8 @@ fn remove(cluster: &Cluster<'_>, object: &Value) -> Result<(), ApiError> {
     match kind(object) {
         "Namespace" => cluster.delete_namespace(name),
         "Pod" => cluster.delete::<Pod>(namespace, name),
+        "Node" => cluster.delete_node(name),
+        "ClusterNetworkPolicy" => cluster.delete_cluster_policy(name),
         _ => cluster.delete::<NetworkPolicy>(namespace, name),
     }
 }
@@ -83,12 +95,11 @@ fn report(cluster: &Cluster<'_>, namespace: &str, name: &str, object: &Value) ->
     cluster.wait(format!("report the status of pod {namespace}/{name}"), reported).map(drop)
 }
 
-fn in_order<'v>(
-    objects: impl Iterator<Item = (&'v String, &'v Value)>,
-    kinds: [&str; 3],
-) -> Vec<(&'v String, &'v Value)> {
+/// Namespaces first, policies last.
+fn in_order<'v>(objects: impl Iterator<Item = (&'v String, &'v Value)>) -> Vec<(&'v String, &'v Value)> {
+    const KINDS: [&str; 5] = ["Namespace", "Node", "Pod", "NetworkPolicy", "ClusterNetworkPolicy"];
     let mut objects: Vec<_> = objects.collect();
-    objects.sort_by_key(|(_, object)| kinds.iter().position(|one| *one == kind(object)));
+    objects.sort_by_key(|(_, object)| KINDS.iter().position(|one| *one == kind(object)));
     objects
 }
 

@@ -2,14 +2,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-use super::{ApiError, ApiServer};
+use super::{ApiError, ApiServer, Channel};
 use crate::netns::{Host, Namespace, NetnsError, Network, Place};
 
 /// Where agents find the API server: an address outside the cluster.
 pub const CONTROL_PLANE: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 254, 1));
 
 /// API servers for tests that run side by side: starting one takes seconds, emptying one takes none. Each test has one
-/// to itself.
+/// to itself, which knows ClusterNetworkPolicies in upstream's experimental form.
 #[derive(Default)]
 pub struct Pool {
     idle: Mutex<Vec<ApiServer>>,
@@ -36,6 +36,7 @@ impl Pool {
             Some(api) => api,
             None => ApiServer::start_with(&Namespace::new()?, CONTROL_PLANE, self.arguments)?,
         };
+        api.cluster().define_cluster_policies(Channel::Experimental)?;
         Ok(Lease { pool: self, api: Some(api) })
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Expectation;
+use crate::probe::Family;
 
 /// Labels, as an object.
 pub type Labels = BTreeMap<String, String>;
@@ -15,13 +16,22 @@ pub type Labels = BTreeMap<String, String>;
 pub struct Case {
     /// Its name, unique and fit for a file's name.
     pub name: String,
+    /// What it is about, in words that tests select by.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// The namespaces at the start.
     pub namespaces: Vec<Namespace>,
     /// The pods at the start.
     pub pods: Vec<Pod>,
+    /// The Node objects at the start.
+    #[serde(default)]
+    pub nodes: Vec<Node>,
     /// The hosts outside the cluster.
     #[serde(default)]
     pub externals: Vec<External>,
+    /// The virtual addresses.
+    #[serde(default)]
+    pub services: Vec<Service>,
     /// What happens, in order.
     pub steps: Vec<Step>,
 }
@@ -121,14 +131,69 @@ pub struct External {
     pub ipv6: Option<Ipv6Addr>,
 }
 
+/// A node, called `node/NAME` in expectations. `node0` is the node that pods run on, the first where there are several,
+/// `node1` the second of them. Others are hosts elsewhere.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// All its labels.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Its IPv4 address.
+    pub ip: Option<Ipv4Addr>,
+    /// Its IPv6 address.
+    pub ipv6: Option<Ipv6Addr>,
+}
+
+/// A virtual address with one pod behind it, called `svc/NAME` in expectations. Nodes translate it, whatever the port.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub ip: IpAddr,
+    /// The pod: `NAMESPACE/POD`.
+    pub to: String,
+}
+
 /// What happens, and what must hold after it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Step {
     /// What happens.
     pub actions: Vec<Action>,
+    /// Connections from before, and what must have become of them.
+    #[serde(default)]
+    pub live: Vec<LiveFlow>,
     /// What must hold.
     #[serde(deserialize_with = "super::expectation::list")]
     pub expect: Vec<Expectation>,
+}
+
+/// A TCP connection that is made before a step's actions.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LiveFlow {
+    /// Who connects, as in expectations.
+    pub from: String,
+    /// To whom.
+    pub to: String,
+    /// Its protocol.
+    #[serde(rename = "protocol")]
+    _protocol: OnlyTcp,
+    /// To which port.
+    pub port: u16,
+    /// With which addresses.
+    #[serde(default)]
+    pub family: Family,
+    /// Whether both ends still hear each other after the actions; otherwise neither does.
+    pub survives: bool,
+}
+
+/// The one protocol of live flows.
+#[derive(Clone, Copy, Debug, Deserialize)]
+enum OnlyTcp {
+    #[serde(rename = "TCP")]
+    Tcp,
 }
 
 /// A change to the cluster.
@@ -149,6 +214,38 @@ pub enum Action {
     DeletePolicy {
         /// Its namespace.
         namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// A ClusterNetworkPolicy comes.
+    CreateClusterPolicy {
+        /// The whole object.
+        object: Value,
+    },
+    /// A ClusterNetworkPolicy changes.
+    UpdateClusterPolicy {
+        /// The whole object.
+        object: Value,
+    },
+    /// A ClusterNetworkPolicy goes.
+    DeleteClusterPolicy {
+        /// Its name.
+        name: String,
+    },
+    /// A Node object comes.
+    CreateNode {
+        /// The node.
+        node: Node,
+    },
+    /// A node's labels become these.
+    SetNodeLabels {
+        /// Its name.
+        name: String,
+        /// All its labels.
+        labels: Labels,
+    },
+    /// A Node object goes. Its host stays.
+    DeleteNode {
         /// Its name.
         name: String,
     },
@@ -198,6 +295,13 @@ impl Pod {
     }
 }
 
+impl Node {
+    /// Its addresses.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        both(self.ip, self.ipv6)
+    }
+}
+
 impl External {
     /// Its addresses.
     pub fn addresses(&self) -> Vec<IpAddr> {
@@ -207,6 +311,13 @@ impl External {
 
 fn both(v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>) -> Vec<IpAddr> {
     v4.map(IpAddr::from).into_iter().chain(v6.map(IpAddr::from)).collect()
+}
+
+/// `x/a -> y/b TCP 80 IPv4, connected before`.
+impl fmt::Display for LiveFlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {} TCP {} {}, connected before", self.from, self.to, self.port, self.family)
+    }
 }
 
 /// `NAMESPACE/NAME`.

@@ -2,15 +2,14 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::Protocol;
 use crate::probe::{Family, Kind};
 
 /// Whether one flow is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
-    /// The source: `NAMESPACE/POD` or `ext/NAME`.
+    /// The source: `NAMESPACE/POD`, `ext/NAME` or `node/NAME`.
     pub from: String,
-    /// The destination, in the same form.
+    /// The destination, in the same form, or `svc/NAME`.
     pub to: String,
     /// With which packets.
     pub kind: Kind,
@@ -18,6 +17,17 @@ pub struct Expectation {
     pub family: Family,
     /// Whether it is.
     pub allowed: bool,
+}
+
+/// A protocol, as expectations name it.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Protocol {
+    Tcp,
+    Udp,
+    Sctp,
+    /// An echo request of the family; the port is 0.
+    Icmp,
 }
 
 /// What a case's file says.
@@ -74,6 +84,7 @@ impl Protocol {
             Self::Tcp => Kind::Tcp(port),
             Self::Udp => Kind::Udp(port),
             Self::Sctp => Kind::Sctp(port),
+            Self::Icmp => Kind::Echo,
         }
     }
 }
@@ -107,6 +118,8 @@ mod tests {
         let many = r#"{"from":"x/a","on":[["UDP",53]],"family":"ipv6","allowed":["x/b"],"denied":["y/c"]}"#;
         assert_eq!(step(one).unwrap(), step(many).unwrap());
         assert_eq!(step(one).unwrap()[1].to_string(), "x/a -> y/c UDP 53 IPv6");
+        let echo = r#"{"from":"x/a","to":"node/n","protocol":"ICMP","port":0,"allowed":true}"#;
+        assert_eq!(step(echo).unwrap()[0].kind, Kind::Echo);
     }
 
     #[test]
@@ -114,6 +127,11 @@ mod tests {
         assert!(step(r#"{"from":"x/a","on":[["TCP",53]],"allowed":["x/b"]}"#).is_err());
         assert!(step(r#"{"from":"x/a","to":"x/b","protocol":"DCCP","port":53,"allowed":true}"#).is_err());
         assert!(step(r#"{"from":"x/a","to":"x/b","protocol":"TCP","port":65536,"allowed":true}"#).is_err());
+        let live = |protocol| {
+            let flow = format!(r#"{{"from":"x/a","to":"x/b","protocol":"{protocol}","port":80,"survives":true}}"#);
+            serde_json::from_str::<Step>(&format!(r#"{{"actions": [], "live": [{flow}], "expect": []}}"#))
+        };
+        assert!(live("TCP").is_ok() && live("UDP").is_err());
         assert!(serde_json::from_str::<Action>(r#"{"op":"renamePod","namespace":"x","name":"a"}"#).is_err());
     }
 }

@@ -78,6 +78,6 @@ mod tests {
     fn the_built_in_cases_are_all_there() {
         let cases = load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")).unwrap();
         let flows: usize = cases.iter().flat_map(|case| &case.steps).map(|step| step.expect.len()).sum();
-        assert_eq!((cases.len(), flows), (321, 49_088));
+        assert_eq!((cases.len(), flows), (431, 61_555));
     }
 }

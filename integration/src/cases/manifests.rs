@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::data::{Labels, Pod, Port};
-use super::world::PlacedPod;
+use super::world::{Machine, PlacedPod};
 
 /// The manifests that describe a world, by file name: one object a file.
 pub fn manifests(world: &World) -> BTreeMap<String, Value> {
@@ -18,11 +18,28 @@ pub fn manifests(world: &World) -> BTreeMap<String, Value> {
         .policies
         .iter()
         .map(|(id, object)| (format!("networkpolicy-{}-{}", id.namespace, id.name), object.clone()));
-    namespaces.chain(pods).chain(policies).map(|(name, object)| (format!("{name}.json"), object)).collect()
+    let cluster_policies =
+        world.cluster_policies.iter().map(|(name, object)| (format!("clusternetworkpolicy-{name}"), object.clone()));
+    let nodes = world
+        .machines
+        .iter()
+        .filter_map(|machine| Some((format!("node-{}", machine.name), node(machine, machine.labels.as_ref()?))));
+    let objects = namespaces.chain(nodes).chain(pods).chain(policies).chain(cluster_policies);
+    objects.map(|(name, object)| (format!("{name}.json"), object)).collect()
 }
 
 fn namespace(name: &str, labels: &Labels) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+}
+
+fn node(machine: &Machine, labels: &Labels) -> Value {
+    let addresses = machine.addresses.iter().map(|ip| json!({"type": "InternalIP", "address": ip}));
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": machine.name, "labels": labels},
+        "status": {"addresses": addresses.collect::<Vec<_>>()},
+    })
 }
 
 fn pod(world: &World, placed: &PlacedPod) -> Value {

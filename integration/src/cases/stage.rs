@@ -1,14 +1,13 @@
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::{Action, Case, Expectation, ManifestDirectory, Resident, World, WorldError, manifests};
+use super::{Action, Case, Expectation, Hosts, LiveFlow, ManifestDirectory, NoHost, World, WorldError, manifests};
 use crate::agent::{Agent, AgentError};
-use crate::netns::{Host, NetnsError, Network, Topology};
-use crate::probe::{Flow, Patience, ProbeError, probe};
+use crate::netns::{NetnsError, Network, Topology};
+use crate::probe::{Connection, Patience, ProbeError, probe};
 
 /// How long an agent may take to enforce a change, on a machine that is busy with other cases.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -20,13 +19,8 @@ pub enum StageError {
     #[error(transparent)]
     World(#[from] WorldError),
     /// An expectation names a host that there is not.
-    #[error("{flow}: there is no {host}, or it has finished")]
-    NoHost {
-        /// The expectation.
-        flow: String,
-        /// The host.
-        host: String,
-    },
+    #[error(transparent)]
+    NoHost(#[from] NoHost),
     /// The network cannot be built.
     #[error(transparent)]
     Netns(#[from] NetnsError),
@@ -46,7 +40,7 @@ pub enum StageError {
 pub struct Stage {
     /// First, to be dropped before what they use.
     agents: Vec<Agent>,
-    hosts: BTreeMap<String, (Resident, Host)>,
+    hosts: Hosts,
     network: Network,
     world: World,
     directory: ManifestDirectory,
@@ -57,17 +51,23 @@ impl Stage {
     /// The start of a case on a network of its own. The cluster is there before the agents, which run `program`, start; they
     /// have caught up when this returns.
     pub fn set(case: &Case, topology: impl Into<Topology>, program: &Path) -> Result<Self, StageError> {
-        let network = Network::new(topology)?;
-        let world = World::new(case, network.nodes());
-        let files = tempfile::tempdir()?;
-        let directory = ManifestDirectory::create(files.path())?;
-        let mut stage = Self { agents: Vec::new(), hosts: BTreeMap::new(), network, world, directory, files };
-        stage.make_real()?;
+        let mut stage = Self::without_agents(case, topology)?;
         for node in stage.network.nodes() {
             let log = stage.files.path().join(format!("{}.log", node.name()));
             stage.agents.push(Agent::start(program, node, stage.directory.path(), &log)?);
         }
         stage.catch_up()?;
+        Ok(stage)
+    }
+
+    /// The same, with nobody to enforce anything.
+    pub fn without_agents(case: &Case, topology: impl Into<Topology>) -> Result<Self, StageError> {
+        let network = Network::new(topology)?;
+        let world = World::new(case, network.nodes());
+        let files = tempfile::tempdir()?;
+        let directory = ManifestDirectory::create(files.path())?;
+        let mut stage = Self { agents: Vec::new(), hosts: Hosts::default(), network, world, directory, files };
+        stage.make_real()?;
         Ok(stage)
     }
 
@@ -88,8 +88,14 @@ impl Stage {
     /// Whether each of the flows is answered, once every agent has caught up.
     pub fn probe(&mut self, expectations: &[Expectation], patience: Patience) -> Result<Vec<bool>, StageError> {
         self.catch_up()?;
-        let flows = expectations.iter().map(|expectation| self.flow(expectation)).collect::<Result<Vec<_>, _>>()?;
+        let flow = |expectation| self.hosts.flow(&self.world, expectation);
+        let flows = expectations.iter().map(flow).collect::<Result<Vec<_>, _>>()?;
         Ok(probe(&flows, patience)?)
+    }
+
+    /// Makes the connections, which must be allowed now.
+    pub fn connect(&mut self, flows: &[LiveFlow]) -> Result<Vec<Connection>, StageError> {
+        flows.iter().map(|flow| Ok(Connection::open(&self.hosts.live(&self.world, flow)?)?)).collect()
     }
 
     /// Its nodes.
@@ -105,27 +111,7 @@ impl Stage {
     /// Brings hosts and manifests to what the world says, in the order in which a cluster does: addresses work before
     /// they are published.
     fn make_real(&mut self) -> Result<(), StageError> {
-        let wanted = self.world.residents();
-        for (name, (resident, host)) in std::mem::take(&mut self.hosts) {
-            if wanted.get(&name) == Some(&resident) {
-                self.hosts.insert(name, (resident, host));
-            } else {
-                host.detach()?;
-            }
-        }
-        let new: Vec<_> = wanted.into_iter().filter(|(name, _)| !self.hosts.contains_key(name)).collect();
-        let specs: Vec<_> = new.iter().map(|(_, resident)| (resident.place, resident.addresses.clone())).collect();
-        let hosts = self.network.attach(&specs)?;
-        self.hosts.extend(new.into_iter().zip(hosts).map(|((name, resident), host)| (name, (resident, host))));
+        self.hosts.follow(&self.world, &mut self.network)?;
         Ok(self.directory.write(manifests(&self.world))?)
-    }
-
-    fn flow(&self, expectation: &Expectation) -> Result<Flow<'_>, StageError> {
-        let Expectation { from, to, kind, family, allowed } = expectation;
-        let host = |name: &String| match self.hosts.get(name) {
-            Some((_, host)) => Ok(host),
-            None => Err(StageError::NoHost { flow: expectation.to_string(), host: name.clone() }),
-        };
-        Ok(Flow { from: host(from)?, to: host(to)?, family: *family, kind: *kind, expected: *allowed })
     }
 }

@@ -73,7 +73,7 @@ impl<'a> Engine<'a> {
             end_of(&mut ends, flow.from, flow)?.sends.push(index);
             let to = end_of(&mut ends, flow.to, flow)?;
             to.serves.insert(flow.kind);
-            destinations.push(to.address);
+            destinations.push(flow.called.unwrap_or(to.address));
         }
         let mut engine = Self {
             flows,
@@ -222,9 +222,7 @@ impl<'a> Engine<'a> {
 
 /// The end for a flow's family at `host`, added if it is new.
 fn end_of<'e, 'a>(ends: &'e mut Vec<End<'a>>, host: &'a Host, flow: &Flow<'_>) -> Result<&'e mut End<'a>, ProbeError> {
-    let address = host
-        .address(flow.family)
-        .ok_or_else(|| ProbeError::NoAddress { addresses: host.addresses().to_vec(), family: flow.family })?;
+    let address = host.probed(flow.family)?;
     let known = ends.iter().position(|end| std::ptr::eq(end.host, host) && end.address == address);
     let index = known.unwrap_or_else(|| {
         ends.push(End { host, address, sends: Vec::new(), serves: BTreeSet::new(), servers: Vec::new() });

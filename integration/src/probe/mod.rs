@@ -1,9 +1,11 @@
 //! Who reaches whom, asked with real packets.
 //!
 //! All flows are probed at once from one process, with non-blocking sockets opened inside the namespaces of their hosts.
-//! Every probe is a new connection: it uses a source port that its host has not used before.
+//! Every probe is a new connection: it uses a source port that its host has not used before. What becomes of a
+//! [`Connection`] that was there before is told by [`talk`].
 
 mod clients;
+mod connection;
 mod engine;
 mod icmp;
 pub(crate) mod sctp;
@@ -18,6 +20,7 @@ use thiserror::Error;
 
 use crate::netns::{Host, NetnsError};
 
+pub use connection::{Connection, talk};
 pub use engine::probe;
 
 /// An address family.
@@ -51,6 +54,8 @@ pub struct Flow<'a> {
     pub from: &'a Host,
     /// The destination. The probe opens the port there.
     pub to: &'a Host,
+    /// The address that is asked for, where it is not the destination's own: that of a Service, which nodes translate.
+    pub called: Option<IpAddr>,
     /// With which addresses.
     pub family: Family,
     /// With which packets.
@@ -114,6 +119,11 @@ impl Host {
     /// Its first address of a family.
     pub fn address(&self, family: Family) -> Option<IpAddr> {
         self.addresses().iter().copied().find(|address| address.is_ipv6() == (family == Family::Ipv6))
+    }
+
+    /// The same, where a probe needs it.
+    fn probed(&self, family: Family) -> Result<IpAddr, ProbeError> {
+        self.address(family).ok_or_else(|| ProbeError::NoAddress { addresses: self.addresses().to_vec(), family })
     }
 }
 

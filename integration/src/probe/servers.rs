@@ -134,7 +134,7 @@ impl AsFd for Server {
 
 /// Binds again for a moment while the address is in use: a process that another thread is just starting still holds
 /// sockets that were closed here, until it runs its own program.
-fn patiently<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn patiently<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
     let started = Instant::now();
     loop {
         match bind() {

@@ -142,7 +142,7 @@ impl<'c> Scene<'c> {
             let (from, to) = (&self.hosts[from], &self.hosts[to]);
             for family in [Family::Ipv4, Family::Ipv6] {
                 if from.address(family).is_some() && to.address(family).is_some() {
-                    asked.extend(KINDS.map(|kind| Flow { from, to, family, kind, expected }));
+                    asked.extend(KINDS.map(|kind| Flow { from, to, called: None, family, kind, expected }));
                 }
             }
         }
@@ -156,7 +156,7 @@ impl<'c> Scene<'c> {
             let of = self.hosts.iter().find(|(_, known)| std::ptr::eq(*known, host));
             of.map_or("?", |(name, _)| name.as_str()).to_owned()
         };
-        let Flow { from, to, family, kind, expected } = flow;
+        let Flow { from, to, family, kind, expected, .. } = flow;
         format!("{} -> {} {kind} {family}: allowed should be {expected}", name(from), name(to))
     }
 }

@@ -106,7 +106,14 @@ impl<'p> Shop<'p> {
 
     /// Waits until the friend reaches the web pod, and the guest does or does not.
     fn expect(&self, guest_is_allowed: bool) {
-        let flow = |from, expected| Flow { from, to: &self.web, family: Family::Ipv4, kind: Kind::Tcp(80), expected };
+        let flow = |from, expected| Flow {
+            from,
+            to: &self.web,
+            called: None,
+            family: Family::Ipv4,
+            kind: Kind::Tcp(80),
+            expected,
+        };
         let flows = [flow(&self.friend, true), flow(&self.guest, guest_is_allowed)];
         let right = || (probe(&flows, Patience::FULL).unwrap() == [true, guest_is_allowed]).then_some(());
         eventually(POLL_INTERVAL, right, || format!("{guest_is_allowed} is not what the guest finds"));

@@ -29,7 +29,14 @@ impl Scene {
     }
 
     fn drop_packets(&self) {
-        let flow = |family| Flow { from: &self.stranger, to: &self.db, family, kind: Kind::Udp(5432), expected: false };
+        let flow = |family| Flow {
+            from: &self.stranger,
+            to: &self.db,
+            called: None,
+            family,
+            kind: Kind::Udp(5432),
+            expected: false,
+        };
         let answered = probe(&[Family::Ipv4, Family::Ipv6].map(flow), Patience::FULL).unwrap();
         assert_eq!(answered, [false, false]);
     }

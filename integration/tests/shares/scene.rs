@@ -86,6 +86,7 @@ impl Scene {
         let flow = |&(namespace, expected): &(&str, bool)| Flow {
             from: &self.hosts[2 * number(namespace) + 1],
             to: self.server(namespace),
+            called: None,
             family: Family::Ipv4,
             kind: Kind::Tcp(1),
             expected,
