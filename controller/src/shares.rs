@@ -78,7 +78,7 @@ fn pairs(cost: &Cost, limit: &Cost) -> [(&'static str, u64, u64); 6] {
 
 /// What `closed` costs, and what would fit.
 pub(crate) fn costs(index: &Index, closed: Closed) -> Vec<Part> {
-    let Shares { per_namespace, total } = index.shares();
+    let Shares { per_namespace, total, .. } = index.shares();
     let part = |(what, cost, limit): (&str, u64, u64)| Part { what: what.to_owned(), cost, limit };
     match closed.limit {
         Limit::Namespace => {

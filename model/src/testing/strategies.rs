@@ -228,7 +228,7 @@ pub fn shares() -> impl Strategy<Value = Shares> {
     let total = option::weighted(0.5, cost(2)).prop_map(|cost| cost.unwrap_or(Cost::UNLIMITED));
     (per_namespace, total).prop_map(|((one, other), total)| {
         let per_namespace = Cost { elements: other.map_or(one.elements, |other| other.elements), ..one };
-        Shares { per_namespace, total }
+        Shares { per_namespace, total, cluster: Cost::UNLIMITED }
     })
 }
 
