@@ -60,6 +60,11 @@ pub fn used(index: &Index) -> [(&'static str, f64); 6] {
     pairs(&index.total_cost(), total).map(|(what, cost, limit)| (what, ratio(cost, limit)))
 }
 
+/// The same of what cluster policies may cost.
+pub fn used_by_cluster_policies(index: &Index) -> [(&'static str, f64); 6] {
+    pairs(&index.cluster_cost(), &index.shares().cluster).map(|(what, cost, limit)| (what, ratio(cost, limit)))
+}
+
 #[allow(clippy::cast_precision_loss, reason = "a ratio to look at")]
 fn ratio(cost: u64, limit: u64) -> f64 {
     cost as f64 / limit.max(1) as f64
