@@ -1,4 +1,4 @@
-//! Warning Events on NetworkPolicies that are not enforced as they are written.
+//! Warning Events on policies that are not enforced as they are written.
 //!
 //! Every node's agent sees the same policy, but an Event's name follows from the policy, its version and what is wrong
 //! with it: the first node creates it, the others are told that it exists. Needs only the right to create Events of
@@ -22,7 +22,11 @@ use crate::text::cut;
 /// What an Event shall say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The policy.
+    /// The policy's kind.
+    pub kind: &'static str,
+    /// Its group and version.
+    pub api_version: &'static str,
+    /// The policy. A ClusterNetworkPolicy is in no namespace, and its Events are in `default`.
     pub policy: NamespacedName,
     /// Its `metadata.uid`.
     pub uid: String,
@@ -92,10 +96,11 @@ async fn create(client: &Client, event: &Event) {
 
 fn event(warning: &Warning, node: &str, now: Timestamp) -> Event {
     let NamespacedName { namespace, name } = &warning.policy;
+    let namespace = (!namespace.is_empty()).then(|| namespace.to_string());
     Event {
         metadata: ObjectMeta {
             name: Some(event_name(warning)),
-            namespace: Some(namespace.to_string()),
+            namespace: Some(namespace.clone().unwrap_or_else(|| CLUSTER_NAMESPACE.to_owned())),
             ..ObjectMeta::default()
         },
         event_time: Some(MicroTime(now)),
@@ -104,10 +109,10 @@ fn event(warning: &Warning, node: &str, now: Timestamp) -> Event {
         action: Some(warning.action.to_owned()),
         note: Some(cut(&warning.note, LONGEST_NOTE).to_owned()),
         regarding: Some(ObjectReference {
-            api_version: Some("networking.k8s.io/v1".to_owned()),
-            kind: Some("NetworkPolicy".to_owned()),
+            api_version: Some(warning.api_version.to_owned()),
+            kind: Some(warning.kind.to_owned()),
             name: Some(name.to_string()),
-            namespace: Some(namespace.to_string()),
+            namespace,
             uid: Some(warning.uid.clone()),
             ..ObjectReference::default()
         }),
@@ -117,6 +122,8 @@ fn event(warning: &Warning, node: &str, now: Timestamp) -> Event {
     }
 }
 
+/// Where the API server wants Events on what is in no namespace.
+const CLUSTER_NAMESPACE: &str = "default";
 /// In bytes, as the API server allows.
 const LONGEST_NOTE: usize = 1024;
 const LONGEST_INSTANCE: usize = 128;
@@ -141,6 +148,8 @@ mod tests {
         let policy = NamespacedName::new("shop", name);
         let (reason, action) = ("NotUnderstood", "LeaveOut");
         Warning {
+            kind: "NetworkPolicy",
+            api_version: "networking.k8s.io/v1",
             policy,
             uid: "u".to_owned(),
             generation,
@@ -178,6 +187,21 @@ mod tests {
         assert!(!name.contains(".."));
         assert!(event.note.unwrap().len() <= 1024);
         assert_eq!(event.reporting_instance.unwrap().len(), 128);
+    }
+
+    #[test]
+    fn one_on_what_is_in_no_namespace_is_in_default() {
+        let policy = NamespacedName::new("", "admin");
+        let warning = Warning {
+            kind: "ClusterNetworkPolicy",
+            api_version: "policy.networking.k8s.io/v1alpha2",
+            policy,
+            ..warning("web", 1, "spec.tier")
+        };
+        let event = event(&warning, "n1", Timestamp::now());
+        assert_eq!(event.metadata.namespace.as_deref(), Some("default"));
+        let regarding = event.regarding.unwrap();
+        assert_eq!((regarding.namespace, regarding.kind.as_deref()), (None, Some("ClusterNetworkPolicy")));
     }
 
     #[test]

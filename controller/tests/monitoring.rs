@@ -16,6 +16,7 @@ fn exported() -> BTreeMap<String, BTreeSet<String>> {
         resource: "pods".to_owned(),
         synced: true,
         connected: true,
+        without: None,
         last_event: None,
         errors: 0,
         relists: 0,

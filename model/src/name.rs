@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The namespace and name of an object, Kubernetes' `types.NamespacedName`. Prints as `namespace/name`.
+/// The namespace and name of an object, Kubernetes' `types.NamespacedName`. Prints as `namespace/name`, or as `name` where it is in
+/// no namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NamespacedName {
     /// The namespace.
@@ -19,6 +20,9 @@ impl NamespacedName {
 
 impl fmt::Display for NamespacedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            return f.write_str(&self.name);
+        }
         write!(f, "{}/{}", self.namespace, self.name)
     }
 }

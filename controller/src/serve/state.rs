@@ -12,7 +12,7 @@ use super::cluster_policies::{ClusterPolicyFigures, ClusterPolicyStatus};
 use super::metrics::{Hindrance, Metrics};
 use super::pulse::{Limits, Pulse, Thread};
 use super::sandboxes::{SandboxFigures, SandboxStatus};
-use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, changes};
+use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, WatchStatus, changes};
 use crate::agent::LONGEST_ERROR;
 use crate::cni::Outcome;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
@@ -32,6 +32,8 @@ const FIGURES_INTERVAL: Duration = Duration::from_secs(1);
 const LISTED: usize = 100;
 /// How many namespaces are named whose changes are not in force.
 const NAMED: usize = 3;
+/// What an API server that is there may not serve: then it is not known what they say now.
+const MAY_FAIL_ALONE: [&str; 2] = ["clusternetworkpolicies", "nodes"];
 /// The API allows no longer one, in bytes.
 const LONGEST_NAME: usize = 63;
 
@@ -297,6 +299,12 @@ impl State {
             let what =
                 if progress.last_error.is_some() { "the last commit failed" } else { "nothing has been committed" };
             all.push((Hindrance::Commit, format!("{what}{}", progress.whose(", of"))));
+        }
+        let may_fail_alone = |watch: &&WatchStatus| MAY_FAIL_ALONE.contains(&watch.resource.as_str()) && watch.synced;
+        let is_there = source.watches.iter().any(|watch| watch.connected);
+        for watch in source.watches.iter().filter(may_fail_alone).filter(|_| is_there) {
+            let says = |error| format!("{} are not followed: {error}", watch.resource);
+            all.extend(watch.last_error.as_ref().map(|error| (Hindrance::Lists, says(error))));
         }
         if let Some(late) = progress.pulse.late(Instant::now()) {
             let (seconds, whose) = (late.as_secs(), progress.whose(", with"));

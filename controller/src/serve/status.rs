@@ -140,6 +140,9 @@ pub struct WatchStatus {
     pub synced: bool,
     /// Whether it follows changes right now: not while it lists, or waits to try again.
     pub connected: bool,
+    /// Why there is nothing to follow, where there is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without: Option<String>,
     /// When something last came, bookmarks included.
     pub last_event: Option<Timestamp>,
     /// How often it failed and was begun again.
@@ -156,21 +159,26 @@ impl From<&Health> for SourceStatus {
         let watches = health.watches();
         let policies_with_problems = watches
             .iter()
-            .filter(|(resource, _)| *resource == "networkpolicies")
+            .filter(|(resource, _)| ["networkpolicies", "clusternetworkpolicies"].contains(resource))
             .map(|(_, state)| state.objects_with_problems as u64)
             .sum();
         let watches = watches.map(|(resource, state)| WatchStatus {
             resource: resource.to_owned(),
             synced: state.synced,
             connected: state.connected,
+            without: state.without.map(str::to_owned),
             last_event: state.silence().and_then(|silence| Timestamp::now().checked_sub(silence).ok()),
             errors: state.errors,
             relists: state.lists.saturating_sub(1),
             last_error: state.last_error,
         });
-        Self { watches: watches.into(), no_such_node: health.no_such_node(), hints: vec![], policies_with_problems }
+        let hints = if health.outdated_policies() { vec![OUTDATED_POLICIES.to_owned()] } else { vec![] };
+        Self { watches: watches.into(), no_such_node: health.no_such_node(), hints, policies_with_problems }
     }
 }
+
+const OUTDATED_POLICIES: &str = "AdminNetworkPolicies and BaselineAdminNetworkPolicies (policy.networking.k8s.io/v1alpha1) \
+                                 are not enforced: use ClusterNetworkPolicy";
 
 /// What a commit changed, as `1 chains, 3 elements added; 1 rules removed`.
 pub(super) fn changes(summary: &Summary) -> String {
@@ -261,7 +269,10 @@ impl SourceStatus {
 /// As `watch       pods: synced, 0 errors, 0 relists, last heard of 2026-01-01T00:00:00Z`.
 impl fmt::Display for WatchStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resource, synced, connected, last_event, errors, relists, last_error } = self;
+        let Self { resource, synced, connected, without, last_event, errors, relists, last_error } = self;
+        if let Some(without) = without {
+            return write!(f, "watch       {resource}: none: {without}");
+        }
         let state = match (synced, connected) {
             (false, _) => "not synced",
             (true, false) => "synced, not connected",

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use k8s_openapi::Resource;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::ListParams;
 use kube::{Api, Client};
@@ -64,6 +65,7 @@ fn warning(closed: &ClosedNamespace, policy: &str, uid: String, generation: i64)
         closed.costs()
     );
     let policy = NamespacedName::new(&*closed.namespace, policy);
+    let (kind, api_version) = (NetworkPolicy::KIND, NetworkPolicy::API_VERSION);
     let (reason, action) = ("NamespaceClosed", "Close");
-    Warning { policy, uid, generation, reason, action, note, differs_by_node: true }
+    Warning { kind, api_version, policy, uid, generation, reason, action, note, differs_by_node: true }
 }

@@ -53,6 +53,10 @@ pub(super) enum Effect {
     LeftOut,
     /// A policy whose pods are not known isolates all of its namespace.
     ClosesNamespace,
+    /// Each rule of a ClusterNetworkPolicy that is not understood is closed.
+    ClosesRules,
+    /// Nobody can say where it would hold.
+    NotInForce,
     /// Its earlier version stays in force.
     Earlier,
 }
@@ -64,6 +68,11 @@ impl Effect {
             Self::ClosesNamespace => {
                 "which pods it selects is not understood, so it isolates every pod of its namespace and allows nothing"
             }
+            Self::ClosesRules => {
+                "a rule that is not understood matches nothing where it accepts, and denies everything where it does not; \
+                 the others are enforced"
+            }
+            Self::NotInForce => "which pods it is about, or when it is asked, is not understood, so it is not in force",
             Self::Earlier => "it cannot be read, so its earlier version stays in force",
         }
     }

@@ -28,6 +28,11 @@ pub(super) enum Failure {
     Cut,
     #[error("the list has no metadata.resourceVersion")]
     NoVersion,
+    #[error("the resource is gone: waiting whether it stays so")]
+    Vanished,
+    /// Of a resource that is served, but not as it is watched.
+    #[error("served only in other versions ({0}), which this agent does not know")]
+    OtherVersions(String),
     #[error("the agent is stopping")]
     Closed,
 }
@@ -36,6 +41,16 @@ impl Failure {
     /// Whether the version to continue from is too old, so that everything must be listed again.
     pub(super) fn expired(&self) -> bool {
         self.code() == Some(410)
+    }
+
+    /// Whether the server knows no such resource.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.code() == Some(404)
+    }
+
+    /// Whether the server grants no such right.
+    pub(super) fn is_forbidden(&self) -> bool {
+        self.code() == Some(403)
     }
 
     /// Whether the server will not, or cannot, stream lists. A server without `sendInitialEvents` refuses it as invalid,

@@ -10,7 +10,10 @@ pub struct Health {
     pods: WatchHealth,
     namespaces: WatchHealth,
     policies: WatchHealth,
+    cluster_policies: WatchHealth,
+    nodes: WatchHealth,
     no_such_node: Arc<AtomicBool>,
+    has_outdated_policies: Arc<AtomicBool>,
 }
 
 /// The state of one watch. Counters start with the agent and only grow.
@@ -20,6 +23,8 @@ pub struct WatchState {
     pub synced: bool,
     /// Whether the watch follows changes right now: not while it lists, or waits to try again.
     pub connected: bool,
+    /// Why there is nothing to follow, where there is not.
+    pub without: Option<&'static str>,
     /// How many objects there are.
     pub objects: usize,
     /// How many of them have a part that could not be understood, and so is left out.
@@ -44,18 +49,30 @@ impl WatchState {
 }
 
 impl Health {
-    /// Every watch by its resource (`pods`, `namespaces`, `networkpolicies`), as it is now.
-    pub fn watches(&self) -> [(&'static str, WatchState); 3] {
+    /// Every watch by its resource (`pods`, `namespaces`, ...), as it is now.
+    pub fn watches(&self) -> [(&'static str, WatchState); 5] {
         [
             ("pods", self.pods.snapshot()),
             ("namespaces", self.namespaces.snapshot()),
             ("networkpolicies", self.policies.snapshot()),
+            ("clusternetworkpolicies", self.cluster_policies.snapshot()),
+            ("nodes", self.nodes.snapshot()),
         ]
     }
 
     /// Whether every watch has listed everything once.
     pub fn synced(&self) -> bool {
-        [&self.pods, &self.namespaces, &self.policies].iter().all(|watch| watch.lock().synced)
+        let watches = [&self.pods, &self.namespaces, &self.policies, &self.cluster_policies, &self.nodes];
+        watches.iter().all(|watch| watch.lock().synced)
+    }
+
+    /// Whether there are policies of an earlier version of the API, which are not enforced.
+    pub fn outdated_policies(&self) -> bool {
+        self.has_outdated_policies.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_outdated_policies(&self, has: bool) {
+        self.has_outdated_policies.store(has, Ordering::Relaxed);
     }
 
     /// Whether the API has no Node of this agent's name, and no pod on it.
@@ -78,6 +95,14 @@ impl Health {
     pub(super) fn policies(&self) -> WatchHealth {
         self.policies.clone()
     }
+
+    pub(super) fn cluster_policies(&self) -> WatchHealth {
+        self.cluster_policies.clone()
+    }
+
+    pub(super) fn nodes(&self) -> WatchHealth {
+        self.nodes.clone()
+    }
 }
 
 /// The one watch's side of [`Health`].
@@ -87,8 +112,10 @@ pub(super) struct WatchHealth(Arc<Mutex<WatchState>>);
 impl WatchHealth {
     pub(super) fn listing(&self) {
         let mut state = self.lock();
-        state.lists += 1;
-        state.connected = false;
+        if state.without.is_none() {
+            state.lists += 1;
+            state.connected = false;
+        }
     }
 
     pub(super) fn listed(&self) {
@@ -98,6 +125,18 @@ impl WatchHealth {
     pub(super) fn following(&self) {
         let mut state = self.lock();
         state.connected = true;
+        if state.without.take().is_some() {
+            state.lists += 1;
+        }
+        state.last_error = None;
+    }
+
+    /// There is nothing to follow: all that there is, nothing, is known.
+    pub(super) fn without(&self, reason: &'static str) {
+        let mut state = self.lock();
+        state.synced = true;
+        state.connected = true;
+        state.without = Some(reason);
         state.last_error = None;
     }
 

@@ -1,24 +1,36 @@
 //! The kinds that are watched.
 
+use std::hash::{BuildHasher, RandomState};
+
 use palisade_model::{Change, NamespacedName, Policy, Selector};
 use serde::de::DeserializeOwned;
 
 use super::complaint::Effect;
 use crate::convert::{self, Problem};
-use crate::objects::{Metadata, Namespace, NetworkPolicy, Pod};
+use crate::objects::{ClusterNetworkPolicy, Metadata, Namespace, NetworkPolicy, Node, Pod};
 
 /// A kind of object that is watched, and how it becomes a [`Change`].
 pub(super) trait Kind: Clone + DeserializeOwned + Send + 'static {
     /// The kind's name.
     const KIND: &'static str;
+    /// Its group and version.
+    const API_VERSION: &'static str;
     /// Where all its objects are listed and watched.
     const PATH: &'static str;
     /// Whether what cannot be understood is told in an Event.
     const WITH_EVENTS: bool = false;
+    /// Whether an API server may do without the kind: then there are no objects of it.
+    const OPTIONAL: bool = false;
 
     fn metadata(&self) -> &Metadata;
 
-    fn change(&self) -> (Change, Vec<Problem>);
+    /// Equal for two versions of an object that say the same; `None` where only conversion tells.
+    fn digest(&self, _keys: &RandomState) -> Option<u64> {
+        None
+    }
+
+    /// What it says, and what of it is not understood. `None` where it says nothing: then its last version that did holds on.
+    fn change(&self) -> (Option<Change>, Vec<Problem>);
 
     fn gone(id: NamespacedName) -> Change;
 
@@ -35,15 +47,16 @@ pub(super) trait Kind: Clone + DeserializeOwned + Send + 'static {
 
 impl Kind for Pod {
     const KIND: &'static str = "Pod";
+    const API_VERSION: &'static str = "v1";
     const PATH: &'static str = "/api/v1/pods";
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    fn change(&self) -> (Change, Vec<Problem>) {
+    fn change(&self) -> (Option<Change>, Vec<Problem>) {
         let (pod, problems) = convert::pod(self);
-        (Change::Pod(pod), problems)
+        (Some(Change::Pod(pod)), problems)
     }
 
     fn gone(id: NamespacedName) -> Change {
@@ -53,14 +66,15 @@ impl Kind for Pod {
 
 impl Kind for Namespace {
     const KIND: &'static str = "Namespace";
+    const API_VERSION: &'static str = "v1";
     const PATH: &'static str = "/api/v1/namespaces";
 
     fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    fn change(&self) -> (Change, Vec<Problem>) {
-        (Change::Namespace(convert::namespace(self)), vec![])
+    fn change(&self) -> (Option<Change>, Vec<Problem>) {
+        (Some(Change::Namespace(convert::namespace(self))), vec![])
     }
 
     fn gone(id: NamespacedName) -> Change {
@@ -70,6 +84,7 @@ impl Kind for Namespace {
 
 impl Kind for NetworkPolicy {
     const KIND: &'static str = "NetworkPolicy";
+    const API_VERSION: &'static str = "networking.k8s.io/v1";
     const PATH: &'static str = "/apis/networking.k8s.io/v1/networkpolicies";
     const WITH_EVENTS: bool = true;
 
@@ -77,9 +92,9 @@ impl Kind for NetworkPolicy {
         &self.metadata
     }
 
-    fn change(&self) -> (Change, Vec<Problem>) {
+    fn change(&self) -> (Option<Change>, Vec<Problem>) {
         let (policy, problems) = convert::policy(self);
-        (Change::Policy(policy), problems)
+        (Some(Change::Policy(policy)), problems)
     }
 
     fn gone(id: NamespacedName) -> Change {
@@ -95,5 +110,61 @@ impl Kind for NetworkPolicy {
     fn unreadable(id: NamespacedName) -> Option<Change> {
         let (ingress, egress) = (Some(vec![]), Some(vec![]));
         Some(Change::Policy(Policy { id, selector: Selector::default(), ingress, egress }))
+    }
+}
+
+impl Kind for ClusterNetworkPolicy {
+    const KIND: &'static str = "ClusterNetworkPolicy";
+    const API_VERSION: &'static str = "policy.networking.k8s.io/v1alpha2";
+    const PATH: &'static str = "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies";
+    const WITH_EVENTS: bool = true;
+    const OPTIONAL: bool = true;
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Who writes its status, or its metadata, says nothing new.
+    fn digest(&self, keys: &RandomState) -> Option<u64> {
+        let Metadata { uid, generation, .. } = &self.metadata;
+        Some(keys.hash_one((uid.as_deref()?, (*generation)?)))
+    }
+
+    fn change(&self) -> (Option<Change>, Vec<Problem>) {
+        let (policy, problems) = convert::cluster_policy(self);
+        (policy.map(Change::ClusterPolicy), problems)
+    }
+
+    fn gone(id: NamespacedName) -> Change {
+        Change::ClusterPolicyGone(id.name)
+    }
+
+    fn effect(_problems: &[Problem]) -> Effect {
+        Effect::ClosesRules
+    }
+}
+
+impl Kind for Node {
+    const KIND: &'static str = "Node";
+    const API_VERSION: &'static str = "v1";
+    const PATH: &'static str = "/api/v1/nodes";
+
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// A kubelet writes its Node every few minutes: of all that, labels and addresses count.
+    fn digest(&self, keys: &RandomState) -> Option<u64> {
+        let addresses = self.status.iter().flat_map(|status| status.addresses.iter().flatten());
+        let addresses: Vec<_> = addresses.map(|one| one.address.as_deref()).collect();
+        Some(keys.hash_one((&self.metadata.labels, addresses)))
+    }
+
+    fn change(&self) -> (Option<Change>, Vec<Problem>) {
+        (Some(Change::Node(convert::node(self))), vec![])
+    }
+
+    fn gone(id: NamespacedName) -> Change {
+        Change::NodeGone(id.name)
     }
 }

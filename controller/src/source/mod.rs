@@ -1,7 +1,8 @@
-//! The Kubernetes source: watches of Pods, Namespaces and NetworkPolicies, as [`Change`]s.
+//! The Kubernetes source: watches of Pods, Namespaces, NetworkPolicies, ClusterNetworkPolicies and Nodes, as [`Change`]s.
 //!
 //! Every watch lists and follows by itself (`watch`); what it sees becomes changes (`tracker`), which are sent to
-//! the agent in the order in which they came, as many at once as there are.
+//! the agent in the order in which they came, as many at once as there are. An API server may not know
+//! ClusterNetworkPolicies (`optional`); Nodes are watched only while one of these has a peer of them (`demand`).
 //!
 //! Invariants:
 //! - [`Input::Synced`] is sent once, when every watch has listed everything.
@@ -11,11 +12,15 @@
 mod client;
 mod closings;
 mod complaint;
+mod demand;
+mod discovery;
 mod failure;
 mod health;
 mod kind;
 mod known;
 mod node;
+mod optional;
+mod outdated;
 mod tracker;
 mod watch;
 mod wire;
@@ -31,11 +36,14 @@ pub use client::{ConnectError, client};
 pub use closings::tell as tell_closings;
 pub use health::{Health, WatchState};
 pub use node::{exists as node_exists, pod_range, tell_pod_range};
+
+use demand::NodeDemand;
+use kind::Kind;
 use watch::Watcher;
 
 use crate::events::recorder;
 use crate::input::Input;
-use crate::objects::{Namespace, NetworkPolicy, Pod};
+use crate::objects::{ClusterNetworkPolicy, Namespace, NetworkPolicy, Node, Pod};
 
 /// Feeds `inputs` from the API server until nobody receives them any more. What fails is logged, shown in `health`, and
 /// tried again for ever.
@@ -45,12 +53,15 @@ use crate::objects::{Namespace, NetworkPolicy, Pod};
 pub async fn run(client: Client, node: String, inputs: UnboundedSender<Input>, health: Health) {
     let (recorder, recording) = recorder(client.clone(), node.clone());
     let feed = Feed::new(inputs, &node);
-    let pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
-    let namespaces = Watcher::<Namespace>::new(client.clone(), feed.clone(), health.namespaces(), recorder.clone());
-    let policies = Watcher::<NetworkPolicy>::new(client.clone(), feed.clone(), health.policies(), recorder);
+    let mut pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
+    let mut namespaces = Watcher::<Namespace>::new(client.clone(), feed.clone(), health.namespaces(), recorder.clone());
+    let mut policies = Watcher::<NetworkPolicy>::new(client.clone(), feed.clone(), health.policies(), recorder.clone());
+    let mut cluster_policies =
+        Watcher::<ClusterNetworkPolicy>::new(client.clone(), feed.clone(), health.cluster_policies(), recorder.clone());
+    let nodes = Watcher::<Node>::new(client.clone(), feed.clone(), health.nodes(), recorder);
     let looking = async {
         if !node.is_empty() {
-            node::look(client, &feed, &health).await;
+            tokio::join!(node::look(client.clone(), &feed, &health), outdated::look(client.clone(), &feed, &health));
         }
         std::future::pending::<()>().await;
     };
@@ -58,12 +69,39 @@ pub async fn run(client: Client, node: String, inputs: UnboundedSender<Input>, h
         Closed = pods.run() => {}
         Closed = namespaces.run() => {}
         Closed = policies.run() => {}
+        Closed = cluster_policies.run() => {}
+        Closed = follow_nodes(nodes, &feed, &health) => {}
         () = recording => {}
         () = looking => {}
     }
 }
 
-const WATCHES: usize = 3;
+/// Watches nodes while they are wanted.
+async fn follow_nodes(mut nodes: Watcher<Node>, feed: &Feed, health: &Health) -> Closed {
+    let demand = &feed.node_demand;
+    loop {
+        let done = if demand.decided().await {
+            tokio::select! {
+                closed = nodes.run() => return closed,
+                () = demand.becomes(false) => {}
+            }
+            demand.unmet();
+            nodes.withdraw()
+        } else {
+            health.nodes().without(NOT_WANTED);
+            let done = nodes.idle();
+            demand.becomes(true).await;
+            done
+        };
+        if done.is_err() {
+            return Closed;
+        }
+    }
+}
+
+const NOT_WANTED: &str = "no cluster policy has a peer of nodes";
+
+const WATCHES: usize = 5;
 
 /// The way to the agent.
 #[derive(Clone, Debug)]
@@ -74,6 +112,7 @@ struct Feed {
     node: Arc<str>,
     /// Whether a pod of that node has been seen.
     has_pods: Arc<AtomicBool>,
+    node_demand: NodeDemand,
 }
 
 /// Nobody receives any more.
@@ -83,7 +122,7 @@ struct Closed;
 impl Feed {
     fn new(inputs: UnboundedSender<Input>, node: &str) -> Self {
         let unsynced = Arc::new(AtomicUsize::new(WATCHES));
-        Self { inputs, unsynced, node: node.into(), has_pods: Arc::default() }
+        Self { inputs, unsynced, node: node.into(), has_pods: Arc::default(), node_demand: NodeDemand::new() }
     }
 
     fn changes(&self, changes: Vec<Change>) -> Result<(), Closed> {
@@ -91,7 +130,21 @@ impl Feed {
         if !self.has_pods.load(Ordering::Relaxed) && changes.iter().any(is_here) {
             self.has_pods.store(true, Ordering::Relaxed);
         }
+        self.admitted(self.node_demand.admit(changes))
+    }
+
+    fn admitted(&self, changes: Vec<Change>) -> Result<(), Closed> {
         if changes.is_empty() { Ok(()) } else { self.send(Input::Changes(changes)) }
+    }
+
+    /// To be called by each watch whenever it has sent all that it listed.
+    fn listed(&self, kind: &str) -> Result<(), Closed> {
+        match kind {
+            ClusterNetworkPolicy::KIND => self.node_demand.policies_are_known(),
+            Node::KIND => self.admitted(self.node_demand.met())?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// To be called once by each watch, when it has sent all that it listed.

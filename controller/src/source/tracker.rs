@@ -3,10 +3,11 @@
 //! Invariants:
 //! - Between [`Tracker::begin`] and [`Tracker::finish`] nothing is withdrawn but what is seen to be deleted.
 //! - After [`Tracker::finish`] exactly the objects of that list, and what came since, are known.
-//! - Of an object nothing is kept but its name.
+//! - Of an object nothing is kept but its name, and a digest of what it says where its kind has one.
+//! - What says the same as before becomes no change.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher, RandomState};
 use std::marker::PhantomData;
 
 use palisade_model::{Change, NamespacedName};
@@ -26,6 +27,11 @@ pub(super) struct Tracker<K> {
     round: u32,
     /// Of each object with problems its version, and a hash of what was said of it.
     complaints: HashMap<NamespacedName, (Version, u64)>,
+    /// Of each object what it said last, for kinds that have digests.
+    digests: HashMap<NamespacedName, u64>,
+    /// Objects that have never said anything that could be put in force.
+    dormant: HashSet<NamespacedName>,
+    keys: RandomState,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -42,7 +48,15 @@ pub(super) struct Seen {
 
 impl<K> Default for Tracker<K> {
     fn default() -> Self {
-        Self { known: Known::default(), round: 0, complaints: HashMap::new(), kind: PhantomData }
+        Self {
+            known: Known::default(),
+            round: 0,
+            complaints: HashMap::new(),
+            digests: HashMap::new(),
+            dormant: HashSet::new(),
+            keys: RandomState::new(),
+            kind: PhantomData,
+        }
     }
 }
 
@@ -57,13 +71,16 @@ impl<K: Kind> Tracker<K> {
         let Some(id) = id(arrived.metadata()) else { return Seen::default() };
         let version = version(arrived.metadata());
         let known = self.known.insert(&id, self.round);
+        if self.says_the_same(&id, &arrived) {
+            return Seen::default();
+        }
+        let previous_stays = known && !self.dormant.contains(&id);
         let (change, effect, problems) = match arrived {
-            Arrived::Whole(object) => {
-                let (change, problems) = object.change();
-                (Some(change), K::effect(&problems), problems)
-            }
+            Arrived::Whole(object) => match object.change() {
+                (Some(change), problems) => (Some(change), K::effect(&problems), problems),
+                (None, problems) => (None, if previous_stays { Effect::Earlier } else { Effect::NotInForce }, problems),
+            },
             Arrived::Unreadable { field, error, .. } => {
-                let previous_stays = known;
                 let change = if previous_stays { None } else { K::unreadable(id.clone()) };
                 let effect = match &change {
                     Some(_) => Effect::ClosesNamespace,
@@ -73,6 +90,11 @@ impl<K: Kind> Tracker<K> {
                 (change, effect, vec![Problem { field, message: error }])
             }
         };
+        if change.is_some() {
+            self.dormant.remove(&id);
+        } else if !previous_stays {
+            self.dormant.insert(id.clone());
+        }
         if problems.is_empty() {
             let well = self.complaints.remove(&id).map(|_| id);
             return Seen { change, complaint: None, well };
@@ -83,14 +105,14 @@ impl<K: Kind> Tracker<K> {
     /// An object was deleted.
     pub(super) fn gone(&mut self, metadata: &Metadata) -> Option<Change> {
         let id = id(metadata)?;
-        self.complaints.remove(&id);
+        self.forget(&id);
         self.known.remove(&id).then(|| K::gone(id))
     }
 
     /// The list that began last is complete: withdraws what it did not name, in ascending order.
     pub(super) fn finish(&mut self) -> Vec<Change> {
         let gone = self.known.remove_others(self.round);
-        gone.iter().for_each(|id| drop(self.complaints.remove(id)));
+        gone.iter().for_each(|id| self.forget(id));
         gone.into_iter().map(K::gone).collect()
     }
 
@@ -102,6 +124,25 @@ impl<K: Kind> Tracker<K> {
     /// How many of them have problems.
     pub(super) fn objects_with_problems(&self) -> usize {
         self.complaints.len()
+    }
+
+    /// Whether an object says what it said before; from now on it has said this.
+    fn says_the_same(&mut self, id: &NamespacedName, arrived: &Arrived<K>) -> bool {
+        let digest = match arrived {
+            Arrived::Whole(object) => object.digest(&self.keys),
+            Arrived::Unreadable { .. } => None,
+        };
+        let Some(digest) = digest else {
+            self.digests.remove(id);
+            return false;
+        };
+        self.digests.insert(id.clone(), digest) == Some(digest)
+    }
+
+    fn forget(&mut self, id: &NamespacedName) {
+        self.complaints.remove(id);
+        self.digests.remove(id);
+        self.dormant.remove(id);
     }
 
     fn complaint(

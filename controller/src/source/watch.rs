@@ -28,6 +28,7 @@ use super::complaint::{Complaint, Effect, Turns};
 use super::failure::Failure;
 use super::health::WatchHealth;
 use super::kind::Kind;
+use super::optional::Absence;
 use super::tracker::{Seen, Tracker};
 use super::wire::{Arrived, Event, Page};
 use super::{Closed, Feed};
@@ -73,6 +74,8 @@ pub(super) struct Watcher<K> {
     synced: bool,
     failing: bool,
     backoff: ExponentialBackoff,
+    /// Since when the server has no such resource.
+    pub(super) absence: Option<Absence>,
 }
 
 /// How to list.
@@ -109,13 +112,17 @@ impl<K: Kind> Watcher<K> {
             synced: false,
             failing: false,
             backoff: backoff(),
+            absence: None,
         }
     }
 
     /// Returns when nobody receives any more.
-    pub(super) async fn run(mut self) -> Closed {
+    pub(super) async fn run(&mut self) -> Closed {
         loop {
-            let result = self.request().await;
+            let result = match self.request().await {
+                Err(failure) if K::OPTIONAL && failure.is_not_found() => self.not_found(failure).await,
+                result => result,
+            };
             if let Err(failure) = &result {
                 self.failed(failure);
             }
@@ -126,6 +133,49 @@ impl<K: Kind> Watcher<K> {
                 Err(failure) => sleep(self.pause().max(failure.retry_after())).await,
             }
         }
+    }
+
+    /// Withdraws all that is known, for as long as it is not run again.
+    pub(super) fn withdraw(&mut self) -> Result<(), Closed> {
+        self.start_over();
+        self.tracker.begin();
+        self.changes.extend(self.tracker.finish());
+        self.note_objects();
+        self.flush()
+    }
+
+    /// There is nothing to list.
+    pub(super) fn idle(&mut self) -> Result<(), Closed> {
+        if std::mem::replace(&mut self.synced, true) { Ok(()) } else { self.feed.synced() }
+    }
+
+    /// The next request is a list.
+    pub(super) fn start_over(&mut self) {
+        self.version = None;
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// How many objects are known.
+    pub(super) fn objects(&self) -> usize {
+        self.tracker.objects()
+    }
+
+    /// There are no objects, for want of a resource.
+    pub(super) fn none(&mut self, newly: bool) -> Result<(), Closed> {
+        if newly {
+            tracing::info!(
+                kind = K::KIND,
+                withdrawn = self.objects(),
+                "the API server has no such resource: there are none"
+            );
+        }
+        self.health.without("the API server has no such resource");
+        self.failing = false;
+        self.tracker.begin();
+        self.complete()
     }
 
     fn pause(&mut self) -> Duration {
@@ -289,12 +339,15 @@ impl<K: Kind> Watcher<K> {
     /// The list is complete.
     fn complete(&mut self) -> Result<(), Closed> {
         let withdrawn = self.tracker.finish();
-        tracing::info!(kind = K::KIND, objects = self.tracker.objects(), withdrawn = withdrawn.len(), "listed");
+        if self.absence.is_none() {
+            tracing::info!(kind = K::KIND, objects = self.tracker.objects(), withdrawn = withdrawn.len(), "listed");
+        }
         self.changes.extend(withdrawn);
         self.flush()?;
         self.note_objects();
         self.health.listed();
-        if std::mem::replace(&mut self.synced, true) { Ok(()) } else { self.feed.synced() }
+        self.feed.listed(K::KIND)?;
+        self.idle()
     }
 
     /// The watch got further: what failed before is over.
@@ -306,6 +359,7 @@ impl<K: Kind> Watcher<K> {
     }
 
     fn following(&mut self) {
+        self.absence = None;
         self.health.following();
         if std::mem::take(&mut self.failing) {
             tracing::info!(kind = K::KIND, "following the API server again");
@@ -315,6 +369,9 @@ impl<K: Kind> Watcher<K> {
     fn failed(&mut self, failure: &Failure) {
         if matches!(failure, Failure::Closed) {
             return;
+        }
+        if !matches!(failure, Failure::Vanished) {
+            self.absence = None;
         }
         let listing = self.version.is_none();
         if failure.expired() && self.version.take().is_some() {
@@ -350,7 +407,7 @@ impl<K: Kind> Watcher<K> {
             tracing::warn!(kind, %id, uid, generation, problems, what = text, "not understood: {}", effect.text());
         }
         if K::WITH_EVENTS {
-            self.recorder.report(warning(complaint));
+            self.recorder.report(warning::<K>(complaint));
         }
     }
 
@@ -364,15 +421,19 @@ impl<K: Kind> Watcher<K> {
     }
 }
 
-fn warning(complaint: &Complaint) -> Warning {
+fn warning<K: Kind>(complaint: &Complaint) -> Warning {
     let Complaint { id, version, effect, text, .. } = complaint.clone();
     let action = match effect {
         Effect::LeftOut => "LeaveOut",
         Effect::ClosesNamespace => "Isolate",
+        Effect::ClosesRules => "CloseRules",
+        Effect::NotInForce => "LeaveOut",
         Effect::Earlier => "KeepEarlier",
     };
     let note = format!("Not understood: {}: {text}", effect.text());
     Warning {
+        kind: K::KIND,
+        api_version: K::API_VERSION,
         policy: id,
         uid: version.uid,
         generation: version.generation,
@@ -383,7 +444,7 @@ fn warning(complaint: &Complaint) -> Warning {
     }
 }
 
-async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+pub(super) async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
     Ok(timeout(ANSWER_LIMIT, request).await.map_err(|_| Failure::NoAnswer(ANSWER_LIMIT))??)
 }
 

@@ -155,6 +155,14 @@ impl<'a> Cluster<'a> {
         self.bind(namespace, name)
     }
 
+    /// Gives the ClusterRole of this name these rules instead of those that it has.
+    pub fn set_rules(&self, name: &str, rules: &[Value]) -> Result<(), ApiError> {
+        let api = Api::<ClusterRole>::all(self.client.clone());
+        let rules = Patch::Merge(json!({"rules": rules}));
+        let patch = async { api.patch(name, &PatchParams::default(), &rules).await };
+        self.wait(format!("change ClusterRole {name}"), patch).map(drop)
+    }
+
     /// Binds a ServiceAccount to the ClusterRole of its name.
     pub fn bind(&self, namespace: &str, name: &str) -> Result<(), ApiError> {
         let binding = object::<ClusterRoleBinding>(json!({

@@ -1,6 +1,7 @@
 //! Palisade against a real kube-apiserver, with real packets.
 //!
 //! - `cases::PLACEMENT::NAME`: conformance cases, written through the API.
+//! - `cluster_policies::NAME`: ClusterNetworkPolicies, which an API server may not know.
 //! - `faults::NAME`: the API breaks while packets flow.
 //! - `lists::NAME`: how the agent lists, by what the API server can do.
 //! - `nodes::NAME`: what the agent makes of its node's name.
@@ -11,6 +12,7 @@
 //! was built beside these tests.
 
 mod cases;
+mod cluster_policies;
 mod faults;
 mod lists;
 mod nodes;
@@ -55,6 +57,7 @@ fn trials() -> Result<Vec<Trial>, Box<dyn Error>> {
     let older = Pool::with_arguments(&["--feature-gates=WatchList=false,StrictIPCIDRValidation=false"]);
     let context = Arc::new(Context { pool: Pool::default(), older, program: binary()? });
     let named = [
+        ("cluster_policies", cluster_policies::TESTS),
         ("faults", faults::TESTS),
         ("lists", lists::TESTS),
         ("nodes", nodes::TESTS),

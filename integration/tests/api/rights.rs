@@ -36,6 +36,7 @@ fn exactly_used(context: &Context) -> Outcome {
     let mut scene = Scene::at(context, Site::new(&context.older, 2, &deployed_rules()?)?)?;
     scene.run_pods(&["web", "friend", "stranger"])?;
     complicate(&scene)?;
+    about_nodes(&scene)?;
     let requests = wait_for_events(&scene, 2)?;
     let refused: Vec<_> = requests.iter().filter(|request| request.code == 403).collect();
     assert!(refused.is_empty(), "a right too few: {refused:?}");
@@ -78,6 +79,18 @@ fn complicate(scene: &Scene<'_>) -> Outcome {
     Ok(scene.site.api.cluster().create::<NetworkPolicy>(&policy).map(drop)?)
 }
 
+/// A policy for which nodes have to be known.
+fn about_nodes(scene: &Scene<'_>) -> Outcome {
+    let rule = json!({"action": "Accept", "to": [{"nodes": {}}]});
+    let policy = json!({
+        "apiVersion": "policy.networking.k8s.io/v1alpha2",
+        "kind": "ClusterNetworkPolicy",
+        "metadata": {"name": "nodes"},
+        "spec": {"tier": "Admin", "priority": 1, "subject": {"namespaces": {}}, "egress": [rule]},
+    });
+    Ok(scene.site.api.cluster().create_cluster_policy(&policy)?)
+}
+
 /// All requests, once so many were made to write Events.
 fn wait_for_events(scene: &Scene<'_>, count: usize) -> Result<Vec<Request>, Box<dyn Error>> {
     let started = Instant::now();
@@ -94,7 +107,7 @@ fn wait_for_events(scene: &Scene<'_>, count: usize) -> Result<Vec<Request>, Box<
 }
 
 fn one_too_few(context: &Context) -> Outcome {
-    for resource in ["pods", "namespaces", "networkpolicies"] {
+    for resource in ["pods", "namespaces", "networkpolicies", "clusternetworkpolicies"] {
         let mut rules = deployed_rules()?;
         for rule in &mut rules {
             if let Some(resources) = rule["resources"].as_array_mut() {

@@ -15,6 +15,7 @@ fn state_with(figures_interval: Duration) -> State {
         resource: resource.to_owned(),
         synced,
         connected: synced,
+        without: None,
         last_event: synced.then(|| Timestamp::from_second(1_700_000_000).unwrap()),
         errors: 3,
         relists: 2,

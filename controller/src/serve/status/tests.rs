@@ -27,6 +27,7 @@ fn status() -> Status {
                 resource: "pods".to_owned(),
                 synced: true,
                 connected: true,
+                without: None,
                 last_event: Some(at(59)),
                 errors: 1,
                 relists: 0,

@@ -1,4 +1,5 @@
 mod closings;
+mod cluster_policies;
 mod fake;
 mod faults;
 mod lists;

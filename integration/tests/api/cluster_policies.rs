@@ -1,0 +1,160 @@
+use std::error::Error;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
+use palisade_integration::apiserver::{AGENT_ACCOUNT, Channel, Labels, Site, deployed_rules};
+use palisade_integration::netns::Place;
+use serde_json::{Value, json};
+
+use super::scene::{SHOP, Scene};
+use super::{Context, Outcome};
+
+type Test = fn(&Context) -> Outcome;
+
+/// ClusterNetworkPolicies beside what cases say of them, by name.
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("their-definition-comes-and-goes", comes_and_goes),
+    ("without-the-right-to-them-nothing-is-opened", right_taken),
+    ("nodes-are-followed", nodes_are_followed),
+    ("what-the-schema-lets-through-is-told", told),
+];
+
+/// Longer than an agent takes to find that it may not ask.
+const AWHILE: Duration = Duration::from_secs(12);
+/// Longer than agents wait before they write an Event.
+const LIMIT: Duration = Duration::from_secs(90);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+/// An Admin policy for the pods `role=web`, with these rules for egress.
+fn policy(name: &str, egress: &Value) -> Value {
+    let subject = json!({"pods": {"podSelector": {"matchLabels": {"role": "web"}}}});
+    json!({
+        "apiVersion": "policy.networking.k8s.io/v1alpha2",
+        "kind": "ClusterNetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {"tier": "Admin", "priority": 10, "subject": subject, "egress": egress},
+    })
+}
+
+/// Pods `role=web` reach nobody in the shop.
+fn denying() -> Value {
+    let shop = json!({"matchLabels": {"kubernetes.io/metadata.name": SHOP}});
+    policy("no-shop", &json!([{"action": "Deny", "to": [{"namespaces": shop}]}]))
+}
+
+/// Agents that start where nobody has defined ClusterNetworkPolicies enforce all else, and these once they are defined.
+fn comes_and_goes(context: &Context) -> Outcome {
+    let site = Site::new(&context.pool, 1, &deployed_rules()?)?;
+    site.api.cluster().undefine_cluster_policies()?;
+    let mut scene = Scene::at(context, site)?;
+    scene.run_pods(&["web", "friend", "stranger"])?;
+    let always = [("friend", "web", true), ("stranger", "web", false)];
+    scene.expect(&always)?;
+    scene.expect(&[("web", "friend", true)])?;
+    for channel in [Channel::Experimental, Channel::Standard] {
+        scene.site.api.cluster().define_cluster_policies(channel)?;
+        scene.site.api.cluster().create_cluster_policy(&denying())?;
+        scene.expect(&[("web", "friend", false)])?;
+        scene.expect(&always)?;
+        scene.site.api.cluster().undefine_cluster_policies()?;
+        scene.expect(&[("web", "friend", true)])?;
+        scene.expect(&always)?;
+    }
+    Ok(())
+}
+
+fn right_taken(context: &Context) -> Outcome {
+    let mut scene = Scene::new(context, 1)?;
+    scene.run_pods(&["web", "friend", "stranger"])?;
+    scene.site.api.cluster().create_cluster_policy(&denying())?;
+    scene.expect(&[("web", "friend", false)])?;
+    let mut rules = deployed_rules()?;
+    rules.retain(|rule| rule["resources"] != json!(["clusternetworkpolicies"]));
+    scene.site.api.cluster().set_rules(AGENT_ACCOUNT, &rules)?;
+    scene.site.proxy.cut();
+    sleep(AWHILE);
+    scene.expect(&[("web", "friend", false), ("friend", "web", true), ("stranger", "web", false)])?;
+    let refused = scene.site.requests()?;
+    let refused = refused.iter().filter(|one| one.code == 403 && one.resource == "clusternetworkpolicies").count();
+    assert!(refused > 0, "the agent asked without the right");
+    scene.set_role("stranger", "friend")?;
+    scene.expect(&[("stranger", "web", true)])
+}
+
+/// Their labels, their addresses, and which there are; other writes of kubelets change nothing.
+fn nodes_are_followed(context: &Context) -> Outcome {
+    let mut scene = Scene::new(context, 1)?;
+    scene.run_pods(&["web", "friend"])?;
+    let address = |number: u8| Place::External.addresses(number);
+    for (name, number) in [("one", 1), ("other", 2)] {
+        scene.attach(name, Place::External, &address(number))?;
+    }
+    let reported = |number: u8| {
+        let addresses = address(number).into_iter().map(|ip| json!({"type": "InternalIP", "address": ip}));
+        Value::Array(addresses.chain([json!({"type": "Hostname", "address": "worker"})]).collect())
+    };
+    let zone = |zone: &str| Labels::from([("zone".to_owned(), zone.to_owned())]);
+    let cluster = scene.site.api.cluster();
+    cluster.register_node("worker", &zone("a"), &reported(1))?;
+    let in_zone_a = json!([{"action": "Deny", "to": [{"nodes": {"matchLabels": {"zone": "a"}}}]}]);
+    cluster.create_cluster_policy(&policy("no-nodes", &in_zone_a))?;
+    scene.expect(&[("web", "one", false), ("web", "other", true), ("friend", "one", true)])?;
+    scene.site.api.cluster().set_node_addresses("worker", &reported(2))?;
+    scene.expect(&[("web", "one", true), ("web", "other", false)])?;
+    scene.site.api.cluster().set_node_labels("worker", &zone("b"))?;
+    scene.expect(&[("web", "one", true), ("web", "other", true)])?;
+    scene.site.api.cluster().set_node_labels("worker", &zone("a"))?;
+    scene.expect(&[("web", "other", false)])?;
+    scene.site.api.cluster().delete_node("worker")?;
+    scene.expect(&[("web", "other", true)])
+}
+
+/// Each of these is accepted by the API server and closed by the agent, which writes an Event on it.
+fn told(context: &Context) -> Outcome {
+    let mut scene = Scene::new(context, 1)?;
+    scene.run_pods(&["web", "friend", "stranger"])?;
+    let everybody = json!({"namespaces": {}});
+    let of = |peer: Value| json!([{"action": "Deny", "to": [peer]}]);
+    let requirement = |requirement: Value| of(json!({"namespaces": {"matchExpressions": [requirement]}}));
+    let named = |name: &str, peer: &Value| json!([{"action": "Deny", "to": [peer], "protocols": [{"destinationNamedPort": name}]}]);
+    let mistakes = [
+        ("unknown-operator", requirement(json!({"key": "a", "operator": "Inn", "values": ["b"]}))),
+        ("no-values", requirement(json!({"key": "a", "operator": "In"}))),
+        ("too-many-values", requirement(json!({"key": "a", "operator": "Exists", "values": ["b"]}))),
+        ("impossible-key", of(json!({"namespaces": {"matchLabels": {"a b": "c"}}}))),
+        ("empty-port-name", named("", &everybody)),
+        ("domain-names", of(json!({"domainNames": ["example.com"]}))),
+    ];
+    for (name, egress) in &mistakes {
+        scene.site.api.cluster().create_cluster_policy(&policy(name, egress))?;
+        scene.expect(&[("web", "friend", false), ("friend", "web", true), ("stranger", "web", false)])?;
+        wait_for_event(&scene, name)?;
+        scene.site.api.cluster().delete_cluster_policy(name)?;
+        scene.expect(&[("web", "friend", true)])?;
+    }
+    Ok(())
+}
+
+/// Waits for an Event on the policy of this name.
+fn wait_for_event(scene: &Scene<'_>, name: &str) -> Outcome {
+    let is_about = |event: &Event| {
+        let regarding = event.regarding.as_ref();
+        let kind = regarding.and_then(|regarding| regarding.kind.as_deref());
+        kind == Some("ClusterNetworkPolicy") && regarding.and_then(|one| one.name.as_deref()) == Some(name)
+    };
+    let started = Instant::now();
+    loop {
+        let cluster = scene.site.api.cluster();
+        let events = cluster.of::<Event>("default");
+        let events = cluster.wait("list events", async { events.list(&ListParams::default()).await })?;
+        if events.iter().any(is_about) {
+            return Ok(());
+        }
+        if started.elapsed() > LIMIT {
+            return Err::<(), Box<dyn Error>>(format!("no event on {name}\n{}", scene.logs()).into());
+        }
+        sleep(POLL_INTERVAL);
+    }
+}
