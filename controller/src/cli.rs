@@ -153,7 +153,7 @@ fn parse_pod_range(text: &str) -> Result<PodRangeArg, String> {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ShareArgs {
     /// What the policies of one namespace may cost a node, and those of all namespaces: this many times what an agent with
-    /// 512 MiB can afford, or `unlimited`. A namespace over its share is closed: its isolated pods reach, and are reached
+    /// 640 MiB can afford, or `unlimited`. A namespace over its share is closed: its isolated pods reach, and are reached
     /// by, themselves and their node alone.
     #[arg(long = "shares", env = "PALISADE_SHARES", value_name = "FACTOR|unlimited", default_value = "1")]
     #[arg(value_parser = parse_shares)]
