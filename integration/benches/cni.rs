@@ -1,7 +1,7 @@
 //! How much longer does a pod take to start with the CNI plugin? Opt-in:
 //!
 //! ```text
-//! cargo build --release -p palisade && deploy/build-plugin.sh
+//! cargo build --release -p palisade -p palisade-cni
 //! cargo bench -p palisade-integration --bench cni
 //! ```
 //!
