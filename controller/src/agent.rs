@@ -26,7 +26,7 @@ use crate::epochs::Sweep;
 use crate::input::Input;
 use crate::notices::Notices;
 use crate::render::PodRange;
-use crate::serve::{Figures, SandboxFigures, State};
+use crate::serve::{Figures, LingeringPod, SandboxFigures, State};
 use crate::shares;
 use crate::text::shorten;
 
@@ -237,7 +237,8 @@ impl<'a, B: Backend> Agent<'a, B> {
             let sandboxes = SandboxFigures::of(index);
             let outside_pod_range = self.enforcer.outside_pod_range();
             let size = index.size();
-            Figures { generation, ruleset, index: size, closed, shares_used, sandboxes, outside_pod_range }
+            let lingering = LingeringPod::of(index);
+            Figures { generation, ruleset, index: size, closed, shares_used, sandboxes, outside_pod_range, lingering }
         });
         if result.is_ok() {
             self.state.awaits(self.enforcer.waiting());

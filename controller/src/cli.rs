@@ -275,6 +275,9 @@ pub struct CleanupArgs {
 /// `palisade diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
+    /// The agent, if one runs here: it knows deleted pods that it judges as before. Another one would not.
+    #[command(flatten)]
+    pub agent: AgentArgs,
     /// The objects, and the node.
     #[command(flatten)]
     pub node: NodeArgs,

@@ -11,6 +11,7 @@
 
 mod client;
 mod http;
+mod lingering;
 mod metrics;
 mod pulse;
 mod sandboxes;
@@ -21,6 +22,7 @@ mod status;
 
 pub use client::{ClientError, set_log_filter, status};
 pub use http::{serve_metrics, serve_probes};
+pub use lingering::LingeringPod;
 pub use sandboxes::{SandboxFigures, SandboxStatus};
 pub use socket::{SetLogFilter, SocketError, bind as bind_socket, serve_socket};
 pub use state::{Figures, SourceProbe, State};

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use palisade_model::{Change, IndexSize};
 use palisade_nft::Ruleset;
 
+use super::lingering::LingeringPod;
 use super::metrics::{Hindrance, Metrics};
 use super::pulse::{Limits, Pulse, Thread};
 use super::sandboxes::{SandboxFigures, SandboxStatus};
@@ -66,6 +67,8 @@ pub struct Figures<'a> {
     pub sandboxes: SandboxFigures,
     /// How many addresses of known pods are not in the pod range; `None` where no range is guarded.
     pub outside_pod_range: Option<usize>,
+    /// The deleted pods that are judged as before.
+    pub lingering: Vec<LingeringPod>,
 }
 
 #[derive(Debug)]
@@ -87,6 +90,7 @@ struct Progress {
     closed: Vec<ClosedNamespace>,
     sandboxes: SandboxStatus,
     outside_pod_range: Option<usize>,
+    lingering: Vec<LingeringPod>,
     last_commit: Option<LastCommit>,
     last_check: Option<Timestamp>,
     last_error: Option<LastError>,
@@ -207,9 +211,18 @@ impl State {
                 }
                 if progress.figures_due(self.figures_interval).is_some_and(|due| due <= Instant::now()) {
                     let figures = figures();
-                    let Figures { generation, ruleset, index, mut closed, shares_used, sandboxes, outside_pod_range } =
-                        figures;
+                    let Figures {
+                        generation,
+                        ruleset,
+                        index,
+                        mut closed,
+                        shares_used,
+                        sandboxes,
+                        outside_pod_range,
+                        lingering,
+                    } = figures;
                     progress.outside_pod_range = outside_pod_range;
+                    progress.lingering = lingering;
                     self.metrics.outside_pod_range(outside_pod_range);
                     self.metrics.holds(ruleset, &index);
                     self.metrics.sandboxes(&sandboxes);
@@ -317,6 +330,7 @@ impl State {
             closed: progress.closed.clone(),
             sandboxes: progress.sandboxes.clone(),
             outside_pod_range: progress.outside_pod_range,
+            lingering: progress.lingering.clone(),
             last_commit: progress.last_commit.clone(),
             last_check: progress.last_check,
             last_error: progress.last_error.clone(),
@@ -344,6 +358,7 @@ impl Progress {
             closed: Vec::new(),
             sandboxes: SandboxStatus::default(),
             outside_pod_range: None,
+            lingering: Vec::new(),
             last_commit: None,
             last_check: None,
             last_error: None,

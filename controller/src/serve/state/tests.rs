@@ -81,6 +81,7 @@ impl Attempt {
             shares_used: used(),
             sandboxes: SandboxFigures::default(),
             outside_pod_range: None,
+            lingering: vec![],
         };
         state.attempted(&self.result, self.compared, || figures);
     }
