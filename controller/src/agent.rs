@@ -160,7 +160,12 @@ impl<'a, B: Backend> Agent<'a, B> {
     }
 
     fn sync(&mut self) {
-        if self.listed && !self.synced && !self.enforcer.awaits_pod_range() {
+        if !self.listed || self.synced {
+            return;
+        }
+        if self.enforcer.awaits_pod_range() {
+            self.state.lacks_pod_range();
+        } else {
             self.synced = true;
             self.state.synced();
         }

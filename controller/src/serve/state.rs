@@ -75,6 +75,8 @@ pub struct Figures<'a> {
 struct Progress {
     pulse: Pulse,
     synced: bool,
+    /// Whether nothing else is missing.
+    lacks_pod_range: bool,
     /// Whether the kernel holds what was last asked of it.
     in_force: bool,
     /// The namespaces of the changes that came in and are not in force.
@@ -156,6 +158,11 @@ impl State {
     pub fn received(&self, changes: &[Change]) {
         self.metrics.received(changes);
         self.progress().await_commit_of(changes);
+    }
+
+    /// Every watch has delivered all that there was, and only the pod range is missing.
+    pub fn lacks_pod_range(&self) {
+        self.progress().lacks_pod_range = true;
     }
 
     /// Every watch has delivered all that there was.
@@ -290,7 +297,8 @@ impl State {
             let waiting = source.watches.iter().filter(|watch| !watch.synced);
             all.extend(waiting.map(|watch| (Hindrance::Lists, format!("{} have not been listed", watch.resource))));
             if all.is_empty() {
-                all.push((Hindrance::Lists, "not everything has come in, as the Node's podCIDRs".to_owned()));
+                let missing = if progress.lacks_pod_range { ", the Node's podCIDRs" } else { "" };
+                all.push((Hindrance::Lists, format!("not everything has come in{missing}")));
             }
         } else if !progress.in_force {
             let what =
@@ -348,6 +356,7 @@ impl Progress {
         Self {
             pulse,
             synced: false,
+            lacks_pod_range: false,
             in_force: false,
             waiting: HashSet::new(),
             published: None,
