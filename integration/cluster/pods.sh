@@ -57,12 +57,13 @@ running() {
 
 address_of() { kubectl -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; }
 
-# lines_of NAMESPACE [CONTAINER]: the last line of each witness, after its pod's name. Read from the nodes' disks, which is quick.
+# lines_of NAMESPACE [CONTAINER]: the last line of each witness, after its pod's name; nothing of pods without such a container. Read
+# from the nodes' disks, which is quick.
 lines_of() {
     local name uid node log container=${2:-witness}
     kubectl -n "$1" get pod -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.uid} {.spec.nodeName}{"\n"}{end}' |
         while read -r name uid node; do
-            log=$(find "$run/$node/over/var/upper/log/pods/$1_${name}_$uid/$container" -name '*.log' 2>/dev/null | sort -V | tail -n1)
+            log=$(find "$run/$node/over/var/upper/log/pods/$1_${name}_$uid/$container" -name '*.log' 2>/dev/null | sort -V | tail -n1 || true)
             # Each line begins with a time, a stream and a mark.
             [[ -z $log ]] || echo "name=$name $(tail -n1 "$log" | cut -d' ' -f4-)"
         done
