@@ -174,8 +174,8 @@ pub struct RenderArgs {
     /// The objects, and the node.
     #[command(flatten)]
     pub node: NodeArgs,
-    /// Print no ruleset, but which namespaces would be closed because their policies cost more than their share; exit with
-    /// 1 if there are any.
+    /// Print no ruleset, but which namespaces would be closed because their policies cost more than their share, and exit with
+    /// 1 if there are any; with --guard-pod-range, also which pods are not in the range.
     #[arg(long)]
     pub check: bool,
 }
@@ -275,6 +275,9 @@ pub struct CleanupArgs {
 /// `palisade diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
+    /// The agent, if one runs here: it knows deleted pods that it judges as before. Another one would not.
+    #[command(flatten)]
+    pub agent: AgentArgs,
     /// The objects, and the node.
     #[command(flatten)]
     pub node: NodeArgs,

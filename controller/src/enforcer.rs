@@ -22,7 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use palisade_model::{Change, Closed, Index, Shares};
+use palisade_model::{Change, Closed, Index, Pod, Shares};
 use palisade_nft::{
     Backend, BackendError, CommitError, Conntrack, Diff, Edit, Errno, Name, NoConntrack, Ruleset, Transaction, diff,
 };
@@ -184,6 +184,11 @@ impl<B: Backend> Enforcer<B> {
     #[must_use]
     pub fn with_lingering(self) -> Self {
         Self { index: self.index.keep_lingering(), ..self }
+    }
+
+    /// A deleted pod of this node is judged at those of its addresses that no pod has, from the next commit on.
+    pub fn set_lingering(&mut self, pod: &Pod) {
+        self.index.set_lingering(pod);
     }
 
     /// Keeps the [table of frames](render::table_of_frames) in `backend`, too.

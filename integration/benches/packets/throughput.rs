@@ -44,7 +44,7 @@ fn row(what: &str, side: impl FnMut(usize) -> f64) {
 fn everything() -> Layout {
     let pods = [pod("peer-0", CLIENT.into()), to_server(), from_client()];
     let changes = many_policies(1_000).into_iter().chain(pods).collect();
-    Layout::Enforced { changes, origins: Origins::Guarded, settled: true }
+    Layout::Enforced { changes, origins: Origins::Guarded, settled: true, guards_pod_range: false }
 }
 
 /// A TCP connection, which a thread reads from all the time.
