@@ -86,6 +86,7 @@ pub(super) struct Metrics {
     forged: Family<ForgerLabels, Counter>,
     namespace_closed: Family<NamespaceLabel, Gauge>,
     shares_used: Family<ShareLabel, Ratio>,
+    namespaces_waiting: Gauge,
     behind: Family<HindranceLabel, Gauge>,
     refused: Family<OriginLabel, Counter>,
     sandboxes: Sandboxes,
@@ -123,6 +124,7 @@ impl Metrics {
             forged: Family::default(),
             namespace_closed: Family::default(),
             shares_used: Family::default(),
+            namespaces_waiting: Gauge::default(),
             behind: Family::default(),
             refused: Family::default(),
             sandboxes: Sandboxes::default(),
@@ -233,6 +235,11 @@ impl Metrics {
         }
     }
 
+    /// After a commit, what came in of so many namespaces is not in force yet.
+    pub(super) fn waiting(&self, namespaces: usize) {
+        self.namespaces_waiting.set(signed(namespaces));
+    }
+
     /// A connection had to go because there were too many; `is_near`: of the node itself.
     pub(super) fn refused(&self, is_near: bool) {
         self.refused.get_or_create(if is_near { &OriginLabel::NEAR } else { &OriginLabel::FAR }).inc();
@@ -302,6 +309,7 @@ impl Metrics {
         r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
         r.register("namespace_closed", "1 for a namespace that is closed: its policies cost more than its share. Without a name: how many more are than are named", self.namespace_closed.clone());
         r.register("shares_used_ratio", "How much is used of what the policies of all namespaces may cost together", self.shares_used.clone());
+        r.register("namespaces_waiting", "Namespaces with changes that are not in force although others' are: their policies take long, and rest for it", self.namespaces_waiting.clone());
         self.sandboxes.register(r);
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }
