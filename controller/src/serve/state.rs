@@ -260,7 +260,9 @@ impl State {
 
     /// What came in of these namespaces is not in force yet, although a commit succeeded.
     pub fn awaits(&self, namespaces: impl IntoIterator<Item = Arc<str>>) {
-        self.progress().waiting.extend(namespaces);
+        let mut progress = self.progress();
+        progress.waiting.extend(namespaces);
+        self.metrics.waiting(progress.waiting.len());
     }
 
     /// After a commit, established connections were looked after; `settled`: they pass without being judged again.
