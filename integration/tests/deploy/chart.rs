@@ -40,6 +40,7 @@ pub(crate) fn every_value() -> Value {
         "namespace": {"create": true},
         "serviceAccount": {"create": true, "name": "account", "annotations": {"a": "account"}},
         "rbac": {"create": true},
+        "clusterNetworkPolicy": {"crd": "standard"},
         "apiServer": {"host": "192.0.2.1", "port": 8443},
         "log": {"level": "info,palisade=debug", "format": "text"},
         "probes": {"address": "[::]", "port": 9998},
@@ -234,6 +235,21 @@ fn what_is_switched_off_is_not_there() {
     assert!(kinds(&service).contains("Service") && !kinds(&service).contains("ServiceMonitor"));
 }
 
+/// As upstream publishes it, but for helm's word to keep it.
+#[test]
+fn the_definition_of_cluster_policies_is_upstreams() {
+    for channel in ["standard", "experimental"] {
+        let file = format!("helm/palisade/files/clusternetworkpolicies-{channel}.yaml");
+        let published = objects(&std::fs::read_to_string(deploy(&file)).unwrap());
+        let objects = render(&json!({"clusterNetworkPolicy": {"crd": channel}})).unwrap();
+        let mut rendered = the(&objects, "CustomResourceDefinition").clone();
+        let annotations = rendered["metadata"]["annotations"].as_object_mut().unwrap();
+        assert_eq!(annotations.remove("helm.sh/resource-policy"), Some(json!("keep")));
+        assert_eq!(annotations["policy.networking.k8s.io/channel"], channel);
+        assert_eq!([rendered], *published);
+    }
+}
+
 #[test]
 fn a_digest_goes_before_the_tag() {
     let digest = format!("sha256:{}", "0".repeat(64));
@@ -251,6 +267,7 @@ fn mistakes_are_refused() {
         json!({"image": {"digest": "latest"}}),
         json!({"apiServer": {"host": "https://192.0.2.1"}}),
         json!({"apiServer": {"port": "6443"}}),
+        json!({"clusterNetworkPolicy": {"crd": true}}),
         json!({"log": {"format": "xml"}}),
         json!({"log": {"level": ""}}),
         json!({"metrics": {"port": 0}}),
