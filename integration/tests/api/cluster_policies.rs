@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("without-the-right-to-them-nothing-is-opened", right_taken),
     ("nodes-are-followed", nodes_are_followed),
     ("what-the-schema-lets-through-is-told", told),
+    ("conditions-are-written-by-one", conditions),
 ];
 
 /// Longer than an agent takes to find that it may not ask.
@@ -154,6 +155,62 @@ fn wait_for_event(scene: &Scene<'_>, name: &str) -> Outcome {
         }
         if started.elapsed() > LIMIT {
             return Err::<(), Box<dyn Error>>(format!("no event on {name}\n{}", scene.logs()).into());
+        }
+        sleep(POLL_INTERVAL);
+    }
+}
+
+/// Each policy gets its condition, for each of its versions, whichever of two agents writes it; then nothing is written any
+/// more.
+fn conditions(context: &Context) -> Outcome {
+    let mut scene = Scene::new(context, 2)?;
+    let unknown = json!([
+        {"action": "Accept", "to": [{"namespaces": {}}]},
+        {"action": "Deny", "to": [{"namespaces": {"matchExpressions": [{"key": "a", "operator": "Inn"}]}}]},
+    ]);
+    let unsupported = json!([{"action": "Accept", "to": [{"domainNames": ["example.com"]}]}]);
+    for (name, egress) in [("good", &json!([])), ("invalid", &unknown), ("unsupported", &unsupported)] {
+        scene.site.api.cluster().create_cluster_policy(&policy(name, egress))?;
+    }
+    wait_for_condition(&scene, "good", 1, "True", "Accepted", "")?;
+    wait_for_condition(&scene, "invalid", 1, "False", "Invalid", "spec.egress[1].to[0].namespaces")?;
+    wait_for_condition(&scene, "unsupported", 1, "False", "Unsupported", "spec.egress[0].to[0].domainNames")?;
+    scene.site.api.cluster().replace_cluster_policy(&policy("invalid", &json!([])))?;
+    wait_for_condition(&scene, "invalid", 2, "True", "Accepted", "")?;
+    sleep(AWHILE);
+    let written = scene.site.requests()?;
+    let written = written.iter().filter(|request| request.verb == "patch" && request.code == 200).count();
+    assert!((4..=6).contains(&written), "{written} conditions were written of four, and a few twice at most");
+    scene.check_agents()
+}
+
+/// Waits until a policy shows this of this version.
+fn wait_for_condition(
+    scene: &Scene<'_>,
+    name: &str,
+    generation: i64,
+    status: &str,
+    reason: &str,
+    message: &str,
+) -> Outcome {
+    let started = Instant::now();
+    loop {
+        let cluster = scene.site.api.cluster();
+        let policies = cluster.cluster_policies();
+        let policy = cluster.wait(format!("get {name}"), policies.get(name))?;
+        let shown = policy.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let is_right = |condition: &Value| {
+            condition["type"] == "palisade.dev/Accepted"
+                && condition["observedGeneration"] == generation
+                && condition["status"] == status
+                && condition["reason"] == reason
+                && condition["message"].as_str().is_some_and(|text| text.starts_with(message))
+        };
+        if shown.iter().any(is_right) {
+            return Ok(());
+        }
+        if started.elapsed() > LIMIT {
+            return Err(format!("{name} shows {shown:?}\n{}", scene.logs()).into());
         }
         sleep(POLL_INTERVAL);
     }

@@ -227,7 +227,8 @@ fn what_is_switched_off_is_not_there() {
         render(values).unwrap().iter().map(|object| object["kind"].as_str().unwrap().to_owned()).collect()
     };
     let of = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect::<BTreeSet<_>>();
-    assert_eq!(kinds(&json!({})), of(&["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet"]));
+    let all = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "DaemonSet"];
+    assert_eq!(kinds(&json!({})), of(&all));
     let least = json!({"rbac": {"create": false}, "serviceAccount": {"create": false, "name": "mine"}});
     assert_eq!(kinds(&least), of(&["DaemonSet"]));
     assert_eq!(the(&render(&least).unwrap(), "DaemonSet")["spec"]["template"]["spec"]["serviceAccountName"], "mine");
@@ -356,10 +357,28 @@ fn it_may_do_what_it_needs_and_no_more() {
             "resources": ["clusternetworkpolicies"],
             "verbs": ["list", "watch"]
         },
+        {
+            "apiGroups": ["policy.networking.k8s.io"],
+            "resources": ["clusternetworkpolicies/status"],
+            "verbs": ["patch"]
+        },
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}
     ]);
     assert_eq!(the(&objects, "ClusterRole")["rules"], rules);
-    let subject = &the(&objects, "ClusterRoleBinding")["subjects"][0];
-    assert_eq!((&subject["name"], &subject["namespace"]), (&spec["serviceAccountName"], &json!("palisade-system")));
+    let in_its_namespace = json!([
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": ["palisade"],
+            "verbs": ["get", "update"]
+        }
+    ]);
+    let role = the(&objects, "Role");
+    assert_eq!((&role["rules"], &role["metadata"]["namespace"]), (&in_its_namespace, &json!("palisade-system")));
+    for binding in ["ClusterRoleBinding", "RoleBinding"] {
+        let subject = &the(&objects, binding)["subjects"][0];
+        assert_eq!((&subject["name"], &subject["namespace"]), (&spec["serviceAccountName"], &json!("palisade-system")));
+    }
 }

@@ -7,7 +7,7 @@ use super::*;
 const APPEARS: Duration = Duration::from_secs(10);
 const GROUP: &str = "policy.networking.k8s.io";
 
-fn policy(name: &str, generation: u32, peer: &Value) -> Value {
+pub(super) fn policy(name: &str, generation: u32, peer: &Value) -> Value {
     let metadata =
         json!({"name": name, "uid": name, "generation": generation, "resourceVersion": generation.to_string()});
     let rule = json!({"action": "Deny", "to": [peer]});
@@ -15,7 +15,7 @@ fn policy(name: &str, generation: u32, peer: &Value) -> Value {
     json!({"metadata": metadata, "spec": spec})
 }
 
-fn of_networks(name: &str, generation: u32) -> Value {
+pub(super) fn of_networks(name: &str, generation: u32) -> Value {
     policy(name, generation, &json!({"networks": ["10.0.0.0/8"]}))
 }
 
@@ -30,13 +30,13 @@ fn node(name: &str, version: u32, address: &str) -> Value {
 }
 
 /// A list of these objects, then `steps`.
-fn listed(objects: &[Value], steps: impl IntoIterator<Item = Step>) -> Answer {
+pub(super) fn listed(objects: &[Value], steps: impl IntoIterator<Item = Step>) -> Answer {
     let objects = objects.iter().map(|object| event("ADDED", object));
     Answer::Stream(objects.chain([Step::Line(complete("7"))]).chain(steps).collect())
 }
 
 /// An API server whose discovery names these versions of the group, each with ClusterNetworkPolicies.
-fn serving(versions: &[&str]) -> Api {
+pub(super) fn serving(versions: &[&str]) -> Api {
     let api = Api::default();
     let named =
         versions.iter().map(|version| json!({"groupVersion": format!("{GROUP}/{version}"), "version": version}));
