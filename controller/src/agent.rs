@@ -26,7 +26,7 @@ use crate::epochs::Sweep;
 use crate::input::Input;
 use crate::notices::Notices;
 use crate::render::PodRange;
-use crate::serve::{Figures, SandboxFigures, State};
+use crate::serve::{ClusterPolicyFigures, Figures, SandboxFigures, State};
 use crate::shares;
 use crate::text::shorten;
 
@@ -234,10 +234,21 @@ impl<'a, B: Backend> Agent<'a, B> {
             let (ruleset, index) = (self.enforcer.desired(), self.enforcer.index());
             self.notices.conflicts(index.conflicts());
             let (closed, shares_used) = (self.notices.closed(index), shares::used(index));
+            let cluster_policies = ClusterPolicyFigures::of(index);
+            self.notices.cluster_policies(&cluster_policies.status);
             let sandboxes = SandboxFigures::of(index);
             let outside_pod_range = self.enforcer.outside_pod_range();
             let size = index.size();
-            Figures { generation, ruleset, index: size, closed, shares_used, sandboxes, outside_pod_range }
+            Figures {
+                generation,
+                ruleset,
+                index: size,
+                closed,
+                shares_used,
+                cluster_policies,
+                sandboxes,
+                outside_pod_range,
+            }
         });
         if result.is_ok() {
             self.state.awaits(self.enforcer.waiting());

@@ -1,4 +1,5 @@
-//! What is told of the cluster when it begins, and when it ends: closed namespaces, and pods with one address.
+//! What is told of the cluster when it begins, and when it ends: closed namespaces, pods with one address, cluster policies
+//! that are refused or tied.
 //!
 //! Invariants:
 //! - Lines are bounded: 60 a minute at most. What was left out is counted.
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::enforcer::Enforcer;
 use crate::lines::Lines;
+use crate::serve::ClusterPolicyStatus;
 use crate::shares::{self, ClosedNamespace, Over};
 
 /// How many closed namespaces may wait for their Events to be written.
@@ -32,12 +34,21 @@ pub fn channel() -> (Teller, mpsc::Receiver<ClosedNamespace>) {
 pub struct Notices {
     closed: BTreeMap<Arc<str>, ClosedNamespace>,
     conflicts: BTreeMap<IpAddr, Vec<NamespacedName>>,
+    /// Cluster policies of which a version is refused, and groups of tied ones.
+    refused: Vec<String>,
+    tied: Vec<Vec<String>>,
     lines: Lines,
 }
 
 impl Default for Notices {
     fn default() -> Self {
-        Self { closed: BTreeMap::new(), conflicts: BTreeMap::new(), lines: Lines::new(Instant::now()) }
+        Self {
+            closed: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
+            refused: vec![],
+            tied: vec![],
+            lines: Lines::new(Instant::now()),
+        }
     }
 }
 
@@ -92,6 +103,28 @@ impl Notices {
             }
         }
         self.conflicts = now;
+    }
+
+    /// Logs which cluster policies have a version that is refused, and which are tied, that were not before.
+    pub fn cluster_policies(&mut self, now: &ClusterPolicyStatus) {
+        for policy in now.refused.iter().filter(|policy| !self.refused.contains(policy)).cloned().collect::<Vec<_>>() {
+            if self.may_log() {
+                tracing::error!(
+                    policy,
+                    "this version of a ClusterNetworkPolicy is refused: with it they would cost more than their share; the version before stays in force"
+                );
+            }
+        }
+        for policies in now.tied.iter().filter(|group| !self.tied.contains(group)).cloned().collect::<Vec<_>>() {
+            if self.may_log() {
+                let policies = crate::text::some_of(&policies, 5, 63, ", ");
+                tracing::warn!(
+                    policies,
+                    "ClusterNetworkPolicies of one tier and priority select the same pod: they are asked in the order of their names"
+                );
+            }
+        }
+        (self.refused, self.tied) = (now.refused.clone(), now.tied.clone());
     }
 
     fn may_log(&mut self) -> bool {

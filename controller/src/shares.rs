@@ -60,6 +60,11 @@ pub fn used(index: &Index) -> [(&'static str, f64); 6] {
     pairs(&index.total_cost(), total).map(|(what, cost, limit)| (what, ratio(cost, limit)))
 }
 
+/// The same of what cluster policies may cost.
+pub fn used_by_cluster_policies(index: &Index) -> [(&'static str, f64); 6] {
+    pairs(&index.cluster_cost(), &index.shares().cluster).map(|(what, cost, limit)| (what, ratio(cost, limit)))
+}
+
 #[allow(clippy::cast_precision_loss, reason = "a ratio to look at")]
 fn ratio(cost: u64, limit: u64) -> f64 {
     cost as f64 / limit.max(1) as f64
@@ -78,7 +83,7 @@ fn pairs(cost: &Cost, limit: &Cost) -> [(&'static str, u64, u64); 6] {
 
 /// What `closed` costs, and what would fit.
 pub(crate) fn costs(index: &Index, closed: Closed) -> Vec<Part> {
-    let Shares { per_namespace, total } = index.shares();
+    let Shares { per_namespace, total, .. } = index.shares();
     let part = |(what, cost, limit): (&str, u64, u64)| Part { what: what.to_owned(), cost, limit };
     match closed.limit {
         Limit::Namespace => {

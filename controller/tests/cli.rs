@@ -409,6 +409,64 @@ mod explain {
         says(&message, &["--port is missing"]);
     }
 
+    const TIERS: &str = "
+---
+{kind: ClusterNetworkPolicy, apiVersion: policy.networking.k8s.io/v1alpha2, metadata: {name: lockdown}, spec: {
+ tier: Admin, priority: 5, subject: {namespaces: {}}, egress: [
+  {action: Deny, to: [{networks: [192.0.2.0/24]}]},
+  {name: to the database, action: Pass, to: [{pods: {podSelector: {matchLabels: {app: db}}}}]},
+  {action: Deny, to: [{namespaces: {}}]}]}}
+---
+{kind: ClusterNetworkPolicy, apiVersion: policy.networking.k8s.io/v1alpha2, metadata: {name: allow}, spec: {
+ tier: Admin, priority: 5, subject: {namespaces: {}}, egress: [
+  {action: Accept, to: [{networks: [192.0.2.7/32]}]}]}}
+---
+{kind: ClusterNetworkPolicy, apiVersion: policy.networking.k8s.io/v1alpha2, metadata: {name: defaults}, spec: {
+ tier: Baseline, priority: 0, subject: {pods: {podSelector: {}}}, egress: [
+  {action: Deny, to: [{networks: [0.0.0.0/0]}]}], ingress: [{action: Deny, from: [{namespaces: {}}]}]}}
+";
+
+    #[test]
+    fn through_the_tiers() {
+        let explain = |arguments: &[&str]| Directory::of(&format!("{SHOP}{TIERS}")).explain(arguments);
+        let json = |arguments: &[&str]| -> Value {
+            serde_json::from_str(&succeeds(&explain(&[arguments, &["-o", "json"]].concat()))).unwrap()
+        };
+        let decision = |verdict: &Value, tier: usize| verdict["egress"]["tiers"][tier]["decision"].clone();
+
+        // Passed on to NetworkPolicy, which isolates.
+        let verdict = json(&["--from", "shop/web", "--to", "shop/db", "--port", "5432"]);
+        assert_eq!((&verdict["allowed"], &verdict["egress"]["isolated"]), (&json!(true), &json!(true)));
+        let passed =
+            json!({"action": "Pass", "policy": "lockdown", "field": "spec.egress[1]", "name": "to the database"});
+        assert_eq!((decision(&verdict, 0), &verdict["egress"]["tiers"][0]["tier"]), (passed, &json!("Admin")));
+        assert_eq!(verdict["egress"]["tiers"].as_array().unwrap().len(), 1, "the baseline is not asked");
+        says(
+            &succeeds(&explain(&["--from", "shop/web", "--to", "shop/db", "--port", "5432"])),
+            &[
+                "allowed by shop/web spec.egress[0]",
+                "after Pass by lockdown spec.egress[1] \"to the database\", tier Admin",
+                "hint: allow and lockdown have one priority",
+            ],
+        );
+
+        // Of equal priority the lesser name comes first.
+        let verdict = json(&["--from", "shop/open", "--to", "192.0.2.7", "--port", "1"]);
+        assert_eq!(decision(&verdict, 0)["policy"], "allow");
+        assert_eq!(verdict["egress"]["tiers"][0]["policies"], json!(["allow", "lockdown"]));
+        says(
+            &succeeds(&explain(&["--from", "shop/open", "--to", "192.0.2.8", "--port", "1"])),
+            &["DENIED: Deny by lockdown spec.egress[0], tier Admin"],
+        );
+
+        // Where nothing isolates the baseline is asked; to itself, too.
+        let verdict = json(&["--from", "shop/open", "--to", "198.51.100.1", "--port", "1"]);
+        assert_eq!((decision(&verdict, 0), decision(&verdict, 1)["policy"].clone()), (json!(null), json!("defaults")));
+        let verdict = json(&["--from", "shop/open", "--to", "shop/open", "--port", "1"]);
+        assert_eq!((&verdict["allowed"], &verdict["pass"]), (&json!(false), &json!("loopback")));
+        assert_eq!(decision(&verdict, 0)["field"], "spec.egress[2]");
+    }
+
     #[test]
     fn in_either_family() {
         let pair = ["--from", "shop/web", "--to", "shop/db", "--port", "5432", "--family"];

@@ -13,7 +13,8 @@ use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, Index};
 use palisade_nft::{
-    Backend, Division, Fake, Name, Outcome, Packet, PacketState, Ruleset, Transaction, Transport, diff, walk,
+    Backend, Division, Fake, Hook, Name, Outcome, Packet, PacketState, Ruleset, Transaction, Transport, diff, walk,
+    walk_at,
 };
 use proptest::prelude::*;
 
@@ -50,7 +51,10 @@ proptest! {
         let mut cluster = Cluster::default();
         changes.into_iter().for_each(|change| cluster.apply(change));
         let before = compile(&cluster);
-        let is_of_policies = |change: &Change| matches!(change, Change::Policy(_) | Change::PolicyGone(_));
+        let is_of_policies = |change: &Change| match change {
+            Change::Policy(_) | Change::PolicyGone(_) | Change::ClusterPolicy(_) | Change::ClusterPolicyGone(_) => true,
+            _ => false,
+        };
         edits.into_iter().filter(is_of_policies).for_each(|change| cluster.apply(change));
         let after = compile(&cluster);
         let local: Vec<IpAddr> =
@@ -101,9 +105,15 @@ proptest! {
 
 /// A flow on which the judges differ, where there is one.
 fn disagreement(cluster: &Cluster, ruleset: &Ruleset) -> Option<Flow> {
-    testing::flows(cluster)
-        .into_iter()
-        .find(|flow| testing::passes(cluster, flow).is_some_and(|expected| passes(ruleset, flow) != expected))
+    testing::flows(cluster).into_iter().find(|flow| {
+        testing::passes(cluster, flow).is_some_and(|expected| passes(ruleset, flow) != expected)
+            || testing::reaches_node(cluster, flow).is_some_and(|expected| reaches_node(ruleset, flow) != expected)
+    })
+}
+
+fn reaches_node(ruleset: &Ruleset, flow: &Flow) -> bool {
+    let walk = walk_at(Hook::Input, ruleset, &packet(flow, PacketState::New)).unwrap();
+    walk.verdict == Outcome::Accept
 }
 
 fn passes(ruleset: &Ruleset, flow: &Flow) -> bool {
@@ -256,7 +266,8 @@ mod exemptions {
 /// Compilers that are broken in one way each: all are caught.
 mod mutations {
     use palisade_model::{
-        Direction, IpBlock, NamespaceScope, Peer, Peers, Policy, PortMatch, PortRange, Ports, Rule, Selector,
+        ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, IpBlock, NamespaceScope, Peer, Peers, Policy,
+        PortMatch, PortRange, Ports, Rule, Selector, Tier, TierAction,
     };
     use palisade_nft::{Action, AddressField, Elements, Key, Match, Statement, Verdict};
     use proptest::strategy::ValueTree;
@@ -305,6 +316,19 @@ mod mutations {
                 ports.iter_mut().for_each(&edit);
             }
         })
+    }
+
+    /// A compiler that misreads cluster policies.
+    fn misreading_cluster_policies(edit: impl Fn(&mut ClusterPolicy)) -> impl Fn(&Cluster) -> Ruleset {
+        move |cluster| {
+            let mut misread = cluster.clone();
+            misread.cluster_policies.values_mut().for_each(&edit);
+            compile(&misread)
+        }
+    }
+
+    fn misreading_cluster_rules(edit: impl Fn(&mut ClusterRule)) -> impl Fn(&Cluster) -> Ruleset {
+        misreading_cluster_policies(move |policy| policy.ingress.iter_mut().chain(&mut policy.egress).for_each(&edit))
     }
 
     /// A compiler that writes something else.
@@ -406,6 +430,71 @@ mod mutations {
                 ports.retain(|port| matches!(port, PortMatch::Numbers { .. }));
             })),
             "ignores named ports"
+        );
+    }
+
+    #[test]
+    fn what_misreads_cluster_policies_is() {
+        assert!(is_caught(misreading_cluster_policies(|policy| policy.priority = 0)), "ignores priorities");
+        assert!(
+            is_caught(misreading_cluster_policies(|policy| policy.priority = 1000 - policy.priority)),
+            "greatest first"
+        );
+        assert!(is_caught(misreading_cluster_policies(|policy| policy.tier = Tier::Admin)), "knows one tier");
+        assert!(
+            is_caught(misreading_cluster_policies(|policy| policy.subject.pods = Selector::default())),
+            "ignores the subject's podSelector"
+        );
+        assert!(is_caught(misreading_cluster_policies(|policy| policy.egress.reverse())), "last rule first");
+        assert!(is_caught(misreading_cluster_policies(|policy| policy.ingress.truncate(1))), "first rule only");
+        let is = |action: TierAction, instead: TierAction| {
+            is_caught(misreading_cluster_rules(move |rule| {
+                if rule.action == action {
+                    rule.action = instead;
+                }
+            }))
+        };
+        assert!(is(TierAction::Pass, TierAction::Accept), "takes Pass for Accept");
+        assert!(is(TierAction::Pass, TierAction::Deny), "takes Pass for Deny");
+        assert!(is(TierAction::Accept, TierAction::Pass), "takes Accept for Pass");
+        assert!(is(TierAction::Deny, TierAction::Pass), "takes Deny for Pass");
+        let retain = |keep: fn(&ClusterPeer) -> bool| {
+            is_caught(misreading_cluster_rules(move |rule| {
+                if let ClusterPeers::AnyOf(peers) = &mut rule.peers {
+                    peers.retain(keep);
+                }
+            }))
+        };
+        assert!(retain(|peer| !matches!(peer, ClusterPeer::Nodes(_))), "knows no nodes");
+        assert!(retain(|peer| !matches!(peer, ClusterPeer::Network(_))), "knows no networks");
+        assert!(
+            is_caught(misreading_cluster_rules(|rule| {
+                if rule.peers == ClusterPeers::Others {
+                    rule.peers = ClusterPeers::AnyOf(vec![]);
+                }
+            })),
+            "opens rules that are not understood"
+        );
+        assert!(is_caught(misreading_cluster_rules(|rule| rule.ports = Ports::All)), "ignores protocols");
+    }
+
+    #[test]
+    fn what_miswrites_cluster_policies_is() {
+        let is_other = |part: &Match| matches!(part, Match::NotIn(Key::SourceAndEnd(..), _));
+        assert!(
+            is_caught(miswriting_rules(|statement| statement.matches.retain(|part| !is_other(part)))),
+            "denies a pod itself what is not understood"
+        );
+        assert!(
+            is_caught(miswriting(|ruleset| ruleset.chains.retain(|name, _| name.as_str() != "input-egress"))),
+            "does not look at what is for the node"
+        );
+        let passes = Verdict::Goto(Name::new("pass").unwrap());
+        assert!(
+            is_caught(miswriting_rules(|statement| if statement.action == Action::Verdict(passes.clone()) {
+                statement.action = Action::Verdict(Verdict::Accept);
+            })),
+            "accepts what is passed on"
         );
     }
 

@@ -69,6 +69,37 @@ fn named_ports_are_endpoints_on_egress() {
     assert_snapshot!(Node::of(&policy(spec)).objects());
 }
 
+/// Policies of the administrator's tiers, after what [`SHOP`] holds.
+fn cluster_policies(specs: &[&str]) -> String {
+    let policy = |(at, spec): (usize, &&str)| {
+        let names = ["lockdown", "defaults"];
+        format!(
+            "---\n{{kind: ClusterNetworkPolicy, apiVersion: policy.networking.k8s.io/v1alpha2, metadata: {{name: {}}}, spec: {spec}}}\n",
+            names[at]
+        )
+    };
+    specs.iter().enumerate().map(policy).collect()
+}
+
+const LOCKDOWN: &str = "{tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [
+    {name: dns, action: Accept, to: [{namespaces: {}}], protocols: [{udp: {destinationPort: {number: 53}}}]},
+    {action: Deny, to: [{networks: [169.254.169.254/32]}, {nodes: {}}]},
+    {action: Pass, to: [{pods: {podSelector: {matchLabels: {app: db}}}}]},
+    {action: Deny, to: [{namespaces: {matchLabels: {team: sales}}}], protocols: [{destinationNamedPort: http}]}]}";
+const DEFAULTS: &str = "{tier: Baseline, priority: 1, subject: {namespaces: {}}, ingress: [
+    {action: Deny, from: [{namespaces: {matchExpressions: [{key: team, operator: Inn, values: [x]}]}}]}]}";
+
+#[test]
+fn tiers_are_asked_in_turn() {
+    assert_snapshot!(Node::of(&format!("{SHOP}{}", cluster_policies(&[LOCKDOWN, DEFAULTS]))).objects());
+}
+
+#[test]
+fn the_baseline_is_not_asked_where_a_policy_isolates() {
+    let isolated = policy("{podSelector: {}, policyTypes: [Ingress]}");
+    assert_snapshot!(Node::of(&format!("{isolated}{}", cluster_policies(&[LOCKDOWN, DEFAULTS]))).objects());
+}
+
 /// What one event costs: the transactions that it leads to, whole.
 mod transactions {
     use super::*;
@@ -114,6 +145,13 @@ mod transactions {
     fn a_namespace_is_relabelled() {
         let before = policy(FROM_DB);
         assert_snapshot!(change(&before, &before.replace("{team: sales}}}\n---", "{team: support}}}\n---")));
+    }
+
+    /// Of all pods that come under it, none is written.
+    #[test]
+    fn a_cluster_policy_is_edited() {
+        let before = format!("{SHOP}{}", cluster_policies(&[LOCKDOWN, DEFAULTS]));
+        assert_snapshot!(change(&before, &before.replace("number: 53", "number: 5353")));
     }
 
     #[test]

@@ -11,7 +11,9 @@ use palisade::enforcer::Enforcer;
 use palisade_integration::netns::Namespace;
 use palisade_model::Change;
 use palisade_nft::{Kernel, Name, Ownership};
-use support::{NODE, address, many_exceptions, many_peers, many_policies, many_ranges, pod};
+use support::{
+    NODE, Order, address, many_cluster_policies, many_exceptions, many_peers, many_policies, many_ranges, pod,
+};
 
 const ROUNDS: usize = 9;
 const SMALL_ROUNDS: u32 = 101;
@@ -25,6 +27,7 @@ fn main() {
         ("a pod with 200 policies", many_policies(200)),
         ("a pod with 1,000 policies", many_policies(1_000)),
         ("a policy with 100,000 peers", many_peers(100_000)),
+        ("1,000 cluster policies of 25 rules, 2 pods", many_cluster_policies(1_000, Order::Blocks)),
     ] {
         let rounds: Vec<_> = (0..ROUNDS).map(|_| (palisade_whole(&changes), nft_whole(&changes))).collect();
         print_row(what, &rounds);

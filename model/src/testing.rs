@@ -82,6 +82,14 @@ pub fn passes(cluster: &Cluster, flow: &Flow) -> Option<bool> {
     (verdict.pass != Some(Pass::OwnNode)).then(|| lets_pass(&verdict.egress) && lets_pass(&verdict.ingress))
 }
 
+/// Whether the node [`NODE`] takes a flow of a pod of its own to itself, by the reference verdict. `None` for other flows.
+pub fn reaches_node(cluster: &Cluster, flow: &Flow) -> Option<bool> {
+    let verdict = cluster.verdict(flow);
+    let subject = verdict.egress.subject.as_ref().filter(|_| verdict.pass == Some(Pass::OwnNode))?;
+    let is_here = cluster.pods.get(subject).is_none_or(|pod| pod.node.as_deref() == Some(NODE));
+    is_here.then_some(verdict.egress.allowed)
+}
+
 fn traffic(cluster: &Cluster) -> Vec<Traffic> {
     let of_clusters = cluster.cluster_policies.values().flat_map(|policy| policy.ingress.iter().chain(&policy.egress));
     let ports = cluster.policies.values().flat_map(rules_of).map(|rule| &rule.ports);

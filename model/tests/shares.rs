@@ -13,8 +13,9 @@ use palisade_model::reference::Cluster;
 use palisade_model::testing::workload::{Shape, Size, Workload};
 use palisade_model::testing::{NODE, Output, bare_pod, changes, objects, shares};
 use palisade_model::{
-    Change, Cost, Index, Limit, NamespacedName, PeerMatch, Peers, Pod, Policy, PortMatch, PortRange, Ports, Protocol,
-    Rule, Selector, SetKey, Shares, Table, TableKey,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Cost, Index, Limit, NamespaceScope, NamespacedName,
+    PeerMatch, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    SetKey, Shares, Table, TableKey, Tier, TierAction,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -218,7 +219,7 @@ fn what_the_kernel_refuses_is_closed() {
 #[test]
 fn who_is_closed_does_not_change_with_every_edit() {
     let total = Cost { grants: 260, ..Cost::UNLIMITED };
-    let mut index = Index::with_shares(NODE, Shares { per_namespace: Cost::UNLIMITED, total });
+    let mut index = Index::with_shares(NODE, Shares { total, ..Shares::UNLIMITED });
     let namespaces = ["a", "b", "c", "d"];
     let write = |index: &mut Index, namespace: &str, ports: u16| {
         let port =
@@ -250,6 +251,52 @@ fn who_is_closed_does_not_change_with_every_edit() {
     write(&mut index, "d", 30);
     index.take_delta();
     assert_ne!(closed(&index), closed_first, "there is room for another");
+}
+
+/// What would be too much is left out, and what was in force of it stays, until it fits.
+#[test]
+fn cluster_policies_that_cost_too_much_are_refused() {
+    let peer = |app: String| {
+        let pods = Selector::from_iter([Requirement::new("app", "In", [&*app]).unwrap()]);
+        ClusterPeer::Pods(PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods })
+    };
+    let policy = |name: &str, rules: usize| {
+        let subject = PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods: Selector::default() };
+        let rule = |at: usize| ClusterRule {
+            name: None,
+            action: if at % 2 == 0 { TierAction::Accept } else { TierAction::Deny },
+            peers: ClusterPeers::AnyOf(vec![peer(format!("{name}-{at}"))]),
+            ports: Ports::All,
+        };
+        let egress = (0..rules).map(rule).collect();
+        Change::ClusterPolicy(ClusterPolicy {
+            name: name.into(),
+            tier: Tier::Admin,
+            priority: 0,
+            subject,
+            ingress: vec![],
+            egress,
+        })
+    };
+    let shares = Shares { cluster: Cost { sets: 9, ..Cost::UNLIMITED }, ..Shares::UNLIMITED };
+    let mut index = Index::with_shares(NODE, shares);
+    Workload::new(Shape::FewNamespaces, Size::of_pods(300), 1).cluster().for_each(|change| index.apply(change));
+    let mut output = Output::new(index.take_delta());
+    let in_force = |output: &Output| -> BTreeSet<String> {
+        let rules = output.tiers.values().flat_map(|table| table.clauses().map(|clause| clause.rule.to_string()));
+        rules.collect()
+    };
+    let mut refused = |index: &mut Index, changes: Vec<Change>| -> (Vec<String>, usize) {
+        changes.into_iter().for_each(|change| index.apply(change));
+        output.apply(index.take_delta());
+        assert!(index.cluster_cost().fits(&shares.cluster));
+        (index.refused_cluster_policies().map(ToString::to_string).collect(), in_force(&output).len())
+    };
+    assert_eq!(refused(&mut index, vec![policy("a", 4), policy("b", 20), policy("c", 5)]), (vec!["b".to_owned()], 9));
+    assert_eq!(refused(&mut index, vec![policy("a", 6)]), (vec!["a".to_owned(), "b".to_owned()], 9));
+    assert_eq!(refused(&mut index, vec![policy("c", 3)]), (vec!["b".to_owned()], 9));
+    assert_eq!(refused(&mut index, vec![Change::ClusterPolicyGone("a".into()), policy("b", 4)]), (vec![], 7));
+    assert_eq!(index.closed().count(), 0, "no namespace is closed for that");
 }
 
 /// The shares of these tests are met again and again, in both ways, and opened again.

@@ -125,8 +125,17 @@ pub enum WalkError {
 /// # Errors
 /// [`WalkError`] where the ruleset is not one that the kernel would take, or holds foreign rules on the way.
 pub fn walk(ruleset: &Ruleset, packet: &Packet) -> Result<Walk, WalkError> {
+    walk_at(Hook::Forward, ruleset, packet)
+}
+
+/// The same at another hook. What rules ask of that hook alone (`fib`) is not known here.
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_at(hook: Hook, ruleset: &Ruleset, packet: &Packet) -> Result<Walk, WalkError> {
+    let at_hook = |base: BaseChain| (base.hook == hook).then_some(base.priority);
     let mut base_chains: Vec<_> =
-        ruleset.chains.iter().filter_map(|(name, chain)| Some((forward(chain.base?)?, name, chain))).collect();
+        ruleset.chains.iter().filter_map(|(name, chain)| Some((at_hook(chain.base?)?, name, chain))).collect();
     base_chains.sort_by_key(|(priority, name, _)| (*priority, *name));
     let mut walker = Walker { ruleset, packet, mark: packet.mark, trace: vec![], lookups: 0 };
     let mut verdict = Outcome::Accept;
@@ -138,11 +147,6 @@ pub fn walk(ruleset: &Ruleset, packet: &Packet) -> Result<Walk, WalkError> {
     }
     let Walker { trace, mark, lookups, .. } = walker;
     Ok(Walk { verdict, trace, mark, lookups })
-}
-
-/// The priority of a base chain of the forward hook.
-fn forward(base: BaseChain) -> Option<i32> {
-    (base.hook == Hook::Forward).then_some(base.priority)
 }
 
 struct Walker<'a> {

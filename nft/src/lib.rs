@@ -31,7 +31,7 @@ pub use diff::{ChainChange, Diff, Division, SetChange, Summary, TableChange, dif
 pub use edit::EditError;
 pub use elements::{Elements, ElementsKind, Endpoint, Pair, Range};
 pub use fake::{Fake, Fault};
-pub use interpreter::{Outcome, Packet, PacketState, Step, Transport, Walk, WalkError, walk};
+pub use interpreter::{Outcome, Packet, PacketState, Step, Transport, Walk, WalkError, walk, walk_at};
 pub use name::{Comment, LinkName, LinkNameError, Name, NameError};
 pub use netlink::{Counter, Event, Kernel, KernelConntrack, Monitor, OpenError, Ownership};
 pub use ruleset::{

@@ -1,6 +1,6 @@
 //! `palisade explain`: the reference verdict, and what is behind it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::IpAddr;
 
@@ -117,6 +117,8 @@ impl Explanation {
             Traffic::Other(_) => ("ICMP".to_owned(), None),
         };
         let Verdict { allowed, pass, egress, ingress } = verdict;
+        let tied: BTreeSet<String> =
+            [&egress, &ingress].into_iter().flat_map(|of| &of.tiers).flat_map(|tier| tied(cluster, tier)).collect();
         Ok(Self {
             allowed,
             from: end(source),
@@ -129,7 +131,7 @@ impl Explanation {
             }),
             egress: Judgement::new(cluster, Direction::Egress, egress),
             ingress: Judgement::new(cluster, Direction::Ingress, ingress),
-            hints: hints(cluster, source, destination),
+            hints: hints(cluster, source, destination).into_iter().chain(tied).collect(),
         })
     }
 
@@ -266,6 +268,21 @@ fn hints(cluster: &Cluster, source: IpAddr, destination: IpAddr) -> Vec<String> 
     });
     let shared = BTreeSet::from([source, destination]).into_iter().filter_map(|address| several(cluster, address));
     missing.map(no_namespace).chain(no_pods).chain(a_service).chain(shared).collect()
+}
+
+/// Policies of a tier that are asked in the order of their names.
+fn tied(cluster: &Cluster, tier: &TierVerdict) -> Vec<String> {
+    let mut by_priority = BTreeMap::<u16, Vec<String>>::new();
+    for policy in tier.policies.iter().filter_map(|name| cluster.cluster_policies.get(name)) {
+        by_priority.entry(policy.priority).or_default().push(policy.name.to_string());
+    }
+    let groups = by_priority.into_values().filter(|policies| policies.len() > 1);
+    groups
+        .map(|policies| {
+            let names = some_of(&policies, 5, 63, " and ");
+            format!("{names} have one priority in tier {}: they are asked in the order of their names", tier.tier)
+        })
+        .collect()
 }
 
 /// Several live pods claim the address.

@@ -22,12 +22,19 @@ pub(super) fn render(args: &RenderArgs) -> anyhow::Result<()> {
     Ok(write!(std::io::stdout().lock(), "{ruleset}")?)
 }
 
-/// Says which namespaces are closed.
+/// Says which namespaces are closed, and which cluster policies are refused.
 fn check(index: &Index) -> anyhow::Result<()> {
     let closed = shares::closed(index);
     let mut out = std::io::stdout().lock();
     for namespace in &closed {
         writeln!(out, "closed: {namespace}")?;
+    }
+    let refused: Vec<_> = index.refused_cluster_policies().collect();
+    for policy in &refused {
+        writeln!(out, "refused: ClusterNetworkPolicy {policy}: with it they would cost more than their share")?;
+    }
+    if !refused.is_empty() {
+        bail!("{} ClusterNetworkPolicies would be refused on {}", refused.len(), index.node());
     }
     if !closed.is_empty() {
         bail!(

@@ -5,6 +5,7 @@
 //! is not understood which pods a policy judges, or when, there is no policy.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -168,7 +169,10 @@ fn peer(direction: Direction, peer: &Peer, is_named: bool, at: &str, problems: &
 /// As the custom resource has them: without leading zeros, and not as IPv4-mapped IPv6; bits of hosts may be set.
 fn network(text: &str) -> Result<IpBlock, String> {
     let malformed = || format!("{text:?} is not a CIDR: write 10.0.0.0/8 or fd00::/8");
-    let net: IpNet = text.parse().map_err(|_| malformed())?;
+    // What the standard library reads has no leading zeros.
+    let (address, length) = text.split_once('/').ok_or_else(malformed)?;
+    let (address, length): (IpAddr, u8) = address.parse().ok().zip(length.parse().ok()).ok_or_else(malformed)?;
+    let net = IpNet::new(address, length).map_err(|_| malformed())?;
     if net.addr().to_canonical() != net.addr() {
         return Err(format!("{text:?} is of IPv4-mapped addresses, which no packet carries: write it as IPv4"));
     }

@@ -349,7 +349,7 @@ fn who_takes_long_waits_for_his_turn() {
 #[test]
 fn who_is_opened_by_anothers_change_does_not_wait_for_the_next() {
     let total = Cost { grants: 6, ..Cost::UNLIMITED };
-    let shares = Shares { per_namespace: Cost::UNLIMITED, total };
+    let shares = Shares { per_namespace: Cost::UNLIMITED, total, ..Shares::UNLIMITED };
     let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table())).with_shares(shares);
     let policies = [policy("shop", "p", &["a", "b", "c"]), policy("busy", "p", &["a", "b"])];
     change(&mut enforcer, [pod_of("busy", 1), pod_of("shop", 2)].into_iter().chain(policies));

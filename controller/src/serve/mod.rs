@@ -10,6 +10,7 @@
 //! - What changes the agent (its log filter) is asked over the socket alone, which only its own user may open.
 
 mod client;
+mod cluster_policies;
 mod http;
 mod metrics;
 mod pulse;
@@ -20,6 +21,7 @@ mod state;
 mod status;
 
 pub use client::{ClientError, set_log_filter, status};
+pub use cluster_policies::{ClusterPolicyFigures, ClusterPolicyStatus};
 pub use http::{serve_metrics, serve_probes};
 pub use sandboxes::{SandboxFigures, SandboxStatus};
 pub use socket::{SetLogFilter, SocketError, bind as bind_socket, serve_socket};

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use palisade_model::{Change, IndexSize};
 use palisade_nft::Ruleset;
 
+use super::cluster_policies::{ClusterPolicyFigures, ClusterPolicyStatus};
 use super::metrics::{Hindrance, Metrics};
 use super::pulse::{Limits, Pulse, Thread};
 use super::sandboxes::{SandboxFigures, SandboxStatus};
@@ -64,6 +65,8 @@ pub struct Figures<'a> {
     pub closed: Vec<ClosedNamespace>,
     /// In each respect how much of what all namespaces may cost together is used.
     pub shares_used: [(&'static str, f64); 6],
+    /// The cluster policies.
+    pub cluster_policies: ClusterPolicyFigures,
     /// The sandboxes of the node.
     pub sandboxes: SandboxFigures,
     /// How many addresses of known pods are not in the pod range; `None` where no range is guarded.
@@ -87,6 +90,7 @@ struct Progress {
     closed_namespaces: usize,
     /// The first of them.
     closed: Vec<ClosedNamespace>,
+    cluster_policies: ClusterPolicyStatus,
     sandboxes: SandboxStatus,
     outside_pod_range: Option<usize>,
     last_commit: Option<LastCommit>,
@@ -209,8 +213,18 @@ impl State {
                 }
                 if progress.figures_due(self.figures_interval).is_some_and(|due| due <= Instant::now()) {
                     let figures = figures();
-                    let Figures { generation, ruleset, index, mut closed, shares_used, sandboxes, outside_pod_range } =
-                        figures;
+                    let Figures {
+                        generation,
+                        ruleset,
+                        index,
+                        mut closed,
+                        shares_used,
+                        cluster_policies,
+                        sandboxes,
+                        outside_pod_range,
+                    } = figures;
+                    self.metrics.cluster_policies(&cluster_policies);
+                    progress.cluster_policies = cluster_policies.status;
                     progress.outside_pod_range = outside_pod_range;
                     self.metrics.outside_pod_range(outside_pod_range);
                     self.metrics.holds(ruleset, &index);
@@ -323,6 +337,7 @@ impl State {
             totals: progress.totals,
             closed_namespaces: progress.closed_namespaces,
             closed: progress.closed.clone(),
+            cluster_policies: progress.cluster_policies.clone(),
             sandboxes: progress.sandboxes.clone(),
             outside_pod_range: progress.outside_pod_range,
             last_commit: progress.last_commit.clone(),
@@ -350,6 +365,7 @@ impl Progress {
             totals: Totals::default(),
             closed_namespaces: 0,
             closed: Vec::new(),
+            cluster_policies: ClusterPolicyStatus::default(),
             sandboxes: SandboxStatus::default(),
             outside_pod_range: None,
             last_commit: None,

@@ -7,6 +7,7 @@ use palisade_model::IndexSize;
 use palisade_nft::Summary;
 use serde::{Deserialize, Serialize};
 
+use super::cluster_policies::ClusterPolicyStatus;
 use super::sandboxes::SandboxStatus;
 use crate::shares::ClosedNamespace;
 use crate::source::Health;
@@ -43,6 +44,9 @@ pub struct Status {
     /// The first hundred of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<ClosedNamespace>,
+    /// The cluster policies.
+    #[serde(default)]
+    pub cluster_policies: ClusterPolicyStatus,
     /// What the network plugin told.
     #[serde(default)]
     pub sandboxes: SandboxStatus,
@@ -219,7 +223,7 @@ impl fmt::Display for Status {
         if self.closed_namespaces > self.closed.len() {
             writeln!(f, "closed      and {} namespaces more", self.closed_namespaces - self.closed.len())?;
         }
-        write!(f, "{}", self.sandboxes)?;
+        write!(f, "{}{}", self.cluster_policies, self.sandboxes)?;
         if let Some(outside @ 1..) = self.outside_pod_range {
             writeln!(
                 f,

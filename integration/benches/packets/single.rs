@@ -13,7 +13,10 @@ use palisade_integration::netns::Topology;
 
 use crate::Measured;
 use crate::stage::{Layout, Stage, TRACKED};
-use crate::support::{CLIENT, PORT, SERVER, address, many_exceptions, many_peers, many_policies, many_ranges, pod};
+use crate::support::{
+    CLIENT, Order, PORT, SERVER, address, many_cluster_policies, many_exceptions, many_peers, many_policies,
+    many_ranges, pod,
+};
 
 const ROUNDS: usize = 41;
 const BATCHES: usize = 40;
@@ -45,6 +48,16 @@ pub(crate) fn measure() {
         ("1 -> 1,000 port ranges", policies(many_ranges(1)), policies(many_ranges(1_000))),
         ("1 -> 100,000 peers", policies(many_peers(1)), policies(many_peers(100_000))),
         ("1 -> 1,000 except CIDRs", policies(many_exceptions(1)), policies(many_exceptions(1_000))),
+        (
+            "1 -> 1,000 cluster policies of 25 rules, two blocks",
+            policies(many_cluster_policies(1, Order::Blocks)),
+            policies(many_cluster_policies(1_000, Order::Blocks)),
+        ),
+        (
+            "1 -> 10 cluster policies, each rule another verdict",
+            policies(many_cluster_policies(1, Order::Alternating)),
+            policies(many_cluster_policies(10, Order::Alternating)),
+        ),
         ("laid out linearly: 1 -> 1,000 policies", linear(1), linear(1_000)),
         ("1,000 policies: without the guard -> with it", guard(Origins::Believed), guard(Origins::Guarded)),
         ("allowed by 1,000 policies: known -> judged each time", known(true), known(false)),

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use palisade_model::testing::bare_pod;
 use palisade_model::{
-    Change, IpBlock, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch, PortRange,
-    Ports, Protocol, Requirement, Rule, Selector,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, IpBlock, Labels, Namespace, NamespaceScope,
+    NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule,
+    Selector, Tier, TierAction,
 };
 
 /// The node of all pods.
@@ -117,6 +118,50 @@ pub(crate) fn many_exceptions(count: u32) -> Vec<Change> {
     let net = |i: u32| format!("10.0.{}.{}/32", i / 256, i % 256).parse().expect("a CIDR");
     let block = IpBlock::new("10.0.0.0/16".parse().expect("a CIDR"), (1..=count).map(net)).expect("exceptions within");
     vec![policy("exceptions", vec![rule(Peer::Block(block), vec![udp(PORT, PORT)])]), server()]
+}
+
+/// The rules of a cluster policy, as many as it may have.
+pub(crate) const RULES: u16 = 25;
+
+/// How the rules of cluster policies follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// All rules of every other policy accept; those of the others come after them, and deny.
+    Blocks,
+    /// Each rule says something else than the one before.
+    Alternating,
+}
+
+/// `count` cluster policies of [`RULES`] rules each, under which all pods come: each rule about pods of its own, every other
+/// for one port alone. None matches the client. A baseline denies everything.
+pub(crate) fn many_cluster_policies(count: u16, order: Order) -> Vec<Change> {
+    let policy = |i: u16| {
+        let action = |at: u16| match order {
+            Order::Blocks if i % 2 == 0 => TierAction::Accept,
+            Order::Blocks => TierAction::Deny,
+            Order::Alternating if at % 2 == 0 => TierAction::Accept,
+            Order::Alternating => TierAction::Deny,
+        };
+        let ports = |at: u16| if at % 2 == 0 { Ports::All } else { Ports::AnyOf(vec![udp(PORT, PORT)]) };
+        let rule = |at| cluster_rule(action(at), labelled("app", &format!("peer-{i}-{at}")), ports(at));
+        let priority = if order == Order::Blocks { i % 2 } else { i };
+        cluster_policy(&format!("policy-{i}"), Tier::Admin, priority, (0..RULES).map(rule).collect())
+    };
+    let deny = cluster_rule(TierAction::Deny, Selector::default(), Ports::All);
+    let baseline = cluster_policy("nobody", Tier::Baseline, 0, vec![deny]);
+    let namespace = Change::Namespace(Namespace { name: "bench".into(), labels: Labels::default() });
+    (0..count).map(policy).chain([baseline, namespace, server(), pod("client", CLIENT.into())]).collect()
+}
+
+fn cluster_rule(action: TierAction, pods: Selector, ports: Ports) -> ClusterRule {
+    let peer = ClusterPeer::Pods(PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods });
+    ClusterRule { name: None, action, peers: ClusterPeers::AnyOf(vec![peer]), ports }
+}
+
+fn cluster_policy(name: &str, tier: Tier, priority: u16, ingress: Vec<ClusterRule>) -> Change {
+    let everyone = PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods: Selector::default() };
+    let name = name.into();
+    Change::ClusterPolicy(ClusterPolicy { name, tier, priority, subject: everyone, ingress, egress: vec![] })
 }
 
 /// The address of a peer, which is neither the client nor the server.

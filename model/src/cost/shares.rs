@@ -8,6 +8,9 @@ pub struct Shares {
     /// What those of all namespaces that are not closed may cost together, each set once. Where they cost more, the most
     /// expensive are closed until the rest fits.
     pub total: Cost,
+    /// What cluster policies may cost, apart from that. Versions of policies with which they would cost more are
+    /// [refused](crate::Index::refused_cluster_policies).
+    pub cluster: Cost,
 }
 
 /// A namespace whose policies are not enforced as they are written: the pods that they select let nothing through, in
@@ -35,16 +38,22 @@ impl Shares {
     /// `factor` times as much of everything, rounded up.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
-        Self { per_namespace: self.per_namespace.scaled(factor), total: self.total.scaled(factor) }
+        Self {
+            per_namespace: self.per_namespace.scaled(factor),
+            total: self.total.scaled(factor),
+            cluster: self.cluster.scaled(factor),
+        }
     }
 
     /// No limits.
-    pub const UNLIMITED: Self = Self { per_namespace: Cost::UNLIMITED, total: Cost::UNLIMITED };
+    pub const UNLIMITED: Self =
+        Self { per_namespace: Cost::UNLIMITED, total: Cost::UNLIMITED, cluster: Cost::UNLIMITED };
 
-    /// What an agent with 512 MiB can afford.
+    /// What an agent with 640 MiB can afford.
     ///
-    /// Of those 512 MiB the index of 150,000 pods takes 100, and the rest of the agent with its watches as much again. The
-    /// total is half of all, so that a transaction that replaces much still fits beside it.
+    /// Of those 640 MiB the index of 150,000 pods takes 100, and the rest of the agent with its watches as much again. The
+    /// total of namespaces is 256, and cluster policies have 128, so that a transaction that replaces much still fits beside
+    /// them: 1,000 cluster policies of 25 rules, and four times all pods of a cluster of 150,000.
     ///
     /// What ordinary policies cost, in clusters of 150,000 pods and 10,000 policies
     /// (`cargo run --release -p palisade-model --example tenants -- 150000`), the most of all shapes of
@@ -77,6 +86,14 @@ impl Shares {
             chains: 8_000,
             checks: 40_000,
             bytes: 256 << 20,
+        },
+        cluster: Cost {
+            grants: 1_000_000,
+            elements: 640_000,
+            sets: 1_000,
+            chains: 4_000,
+            checks: 20_000,
+            bytes: 128 << 20,
         },
     };
 }

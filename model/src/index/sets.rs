@@ -120,6 +120,16 @@ impl Sets {
         }
     }
 
+    /// What `key` costs. Unless a table comes to look it up before the next delta it is forgotten then. A set that is new is
+    /// listed if its matches are no more than `budget`.
+    pub(super) fn price(&mut self, key: &Arc<SetKey>, budget: u64, cluster: &mut Cluster) -> Cost {
+        let id = match self.by_key.get(key) {
+            Some(id) => *id,
+            None => self.insert(key, budget, cluster),
+        };
+        self.slots[id].cost
+    }
+
     /// One more table of cluster policies that is in force looks `key` up.
     pub(super) fn acquire_for_tier(&mut self, key: &Arc<SetKey>, cluster: &mut Cluster) -> SetId {
         let id = match self.by_key.get(key) {

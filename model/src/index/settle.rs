@@ -16,6 +16,7 @@ impl Index {
         let locals = self.settle_locals();
         let disowned = std::mem::take(&mut self.disowned);
         let owned = std::mem::take(&mut self.owned);
+        self.admit_cluster_policies();
         let pods = self.settle_pods(&is_turn);
         let dirty = self.dirty_tables(&is_turn);
         let dirty = self.price(dirty, &is_turn);

@@ -1,5 +1,8 @@
 //! Cluster policies: whom they judge, and the tables of their tiers.
 //!
+//! What they cost a node is counted apart from what namespaces' policies cost, before it is built: what is too much is left
+//! out, most expensive first, and what was in force of it stays.
+//!
 //! Invariants:
 //! - Whose subject a class is, is known of each class that a local pod has asked for, until its namespace is relabelled: a
 //!   pod that comes under unchanged policies evaluates no selector that its class has answered.
@@ -13,15 +16,25 @@ use super::cluster::Cluster;
 use super::objects::ClassKey;
 use super::settle::{port_names, resolve};
 use super::slots::{ClassId, SetId};
+use crate::compile::tier_grants;
 use crate::{
-    ClusterPolicy, Direction, NamespaceScope, NamespacedName, PodGroup, Protocol, SetKey, Tier, TierKey, TierMatch,
-    TierTable, compile_tier,
+    ClusterPolicy, Cost, Direction, NamespaceScope, NamespacedName, PodGroup, Protocol, SetKey, Tier, TierKey,
+    TierMatch, TierTable, compile_tier,
 };
 
 /// The cluster policies, and the tables of those that judge local pods.
 #[derive(Debug, Default)]
 pub(super) struct Tiers {
+    /// In force, or to be with the next delta.
     policies: BTreeMap<Arc<str>, ClusterPolicy>,
+    /// Versions that were not looked at yet; `None`: gone.
+    offered: BTreeMap<Arc<str>, Option<ClusterPolicy>>,
+    /// Versions that cost too much.
+    refused: BTreeMap<Arc<str>, ClusterPolicy>,
+    /// What the tables of local pods cost, were none of these isolated.
+    cost: Cost,
+    /// Tables that were compiled to find out what they cost.
+    compiled: HashMap<Arc<TierKey>, Arc<TierTable>>,
     /// By class the policies whose subject its pods are: ascending.
     subjects: HashMap<ClassId, Vec<Arc<str>>>,
     tables: HashMap<Arc<TierKey>, LiveTier>,
@@ -83,10 +96,21 @@ impl Tiers {
         holds(&policy.subject, cluster, class.space, &class.key)
     }
 
-    fn table(&self, key: &TierKey) -> TierTable {
-        let policies = key.policies.iter().filter_map(|name| self.policies.get(name));
-        compile_tier(key.direction, policies, &key.named_ports)
+    fn policies_of(&self, key: &TierKey) -> impl Iterator<Item = &ClusterPolicy> {
+        key.policies.iter().filter_map(|name| self.policies.get(name))
     }
+
+    fn table(&self, key: &TierKey) -> TierTable {
+        compile_tier(key.direction, self.policies_of(key), &key.named_ports)
+    }
+}
+
+/// What a table costs, its sets aside.
+fn own_cost(table: &TierTable) -> Cost {
+    let lists = table.lists();
+    let lookups = lists.iter().map(|clauses| clauses.len()).sum::<usize>() + table.otherwise.len();
+    let segments: usize = table.segments.values().map(Vec::len).sum();
+    Cost::of_table(segments as u64, table.segments.len() as u64, lists.len() as u64, lookups as u64)
 }
 
 fn holds(group: &PodGroup, cluster: &Cluster, space: super::slots::SpaceId, class: &ClassKey) -> bool {
@@ -100,10 +124,124 @@ fn holds(group: &PodGroup, cluster: &Cluster, space: super::slots::SpaceId, clas
 
 impl Index {
     pub(super) fn set_cluster_policy(&mut self, name: &Arc<str>, policy: Option<ClusterPolicy>) {
+        self.tiers.offered.insert(name.clone(), policy);
+    }
+
+    /// The cluster policies of which a version is not enforced because it would cost too much: ascending. What was in force
+    /// of them before still is.
+    pub fn refused_cluster_policies(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.tiers.refused.keys()
+    }
+
+    /// The cluster policies of one tier and one priority that have a local pod as their subject in common: of which comes
+    /// first the names decide. Each group ascending.
+    pub fn tied_cluster_policies(&self) -> BTreeSet<Vec<Arc<str>>> {
+        let classes: BTreeSet<ClassId> = self.local_classes().collect();
+        let mut tied = BTreeSet::new();
+        for subject_of in classes.into_iter().filter_map(|class| self.tiers.subjects.get(&class)) {
+            let mut by_priority = BTreeMap::<(Tier, u16), Vec<Arc<str>>>::new();
+            for policy in subject_of.iter().filter_map(|name| self.tiers.policies.get(name)) {
+                by_priority.entry((policy.tier, policy.priority)).or_default().push(policy.name.clone());
+            }
+            tied.extend(by_priority.into_values().filter(|policies| policies.len() > 1));
+        }
+        tied
+    }
+
+    /// What the cluster policies in force cost this node.
+    pub fn cluster_cost(&self) -> Cost {
+        self.tiers.cost
+    }
+
+    /// Takes in what was offered, as far as it fits: what costs too much is looked at again whenever any policy changes.
+    pub(super) fn admit_cluster_policies(&mut self) {
+        let mut offered = std::mem::take(&mut self.tiers.offered);
+        if offered.is_empty() {
+            return;
+        }
+        for (name, policy) in std::mem::take(&mut self.tiers.refused) {
+            offered.entry(name).or_insert(Some(policy));
+        }
+        offered.retain(|name, policy| self.tiers.policies.get(name) != policy.as_ref());
+        let before: BTreeMap<_, _> =
+            offered.keys().map(|name| (name.clone(), self.tiers.policies.get(name).cloned())).collect();
+        offered.iter().for_each(|(name, policy)| self.put_cluster_policy(name, policy.clone()));
+        if self.cluster_policies_fit() {
+            return;
+        }
+        let mut wanted: Vec<(u64, Arc<str>, ClusterPolicy)> = offered
+            .into_iter()
+            .filter_map(|(name, policy)| Some((self.weight(policy.as_ref()?), name, policy?)))
+            .collect();
+        wanted.sort_by(|(a, one, _), (b, other, _)| a.cmp(b).then_with(|| one.cmp(other)));
+        let (mut fitting, mut beyond) = (0, wanted.len());
+        while fitting < beyond {
+            let tried = fitting + (beyond - fitting).div_ceil(2);
+            for (at, (_, name, policy)) in wanted.iter().enumerate() {
+                let version = if at < tried { Some(policy.clone()) } else { before[name].clone() };
+                self.put_cluster_policy(name, version);
+            }
+            if self.cluster_policies_fit() {
+                fitting = tried;
+            } else {
+                beyond = tried - 1;
+            }
+        }
+        for (_, name, _) in &wanted[fitting..] {
+            self.put_cluster_policy(name, before[name].clone());
+        }
+        self.cluster_policies_fit();
+        self.tiers.refused.extend(wanted.drain(fitting..).map(|(_, name, policy)| (name, policy)));
+    }
+
+    /// What a policy costs by itself, roughly: what compiling it takes, and as often the pods that it names.
+    fn weight(&self, policy: &ClusterPolicy) -> u64 {
+        let grants = |direction| tier_grants(direction, [policy], &[]);
+        Direction::ALL.into_iter().map(grants).fold(0, u64::saturating_add)
+    }
+
+    /// Compiles the tables that local pods come under, and counts what they cost. Gives whether that is within the share; what
+    /// is not is not counted to its end.
+    fn cluster_policies_fit(&mut self) -> bool {
+        let share = self.bills.shares.cluster;
+        let classes: BTreeSet<ClassId> = self.local_classes().collect();
+        let keys: BTreeSet<Arc<TierKey>> =
+            classes.into_iter().flat_map(|class| self.tiers_of(class, |_| false)).collect();
+        let of_key = |key: &Arc<TierKey>| tier_grants(key.direction, self.tiers.policies_of(key), &key.named_ports);
+        let mut cost = Cost::of_grants(keys.iter().map(of_key).fold(0, u64::saturating_add));
+        self.tiers.compiled.retain(|key, _| keys.contains(key));
+        let mut counted = BTreeSet::new();
+        for key in keys {
+            if !cost.fits(&share) {
+                return false;
+            }
+            let table = match self.tiers.compiled.get(&key) {
+                Some(table) => table.clone(),
+                None => Arc::new(self.tiers.table(&key)),
+            };
+            self.tiers.compiled.insert(key, table.clone());
+            cost += own_cost(&table);
+            for set in sets_of(&table) {
+                if counted.insert(set.clone()) && cost.fits(&share) {
+                    cost += self.sets.price(set, cost.rest_of(share).matches(), &mut self.cluster);
+                }
+            }
+        }
+        self.tiers.cost = cost;
+        cost.fits(&share)
+    }
+
+    fn local_classes(&self) -> impl Iterator<Item = ClassId> {
+        let pods = self.locals.keys().filter_map(|id| self.cluster.pod(id));
+        pods.map(|pod| self.cluster.pods[pod].class)
+    }
+
+    fn put_cluster_policy(&mut self, name: &Arc<str>, policy: Option<ClusterPolicy>) {
         let old = self.tiers.policies.get(name);
         if old == policy.as_ref() {
             return;
         }
+        self.tiers.compiled.retain(|key, _| !key.policies.contains(name));
         if old.map(placement) != policy.as_ref().map(placement) {
             self.place(name, policy.as_ref());
         }
@@ -200,8 +338,10 @@ impl Index {
         let mut changed = BTreeMap::new();
         for key in dirty {
             let live = &self.tiers.tables[&key];
-            let new = (live.users > 0).then(|| self.tiers.table(&key));
-            let before = live.in_force.as_ref().map(|(table, _)| &**table);
+            let compiled =
+                || self.tiers.compiled.get(&key).cloned().unwrap_or_else(|| Arc::new(self.tiers.table(&key)));
+            let new = (live.users > 0).then(compiled);
+            let before = live.in_force.as_ref().map(|(table, _)| table);
             if new.as_ref() == before {
                 if new.is_none() {
                     self.tiers.tables.remove(&key);
@@ -211,7 +351,7 @@ impl Index {
             let new = new.map(|table| {
                 let sets: Vec<SetId> =
                     sets_of(&table).into_iter().map(|set| self.sets.acquire_for_tier(set, &mut self.cluster)).collect();
-                (Arc::new(table), sets)
+                (table, sets)
             });
             changed.insert(key.clone(), new.as_ref().map(|(table, _)| table.clone()));
             let old = match new {

@@ -122,7 +122,8 @@ pub fn kubernetes_node() -> impl Strategy<Value = Node> {
 /// A cluster policy of up to `count` rules a direction.
 pub fn cluster_policy(count: usize) -> impl Strategy<Value = ClusterPolicy> {
     let priority = select(&[0, 1, 1, 2, 1000][..]);
-    let body = (selector(), selector(), vec(cluster_rule(), 0..=count), vec(cluster_rule(), 0..=count));
+    let wide = || prop_oneof![1 => Just(Selector::default()), 1 => selector()];
+    let body = (wide(), wide(), vec(cluster_rule(), 0..=count), vec(cluster_rule(), 0..=count));
     (cluster_policy_name(), select(&Tier::ALL[..]), priority, body).prop_map(
         |(name, tier, priority, (namespaces, pods, ingress, egress))| ClusterPolicy {
             name,
@@ -228,7 +229,7 @@ pub fn shares() -> impl Strategy<Value = Shares> {
     let total = option::weighted(0.5, cost(2)).prop_map(|cost| cost.unwrap_or(Cost::UNLIMITED));
     (per_namespace, total).prop_map(|((one, other), total)| {
         let per_namespace = Cost { elements: other.map_or(one.elements, |other| other.elements), ..one };
-        Shares { per_namespace, total }
+        Shares { per_namespace, total, cluster: Cost::UNLIMITED }
     })
 }
 

@@ -30,7 +30,7 @@ use self::labels::{
 use self::sandboxes::Sandboxes;
 use self::source::{Source, SourceCollector};
 use super::status::SourceStatus;
-use super::{SandboxFigures, SourceProbe};
+use super::{ClusterPolicyFigures, ClusterPolicyStatus, SandboxFigures, SourceProbe};
 use crate::cni::Outcome;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::forged::Forged;
@@ -88,6 +88,10 @@ pub(super) struct Metrics {
     outside_pod_range: Gauge,
     namespace_closed: Family<NamespaceLabel, Gauge>,
     shares_used: Family<ShareLabel, Ratio>,
+    cluster_policies: Gauge,
+    cluster_policies_refused: Gauge,
+    cluster_policies_tied: Gauge,
+    cluster_shares_used: Family<ShareLabel, Ratio>,
     behind: Family<HindranceLabel, Gauge>,
     refused: Family<OriginLabel, Counter>,
     sandboxes: Sandboxes,
@@ -127,6 +131,10 @@ impl Metrics {
             outside_pod_range: Gauge::default(),
             namespace_closed: Family::default(),
             shares_used: Family::default(),
+            cluster_policies: Gauge::default(),
+            cluster_policies_refused: Gauge::default(),
+            cluster_policies_tied: Gauge::default(),
+            cluster_shares_used: Family::default(),
             behind: Family::default(),
             refused: Family::default(),
             sandboxes: Sandboxes::default(),
@@ -237,6 +245,17 @@ impl Metrics {
         self.outside_pod_range.set(signed(addresses.unwrap_or_default()));
     }
 
+    /// What there is of cluster policies.
+    pub(super) fn cluster_policies(&self, figures: &ClusterPolicyFigures) {
+        let ClusterPolicyStatus { in_force, refused_count, tied, .. } = &figures.status;
+        self.cluster_policies.set(signed(*in_force));
+        self.cluster_policies_refused.set(signed(*refused_count));
+        self.cluster_policies_tied.set(signed(tied.len()));
+        for (what, ratio) in &figures.shares_used {
+            self.cluster_shares_used.get_or_create(&ShareLabel { what }).set(*ratio);
+        }
+    }
+
     /// Which namespaces are closed, and how much of what all may cost together is used.
     pub(super) fn shares(&self, closed: &[ClosedNamespace], used: [(&'static str, f64); 6]) {
         self.namespace_closed.clear();
@@ -279,7 +298,9 @@ impl Metrics {
             set(&self.elements, kind, 0);
         }
         self.sysctls(&[]);
-        self.shares(&[], ["grants", "elements", "sets", "chains", "checks", "bytes"].map(|what| (what, 0.0)));
+        let unused = ["grants", "elements", "sets", "chains", "checks", "bytes"].map(|what| (what, 0.0));
+        self.shares(&[], unused);
+        self.cluster_policies(&ClusterPolicyFigures { shares_used: unused.into(), ..ClusterPolicyFigures::default() });
         self.sandboxes.start_at_zero();
         ForgerLabels::of(&Forger::Elsewhere).iter().for_each(|labels| drop(self.forged.get_or_create(labels)));
         [OriginLabel::NEAR, OriginLabel::FAR].iter().for_each(|from| drop(self.refused.get_or_create(from)));
@@ -320,6 +341,10 @@ impl Metrics {
         r.register("pod_range_outside", "Addresses of known pods of this node that are not in its pod range; 0 where that is not guarded", self.outside_pod_range.clone());
         r.register("sysctl_unmet", "1 where this kernel parameter is not what the node's pods need", self.sysctls.clone());
         r.register("namespace_closed", "1 for a namespace that is closed: its policies cost more than its share. Without a name: how many more are than are named", self.namespace_closed.clone());
+        r.register("cluster_policies", "ClusterNetworkPolicies in force", self.cluster_policies.clone());
+        r.register("cluster_policies_refused", "ClusterNetworkPolicies of which a version is refused, because they would cost more than their share: the version before stays in force", self.cluster_policies_refused.clone());
+        r.register("cluster_policies_tied", "Groups of ClusterNetworkPolicies of one tier and priority that select the same pod of this node: their names decide which is asked first", self.cluster_policies_tied.clone());
+        r.register("cluster_shares_used_ratio", "How much is used of what ClusterNetworkPolicies may cost", self.cluster_shares_used.clone());
         r.register("shares_used_ratio", "How much is used of what the policies of all namespaces may cost together", self.shares_used.clone());
         self.sandboxes.register(r);
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));

@@ -80,6 +80,7 @@ impl Attempt {
             index,
             closed: closed(150),
             shares_used: used(),
+            cluster_policies: ClusterPolicyFigures::default(),
             sandboxes: SandboxFigures::default(),
             outside_pod_range: None,
         };

@@ -16,6 +16,7 @@ fn status() -> Status {
         totals: Totals { pods: 150, local_pods: 11, isolated_pods: 7, lingering_pods: 0, namespaces: 4, policies: 9 },
         closed_namespaces: 0,
         closed: vec![],
+        cluster_policies: ClusterPolicyStatus::default(),
         sandboxes: SandboxStatus::default(),
         outside_pod_range: None,
         last_commit: Some(LastCommit { at: at(60), seconds: 0.0012, changes: "2 elements added".to_owned() }),
