@@ -6,6 +6,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use palisade_integration::apiserver::{AGENT_ACCOUNT, Channel, Labels, Site, deployed_rules};
 use palisade_integration::netns::Place;
+use palisade_integration::steady::Steady;
 use serde_json::{Value, json};
 
 use super::scene::{SHOP, Scene};
@@ -16,6 +17,7 @@ type Test = fn(&Context) -> Outcome;
 /// ClusterNetworkPolicies beside what cases say of them, by name.
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("their-definition-comes-and-goes", comes_and_goes),
+    ("another-form-of-their-definition-opens-nothing", redefined),
     ("without-the-right-to-them-nothing-is-opened", right_taken),
     ("nodes-are-followed", nodes_are_followed),
     ("what-the-schema-lets-through-is-told", told),
@@ -24,6 +26,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 
 /// Longer than an agent takes to find that it may not ask.
 const AWHILE: Duration = Duration::from_secs(12);
+const PERIOD: Duration = Duration::from_millis(5);
 /// Longer than agents wait before they write an Event.
 const LIMIT: Duration = Duration::from_secs(90);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -64,6 +67,28 @@ fn comes_and_goes(context: &Context) -> Outcome {
         scene.expect(&always)?;
     }
     Ok(())
+}
+
+/// While their definition is replaced by others, whose versions of it the API server has to load anew, none is lost: not one
+/// datagram that is denied comes through, and what is edited afterwards is followed.
+fn redefined(context: &Context) -> Outcome {
+    let mut scene = Scene::new(context, 1)?;
+    scene.run_pods(&["web", "friend", "stranger"])?;
+    scene.site.api.cluster().create_cluster_policy(&denying())?;
+    scene.expect(&[("web", "friend", false), ("web", "stranger", false)])?;
+    let streams = [scene.stream("web", "friend", 7000), scene.stream("web", "stranger", 7001)];
+    let steady = Steady::start(&streams, PERIOD)?;
+    for channel in [Channel::Standard, Channel::Experimental, Channel::Standard] {
+        scene.site.api.cluster().define_cluster_policies(channel)?;
+        sleep(AWHILE / 3);
+    }
+    let (sent, arrived) = steady.stop().iter().fold((0, 0), |(sent, arrived), record| {
+        let (through, lost) = record.since(record.datagrams()[0].sent);
+        (sent + through + lost, arrived + through)
+    });
+    assert!(sent > 1000 && arrived == 0, "{arrived} of {sent} datagrams came through\n{}", scene.logs());
+    scene.site.api.cluster().replace_cluster_policy(&policy("no-shop", &json!([])))?;
+    scene.expect(&[("web", "friend", true)])
 }
 
 fn right_taken(context: &Context) -> Outcome {

@@ -197,3 +197,20 @@ async fn a_policy_of_no_known_tier_keeps_its_earlier_version_or_has_none() {
     assert!(line("known").contains("earlier version stays"), "{text}");
     assert!(line("new").contains("not in force"), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn policies_of_an_earlier_version_are_told_of_once() {
+    let api = serving(&["v1alpha1", "v1alpha2"]);
+    let verbs = ["list"];
+    let admin =
+        json!({"name": "adminnetworkpolicies", "singularName": "", "namespaced": false, "kind": "A", "verbs": verbs});
+    let resources =
+        json!({"kind": "APIResourceList", "groupVersion": format!("{GROUP}/v1alpha1"), "resources": [admin]});
+    api.otherwise("v1alpha1", Answer::Json(resources));
+    let logged = Logged::default();
+    let _logging = tracing::subscriber::set_default(logged.subscriber());
+    let mut source = Source::start(&api);
+    assert_eq!(source.within(Duration::from_secs(3600)).await, "synced");
+    assert!(source.health.outdated_policies());
+    assert_eq!(logged.text().matches("AdminNetworkPolicies and").count(), 1, "{}", logged.text());
+}
