@@ -42,6 +42,7 @@ pub struct NetworkPolicy {
 pub struct ClusterNetworkPolicy {
     pub metadata: Metadata,
     pub spec: Option<ClusterNetworkPolicySpec>,
+    pub status: Option<ClusterNetworkPolicyStatus>,
 }
 
 /// `ClusterNetworkPolicySpec`.
@@ -53,6 +54,27 @@ pub struct ClusterNetworkPolicySpec {
     pub subject: Option<Value>,
     pub ingress: Option<Vec<Value>>,
     pub egress: Option<Vec<Value>>,
+}
+
+/// `ClusterNetworkPolicyStatus`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct ClusterNetworkPolicyStatus {
+    pub conditions: Option<Vec<Condition>>,
+}
+
+/// `Condition`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Condition {
+    #[serde(rename = "type")]
+    pub type_: Option<String>,
+    pub status: Option<String>,
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    pub observed_generation: Option<i64>,
+    pub last_transition_time: Option<Time>,
 }
 
 /// `v1` Node.

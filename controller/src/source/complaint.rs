@@ -80,9 +80,13 @@ impl Effect {
 
 impl Complaint {
     pub(super) fn new(id: NamespacedName, version: Version, effect: Effect, problems: &[Problem]) -> Self {
-        let text = some_of(problems, TOLD, LONGEST_PROBLEM, "; ");
-        Self { id, version, effect, problems: problems.len(), text }
+        Self { id, version, effect, problems: problems.len(), text: text(problems) }
     }
+}
+
+/// The first of these problems, in at most [`LONGEST`] bytes.
+pub(super) fn text(problems: &[Problem]) -> String {
+    some_of(problems, TOLD, LONGEST_PROBLEM, "; ")
 }
 
 /// Whose turn it is to be complained about.

@@ -5,9 +5,10 @@ use std::hash::{BuildHasher, RandomState};
 use palisade_model::{Change, NamespacedName, Policy, Selector};
 use serde::de::DeserializeOwned;
 
-use super::complaint::Effect;
+use super::complaint::{self, Effect};
+use super::conditions::Judgement;
 use crate::convert::{self, Problem};
-use crate::objects::{ClusterNetworkPolicy, Metadata, Namespace, NetworkPolicy, Node, Pod};
+use crate::objects::{ClusterNetworkPolicy, Condition, Metadata, Namespace, NetworkPolicy, Node, Pod};
 
 /// A kind of object that is watched, and how it becomes a [`Change`].
 pub(super) trait Kind: Clone + DeserializeOwned + Send + 'static {
@@ -37,6 +38,16 @@ pub(super) trait Kind: Clone + DeserializeOwned + Send + 'static {
     /// What holds for an object that has these problems.
     fn effect(_problems: &[Problem]) -> Effect {
         Effect::LeftOut
+    }
+
+    /// What is said of it in a condition, for kinds that have some.
+    fn judgement(_problems: &[Problem]) -> Option<Judgement> {
+        None
+    }
+
+    /// The conditions that it shows.
+    fn conditions(&self) -> Vec<Condition> {
+        vec![]
     }
 
     /// What holds for an object that cannot be decoded and of which no earlier version is known.
@@ -141,6 +152,20 @@ impl Kind for ClusterNetworkPolicy {
 
     fn effect(_problems: &[Problem]) -> Effect {
         Effect::ClosesRules
+    }
+
+    fn judgement(problems: &[Problem]) -> Option<Judgement> {
+        if problems.is_empty() {
+            let message = "all rules are enforced as they are written".to_owned();
+            return Some(Judgement { accepted: true, reason: "Accepted", message });
+        }
+        let is_unsupported = |problem: &Problem| problem.field.ends_with(".domainNames");
+        let reason = if problems.iter().all(is_unsupported) { "Unsupported" } else { "Invalid" };
+        Some(Judgement { accepted: false, reason, message: complaint::text(problems) })
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        self.status.iter().flat_map(|status| status.conditions.iter().flatten()).cloned().collect()
     }
 }
 

@@ -12,12 +12,14 @@
 mod client;
 mod closings;
 mod complaint;
+mod conditions;
 mod demand;
 mod discovery;
 mod failure;
 mod health;
 mod kind;
 mod known;
+mod lease;
 mod node;
 mod optional;
 mod outdated;
@@ -58,10 +60,15 @@ pub async fn run(client: Client, node: String, inputs: UnboundedSender<Input>, h
     let mut policies = Watcher::<NetworkPolicy>::new(client.clone(), feed.clone(), health.policies(), recorder.clone());
     let mut cluster_policies =
         Watcher::<ClusterNetworkPolicy>::new(client.clone(), feed.clone(), health.cluster_policies(), recorder.clone());
+    let (conditions, saying) = conditions::conditions(client.clone(), &node);
+    if !node.is_empty() {
+        cluster_policies = cluster_policies.with_conditions(conditions);
+    }
     let nodes = Watcher::<Node>::new(client.clone(), feed.clone(), health.nodes(), recorder);
     let looking = async {
         if !node.is_empty() {
-            tokio::join!(node::look(client.clone(), &feed, &health), outdated::look(client.clone(), &feed, &health));
+            let (node, outdated) = (node::look(client.clone(), &feed, &health), outdated::look(client, &feed, &health));
+            tokio::join!(node, outdated, saying);
         }
         std::future::pending::<()>().await;
     };

@@ -13,6 +13,7 @@ use std::marker::PhantomData;
 use palisade_model::{Change, NamespacedName};
 
 use super::complaint::{Complaint, Effect, Version};
+use super::conditions::Judgement;
 use super::kind::Kind;
 use super::known::Known;
 use super::wire::Arrived;
@@ -44,6 +45,8 @@ pub(super) struct Seen {
     pub(super) complaint: Option<Complaint>,
     /// The object, where it had problems and has none any more.
     pub(super) well: Option<NamespacedName>,
+    /// What is to be said of it in a condition, where it says something new.
+    pub(super) judgement: Option<Judgement>,
 }
 
 impl<K> Default for Tracker<K> {
@@ -95,11 +98,12 @@ impl<K: Kind> Tracker<K> {
         } else if !previous_stays {
             self.dormant.insert(id.clone());
         }
+        let judgement = K::judgement(&problems);
         if problems.is_empty() {
             let well = self.complaints.remove(&id).map(|_| id);
-            return Seen { change, complaint: None, well };
+            return Seen { change, complaint: None, well, judgement };
         }
-        Seen { change, complaint: self.complaint(id, version, effect, &problems), well: None }
+        Seen { change, complaint: self.complaint(id, version, effect, &problems), well: None, judgement }
     }
 
     /// An object was deleted.

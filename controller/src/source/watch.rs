@@ -25,6 +25,7 @@ use palisade_model::Change;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::complaint::{Complaint, Effect, Turns};
+use super::conditions::{Conditions, Sighting};
 use super::failure::Failure;
 use super::health::WatchHealth;
 use super::kind::Kind;
@@ -33,6 +34,7 @@ use super::tracker::{Seen, Tracker};
 use super::wire::{Arrived, Event, Page};
 use super::{Closed, Feed};
 use crate::events::{Recorder, Warning};
+use crate::objects::Metadata;
 use crate::text::shorten;
 
 /// Objects a page.
@@ -62,6 +64,8 @@ pub(super) struct Watcher<K> {
     feed: Feed,
     health: WatchHealth,
     recorder: Recorder,
+    /// Who is told what is seen, where objects of the kind have conditions that this agent may write.
+    conditions: Option<Conditions>,
     tracker: Tracker<K>,
     strategy: Strategy,
     /// Where to go on; `None`: with a list.
@@ -103,6 +107,7 @@ impl<K: Kind> Watcher<K> {
             feed,
             health,
             recorder,
+            conditions: None,
             tracker: Tracker::default(),
             strategy: Strategy::Stream,
             version: None,
@@ -114,6 +119,11 @@ impl<K: Kind> Watcher<K> {
             backoff: backoff(),
             absence: None,
         }
+    }
+
+    /// With somebody who is told what is seen, for conditions.
+    pub(super) fn with_conditions(self, conditions: Conditions) -> Self {
+        Self { conditions: Some(conditions), ..self }
     }
 
     /// Returns when nobody receives any more.
@@ -322,7 +332,11 @@ impl<K: Kind> Watcher<K> {
     }
 
     fn seen(&mut self, object: Arrived<K>) {
-        let Seen { change, complaint, well } = self.tracker.seen(object);
+        let sighting = self.conditions.as_ref().and_then(|_| sighting(&object));
+        let Seen { change, complaint, well, judgement } = self.tracker.seen(object);
+        if let (Some(conditions), Some(sighting)) = (&self.conditions, sighting) {
+            conditions.seen(Sighting { judgement, ..sighting });
+        }
         well.iter().for_each(|id| self.turns.resolve(id));
         if let Some(complaint) = complaint.and_then(|complaint| self.turns.raise(complaint, Instant::now())) {
             self.complain(&complaint);
@@ -333,6 +347,13 @@ impl<K: Kind> Watcher<K> {
 
     fn flush(&mut self) -> Result<(), Closed> {
         self.complain_of_what_waited();
+        if let Some(conditions) = &self.conditions {
+            let gone = self.changes.iter().filter_map(|change| match change {
+                Change::ClusterPolicyGone(name) => Some(name.clone()),
+                _ => None,
+            });
+            gone.for_each(|name| conditions.gone(name));
+        }
         self.feed.changes(std::mem::take(&mut self.changes))
     }
 
@@ -419,6 +440,17 @@ impl<K: Kind> Watcher<K> {
     fn note_objects(&self) {
         self.health.objects(self.tracker.objects(), self.tracker.objects_with_problems());
     }
+}
+
+/// What of an object that was seen matters to its conditions.
+fn sighting<K: Kind>(object: &Arrived<K>) -> Option<Sighting> {
+    let Metadata { name, uid, generation, .. } = object.metadata();
+    let shown = match object {
+        Arrived::Whole(object) => object.conditions(),
+        Arrived::Unreadable { .. } => vec![],
+    };
+    let (name, uid, generation) = (name.as_deref()?.into(), uid.clone()?, (*generation)?);
+    Some(Sighting { name, uid, generation, judgement: None, shown })
 }
 
 fn warning<K: Kind>(complaint: &Complaint) -> Warning {

@@ -2,10 +2,11 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
 
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -61,6 +62,9 @@ impl<'a> Cluster<'a> {
         self.delete_all::<Pod>(name)?;
         self.delete_all::<ServiceAccount>(name)?;
         self.delete_all::<Event>(name)?;
+        self.delete_all::<Lease>(name)?;
+        self.delete_all::<RoleBinding>(name)?;
+        self.delete_all::<Role>(name)?;
         self.finalize_namespace(name)
     }
 
@@ -153,6 +157,17 @@ impl<'a> Cluster<'a> {
         let api = Api::all(self.client.clone());
         self.wait(format!("create ClusterRole {name}"), async { api.create(&PostParams::default(), &role).await })?;
         self.bind(namespace, name)
+    }
+
+    /// Gives a ServiceAccount a Role of these rules in its namespace, both of the given name.
+    pub fn grant_in_namespace(&self, namespace: &str, name: &str, rules: &[Value]) -> Result<(), ApiError> {
+        self.create::<Role>(&json!({"metadata": {"namespace": namespace, "name": name}, "rules": rules}))?;
+        let binding = json!({
+            "metadata": {"namespace": namespace, "name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name}],
+        });
+        self.create::<RoleBinding>(&binding).map(drop)
     }
 
     /// Gives the ClusterRole of this name these rules instead of those that it has.

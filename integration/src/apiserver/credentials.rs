@@ -10,7 +10,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::json;
 
-use super::ApiError;
+use super::{AGENT_NAMESPACE, ApiError};
 
 /// Who issues ServiceAccount tokens.
 pub(super) const ISSUER: &str = "https://kubernetes.default.svc";
@@ -112,7 +112,7 @@ impl Credentials {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "test",
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": AGENT_NAMESPACE}}],
             "clusters": [{
                 "name": "test",
                 "cluster": {"server": format!("https://{server}"), "certificate-authority-data": authority},

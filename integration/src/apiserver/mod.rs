@@ -43,7 +43,7 @@ pub use credentials::Kubeconfig;
 pub use mirror::Mirror;
 pub use pool::{CONTROL_PLANE, Lease, Pool, entrance};
 pub use proxy::{Fault, Proxy};
-pub use rights::deployed_rules;
+pub use rights::{deployed_rules, deployed_rules_of_namespace};
 pub use server::ApiServer;
 pub use site::{AGENT_ACCOUNT, AGENT_NAMESPACE, Site, has_table};
 

@@ -35,12 +35,13 @@ pub struct Site<'p> {
 
 impl<'p> Site<'p> {
     /// `nodes` nodes without agents, and an API server from `pool` that knows the agents' ServiceAccount, which has the
-    /// rights in `rules` (of a ClusterRole).
+    /// rights in `rules` (of a ClusterRole), and in its own namespace those that are deployed.
     pub fn new(pool: &'p Pool, nodes: usize, rules: &[Value]) -> Result<Self, ApiError> {
         let api = pool.lease()?;
         let earlier_requests = api.requests()?.len();
         api.cluster().create_namespace(AGENT_NAMESPACE, &super::Labels::new())?;
         api.cluster().grant(AGENT_NAMESPACE, AGENT_ACCOUNT, rules)?;
+        api.cluster().grant_in_namespace(AGENT_NAMESPACE, AGENT_ACCOUNT, &super::deployed_rules_of_namespace()?)?;
         let token = api.token(AGENT_NAMESPACE, AGENT_ACCOUNT, TOKEN_LIFETIME)?;
         let kubeconfig = api.kubeconfig("agent", &token)?;
         let mut network = Network::new(nodes)?;

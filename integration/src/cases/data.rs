@@ -106,6 +106,13 @@ pub struct Port {
     pub port: u16,
     /// Its protocol.
     pub protocol: Protocol,
+    /// The container that declares it: of one container no two ports have one name.
+    #[serde(default = "main_container")]
+    pub container: String,
+}
+
+fn main_container() -> String {
+    "main".to_owned()
 }
 
 /// A protocol with ports.

@@ -59,7 +59,7 @@ fn pod(world: &World, placed: &PlacedPod) -> Value {
         "spec": {
             "nodeName": machine.name,
             "hostNetwork": host_network,
-            "containers": [{"name": "main", "image": "none", "ports": ports.iter().map(port).collect::<Vec<_>>()}],
+            "containers": containers(ports),
         },
         "status": {
             "phase": phase,
@@ -69,8 +69,18 @@ fn pod(world: &World, placed: &PlacedPod) -> Value {
     })
 }
 
-fn port(port: &Port) -> Value {
-    let Port { name, port, protocol } = port;
+/// Those that declare ports, or one.
+fn containers(ports: &[Port]) -> Vec<Value> {
+    let mut containers = BTreeMap::from([("main", vec![])]);
+    for port in ports {
+        containers.entry(&port.container).or_default().push(declared(port));
+    }
+    let container = |(name, ports)| json!({"name": name, "image": "none", "ports": ports});
+    containers.into_iter().map(container).collect()
+}
+
+fn declared(port: &Port) -> Value {
+    let Port { name, port, protocol, .. } = port;
     match name {
         Some(name) => json!({"name": name, "containerPort": port, "protocol": protocol}),
         None => json!({"containerPort": port, "protocol": protocol}),

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::ListParams;
-use palisade_integration::apiserver::{ClusterAgent, Request, Site, deployed_rules, has_table};
+use palisade_integration::apiserver::{
+    ClusterAgent, Request, Site, deployed_rules, deployed_rules_of_namespace, has_table,
+};
 use serde_json::{Value, json};
 
 use super::scene::{SHOP, Scene};
@@ -37,10 +39,12 @@ fn exactly_used(context: &Context) -> Outcome {
     scene.run_pods(&["web", "friend", "stranger"])?;
     complicate(&scene)?;
     about_nodes(&scene)?;
-    let requests = wait_for_events(&scene, 2)?;
+    wait_for_events(&scene, 2)?;
+    let requests = wait_for(&scene, "leases", "update", 1)?;
     let refused: Vec<_> = requests.iter().filter(|request| request.code == 403).collect();
     assert!(refused.is_empty(), "a right too few: {refused:?}");
-    let (granted, used) = (rights(&deployed_rules()?), used(&requests));
+    let granted = rights(&[deployed_rules()?, deployed_rules_of_namespace()?].concat());
+    let used = used(&requests);
     let unused: Vec<_> = granted.difference(&used).collect();
     assert!(unused.is_empty(), "rights too many: {unused:?}");
 
@@ -93,14 +97,19 @@ fn about_nodes(scene: &Scene<'_>) -> Outcome {
 
 /// All requests, once so many were made to write Events.
 fn wait_for_events(scene: &Scene<'_>, count: usize) -> Result<Vec<Request>, Box<dyn Error>> {
+    wait_for(scene, "events", "create", count)
+}
+
+/// All requests, once so many were of this kind.
+fn wait_for(scene: &Scene<'_>, resource: &str, verb: &str, count: usize) -> Result<Vec<Request>, Box<dyn Error>> {
     let started = Instant::now();
     loop {
         let requests = scene.site.requests()?;
-        if requests.iter().filter(|request| request.resource == "events").count() >= count {
+        if requests.iter().filter(|one| (&*one.resource, &*one.verb) == (resource, verb)).count() >= count {
             return Ok(requests);
         }
         if started.elapsed() > LIMIT {
-            return Err(format!("fewer than {count} events are written\n{}", scene.logs()).into());
+            return Err(format!("fewer than {count} times {verb} of {resource}\n{}", scene.logs()).into());
         }
         sleep(POLL_INTERVAL);
     }

@@ -1,13 +1,16 @@
 //! What a real API server says to the manifests.
 
+use std::process::Command;
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::core::{ApiResource, GroupVersionKind};
-use palisade_integration::apiserver::{ApiServer, Pool};
+use palisade_integration::apiserver::{AGENT_NAMESPACE, ApiServer, Pool, Site, deployed_rules};
 use serde_json::{Value, json};
 
 use super::chart::{every_value, hooks, render};
-use super::{deploy, objects, one_file, the};
+use super::{deploy, helm, objects, one_file, the};
 
 /// Applies an object; nothing is kept of it. An unknown field is an error.
 fn dry_run(api: &ApiServer, object: &Value) -> Result<(), kube::Error> {
@@ -49,6 +52,7 @@ fn the_api_server_accepts_all_of_it() {
     let api = pool.lease().unwrap();
     let one_file = one_file();
     apply(&api, the(&one_file, "Namespace"), &strict()).unwrap();
+    api.cluster().undefine_cluster_policies().unwrap();
     let cleanup = objects(&std::fs::read_to_string(deploy("cleanup.yaml")).unwrap());
     // Without an operator for Prometheus, the API server does not know its kinds.
     let known = |object: &&Value| object["kind"] != "ServiceMonitor";
@@ -65,4 +69,57 @@ fn the_api_server_accepts_all_of_it() {
     let mut wrong = the(&one_file, "DaemonSet").clone();
     wrong["spec"]["template"]["spec"]["hostNetworks"] = json!(true);
     assert!(dry_run(&api, &wrong).is_err(), "an unknown field is not noticed");
+}
+
+/// Runs helm as an administrator of the site's cluster.
+fn helm_at(site: &Site<'_>, arguments: &[&str]) {
+    let token = site.api.token(AGENT_NAMESPACE, ADMINISTRATOR, Duration::from_secs(600)).unwrap();
+    let kubeconfig = site.api.kubeconfig(ADMINISTRATOR, &token).unwrap();
+    let mut command = Command::new(helm());
+    command.args(arguments).arg("--namespace").arg(AGENT_NAMESPACE).arg("--kubeconfig").arg(kubeconfig.path());
+    site.network.nodes()[0].namespace().run(&mut command, "").unwrap();
+}
+
+const ADMINISTRATOR: &str = "administrator";
+
+/// The definition of ClusterNetworkPolicies is made where there is none, is never taken from who made it, and outlives the
+/// release.
+#[test]
+fn helm_defines_cluster_policies_where_nobody_has() {
+    let pool = Pool::default();
+    let site = Site::new(&pool, 1, &deployed_rules().unwrap()).unwrap();
+    let cluster = site.api.cluster();
+    let everything = [
+        json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}),
+        json!({"nonResourceURLs": ["*"], "verbs": ["*"]}),
+    ];
+    cluster.grant(AGENT_NAMESPACE, ADMINISTRATOR, &everything).unwrap();
+    let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let definitions: Api<DynamicObject> = Api::all_with(site.api.client(), &ApiResource::from_gvk(&kind));
+    let annotation = |name: &str| {
+        let definition = definitions.get("clusternetworkpolicies.policy.networking.k8s.io");
+        let definition = site.api.block_on(definition).unwrap();
+        definition.metadata.annotations.unwrap_or_default().get(name).cloned().unwrap_or_default()
+    };
+    let chart = deploy("helm/palisade").display().to_string();
+    let install = |release: &str, channel: &str| {
+        let settings = format!("rbac.create=false,serviceAccount.create=false,clusterNetworkPolicy.crd={channel}");
+        helm_at(&site, &["upgrade", "--install", release, &chart, "--set", &settings]);
+    };
+    let uninstall = |release: &str| helm_at(&site, &["uninstall", "--no-hooks", release]);
+    let channel = "policy.networking.k8s.io/channel";
+
+    install("one", "standard");
+    assert_eq!(annotation(channel), "experimental", "somebody else's stays");
+    uninstall("one");
+    cluster.undefine_cluster_policies().unwrap();
+
+    install("one", "standard");
+    assert_eq!((annotation(channel), annotation("meta.helm.sh/release-name")), ("standard".into(), "one".into()));
+    install("one", "standard");
+    install("other", "experimental");
+    assert_eq!(annotation(channel), "standard", "so does another release's");
+    uninstall("one");
+    uninstall("other");
+    assert_eq!(annotation(channel), "standard", "with the policies that there are");
 }

@@ -40,6 +40,7 @@ pub(crate) fn every_value() -> Value {
         "namespace": {"create": true},
         "serviceAccount": {"create": true, "name": "account", "annotations": {"a": "account"}},
         "rbac": {"create": true},
+        "clusterNetworkPolicy": {"crd": "standard"},
         "apiServer": {"host": "192.0.2.1", "port": 8443},
         "log": {"level": "info,palisade=debug", "format": "text"},
         "probes": {"address": "[::]", "port": 9998},
@@ -226,12 +227,28 @@ fn what_is_switched_off_is_not_there() {
         render(values).unwrap().iter().map(|object| object["kind"].as_str().unwrap().to_owned()).collect()
     };
     let of = |kinds: &[&str]| kinds.iter().map(|kind| (*kind).to_owned()).collect::<BTreeSet<_>>();
-    assert_eq!(kinds(&json!({})), of(&["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "DaemonSet"]));
+    let all = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "DaemonSet"];
+    assert_eq!(kinds(&json!({})), of(&all));
     let least = json!({"rbac": {"create": false}, "serviceAccount": {"create": false, "name": "mine"}});
     assert_eq!(kinds(&least), of(&["DaemonSet"]));
     assert_eq!(the(&render(&least).unwrap(), "DaemonSet")["spec"]["template"]["spec"]["serviceAccountName"], "mine");
     let service = json!({"metrics": {"address": "0.0.0.0", "service": {"enabled": true}}});
     assert!(kinds(&service).contains("Service") && !kinds(&service).contains("ServiceMonitor"));
+}
+
+/// As upstream publishes it, but for helm's word to keep it.
+#[test]
+fn the_definition_of_cluster_policies_is_upstreams() {
+    for channel in ["standard", "experimental"] {
+        let file = format!("helm/palisade/files/clusternetworkpolicies-{channel}.yaml");
+        let published = objects(&std::fs::read_to_string(deploy(&file)).unwrap());
+        let objects = render(&json!({"clusterNetworkPolicy": {"crd": channel}})).unwrap();
+        let mut rendered = the(&objects, "CustomResourceDefinition").clone();
+        let annotations = rendered["metadata"]["annotations"].as_object_mut().unwrap();
+        assert_eq!(annotations.remove("helm.sh/resource-policy"), Some(json!("keep")));
+        assert_eq!(annotations["policy.networking.k8s.io/channel"], channel);
+        assert_eq!([rendered], *published);
+    }
 }
 
 #[test]
@@ -251,6 +268,7 @@ fn mistakes_are_refused() {
         json!({"image": {"digest": "latest"}}),
         json!({"apiServer": {"host": "https://192.0.2.1"}}),
         json!({"apiServer": {"port": "6443"}}),
+        json!({"clusterNetworkPolicy": {"crd": true}}),
         json!({"log": {"format": "xml"}}),
         json!({"log": {"level": ""}}),
         json!({"metrics": {"port": 0}}),
@@ -339,10 +357,28 @@ fn it_may_do_what_it_needs_and_no_more() {
             "resources": ["clusternetworkpolicies"],
             "verbs": ["list", "watch"]
         },
+        {
+            "apiGroups": ["policy.networking.k8s.io"],
+            "resources": ["clusternetworkpolicies/status"],
+            "verbs": ["patch"]
+        },
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]}
     ]);
     assert_eq!(the(&objects, "ClusterRole")["rules"], rules);
-    let subject = &the(&objects, "ClusterRoleBinding")["subjects"][0];
-    assert_eq!((&subject["name"], &subject["namespace"]), (&spec["serviceAccountName"], &json!("palisade-system")));
+    let in_its_namespace = json!([
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": ["palisade"],
+            "verbs": ["get", "update"]
+        }
+    ]);
+    let role = the(&objects, "Role");
+    assert_eq!((&role["rules"], &role["metadata"]["namespace"]), (&in_its_namespace, &json!("palisade-system")));
+    for binding in ["ClusterRoleBinding", "RoleBinding"] {
+        let subject = &the(&objects, binding)["subjects"][0];
+        assert_eq!((&subject["name"], &subject["namespace"]), (&spec["serviceAccountName"], &json!("palisade-system")));
+    }
 }

@@ -35,7 +35,7 @@ impl Collector for SourceCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let SourceStatus { watches, policies_with_problems, .. } = (self.0.0)();
         let problems = ConstGauge::new(policies_with_problems);
-        let help = "NetworkPolicies that hold something that cannot be understood, and that allows nothing";
+        let help = "Policies that hold something that cannot be understood, and that allows nothing";
         problems.encode(encoder.encode_descriptor("policies_with_problems", help, None, MetricType::Gauge)?)?;
 
         let mut of_watches = |name, help, unit: Option<&Unit>, value: fn(&WatchStatus) -> Value| {

@@ -237,3 +237,34 @@ fn resting_is_promising_to_report() {
     assert_eq!(state.rest(due), due);
     assert!(state.is_alive());
 }
+
+/// While the API server is away nothing is known to have changed; one that is there, and does not serve what others see, is
+/// another matter.
+#[test]
+fn a_watch_that_fails_alone_makes_the_agent_unready() {
+    let watch = |resource: &str, connected: bool| WatchStatus {
+        resource: resource.to_owned(),
+        synced: true,
+        connected,
+        without: None,
+        last_event: None,
+        errors: 1,
+        relists: 0,
+        last_error: (!connected).then(|| "403 Forbidden".to_owned()),
+    };
+    let behind = |watches: &[(&str, bool)]| {
+        let watches = watches.iter().map(|(resource, connected)| watch(resource, *connected)).collect();
+        let status = SourceStatus { watches, ..SourceStatus::default() };
+        let state = State::with("worker-1", Box::new(move || status.clone()), Duration::ZERO, Limits::default());
+        state.synced();
+        Attempt::nothing_to_do().report(&state);
+        state.behind()
+    };
+    assert_eq!(behind(&[("pods", true), ("clusternetworkpolicies", true), ("nodes", true)]), Vec::<String>::new());
+    assert_eq!(
+        behind(&[("pods", true), ("clusternetworkpolicies", false)]),
+        ["clusternetworkpolicies are not followed: 403 Forbidden"]
+    );
+    assert_eq!(behind(&[("pods", false), ("clusternetworkpolicies", false)]), Vec::<String>::new());
+    assert_eq!(behind(&[("pods", false), ("clusternetworkpolicies", true)]), Vec::<String>::new());
+}

@@ -7,7 +7,7 @@ use super::*;
 const APPEARS: Duration = Duration::from_secs(10);
 const GROUP: &str = "policy.networking.k8s.io";
 
-fn policy(name: &str, generation: u32, peer: &Value) -> Value {
+pub(super) fn policy(name: &str, generation: u32, peer: &Value) -> Value {
     let metadata =
         json!({"name": name, "uid": name, "generation": generation, "resourceVersion": generation.to_string()});
     let rule = json!({"action": "Deny", "to": [peer]});
@@ -15,7 +15,7 @@ fn policy(name: &str, generation: u32, peer: &Value) -> Value {
     json!({"metadata": metadata, "spec": spec})
 }
 
-fn of_networks(name: &str, generation: u32) -> Value {
+pub(super) fn of_networks(name: &str, generation: u32) -> Value {
     policy(name, generation, &json!({"networks": ["10.0.0.0/8"]}))
 }
 
@@ -30,13 +30,13 @@ fn node(name: &str, version: u32, address: &str) -> Value {
 }
 
 /// A list of these objects, then `steps`.
-fn listed(objects: &[Value], steps: impl IntoIterator<Item = Step>) -> Answer {
+pub(super) fn listed(objects: &[Value], steps: impl IntoIterator<Item = Step>) -> Answer {
     let objects = objects.iter().map(|object| event("ADDED", object));
     Answer::Stream(objects.chain([Step::Line(complete("7"))]).chain(steps).collect())
 }
 
 /// An API server whose discovery names these versions of the group, each with ClusterNetworkPolicies.
-fn serving(versions: &[&str]) -> Api {
+pub(super) fn serving(versions: &[&str]) -> Api {
     let api = Api::default();
     let named =
         versions.iter().map(|version| json!({"groupVersion": format!("{GROUP}/{version}"), "version": version}));
@@ -196,4 +196,21 @@ async fn a_policy_of_no_known_tier_keeps_its_earlier_version_or_has_none() {
     let line = |name: &str| text.lines().find(|line| line.contains(&format!("id={name}"))).unwrap_or_default();
     assert!(line("known").contains("earlier version stays"), "{text}");
     assert!(line("new").contains("not in force"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_of_an_earlier_version_are_told_of_once() {
+    let api = serving(&["v1alpha1", "v1alpha2"]);
+    let verbs = ["list"];
+    let admin =
+        json!({"name": "adminnetworkpolicies", "singularName": "", "namespaced": false, "kind": "A", "verbs": verbs});
+    let resources =
+        json!({"kind": "APIResourceList", "groupVersion": format!("{GROUP}/v1alpha1"), "resources": [admin]});
+    api.otherwise("v1alpha1", Answer::Json(resources));
+    let logged = Logged::default();
+    let _logging = tracing::subscriber::set_default(logged.subscriber());
+    let mut source = Source::start(&api);
+    assert_eq!(source.within(Duration::from_secs(3600)).await, "synced");
+    assert!(source.health.outdated_policies());
+    assert_eq!(logged.text().matches("AdminNetworkPolicies and").count(), 1, "{}", logged.text());
 }

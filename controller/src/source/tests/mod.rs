@@ -1,5 +1,6 @@
 mod closings;
 mod cluster_policies;
+mod conditions;
 mod fake;
 mod faults;
 mod lists;
