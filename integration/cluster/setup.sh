@@ -53,7 +53,27 @@ make_images() {
         cp -L "$library" "$images/tree-agnhost$library"
     done
     "$scripts/image.sh" "$(agnhost_image)" "$images/tree-agnhost" "$images/agnhost.tar" '["/agnhost"]' '["pause"]'
+    make_image_of_tiers
     cp "$target/$triple/release/witness" "$images/witness"
+}
+
+# agnhost as the conformance suite of ClusterNetworkPolicy calls it: by a shell. What serves SCTP would end at once where the
+# kernel has no such sockets, and the suite waits for all containers.
+make_image_of_tiers() {
+    local tree=$images/tree-agnhost library
+    mv "$tree/agnhost" "$tree/agnhost.program"
+    install -D "$(command -v bash)" "$tree/bin/bash"
+    for library in $(ldd "$tree/bin/bash" | grep -o '/[^ ]*'); do
+        mkdir -p "$tree$(dirname "$library")"
+        cp -L "$library" "$tree$library"
+    done
+    cat >"$tree/agnhost" <<'END'
+#!/bin/bash
+if [[ ! -e /proc/net/sctp && -n ${!SERVE_SCTP*} ]]; then exec /agnhost.program pause; fi
+exec /agnhost.program "$@"
+END
+    chmod +x "$tree/agnhost"
+    "$scripts/image.sh" "registry.k8s.io/e2e-test-images/agnhost:2.45" "$tree" "$images/agnhost-tiers.tar" '["/agnhost"]' '["pause"]'
 }
 
 # The name that this Kubernetes' specs expect.

@@ -35,3 +35,6 @@ done
 build agnhost k8s.io/kubernetes/test/images/agnhost build
 build ginkgo github.com/onsi/ginkgo/v2/ginkgo build
 build specs.test ./specs test -c
+# The conformance suite of ClusterNetworkPolicy, which is a module of its own.
+cd tiers
+build tiers.test sigs.k8s.io/network-policy-api/conformance test -c
