@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use judge::check_output;
 use palisade_model::reference::{Cluster, Lingering};
-use palisade_model::testing::{NODE, Output, bare_pod, changes};
+use palisade_model::testing::{NODE, Output, bare_pod, changes, objects};
 use palisade_model::{Age, Change, Index, NamespacedName, Pod, Policy, Selector};
 use proptest::prelude::*;
 
@@ -53,6 +53,25 @@ proptest! {
                 check_output(&cluster, &output);
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// As `palisade diff` takes them from the agent.
+    #[test]
+    fn who_is_told_of_lingering_pods_judges_them_alike(changes in changes(60)) {
+        let (mut told, mut cluster) = (index(), cluster());
+        for change in changes {
+            cluster.apply(change.clone());
+            told.apply(change);
+        }
+        let mut other = Index::new(NODE);
+        objects(&cluster).for_each(|change| other.apply(change));
+        told.lingering_pods().for_each(|pod| other.set_lingering(&pod));
+        prop_assert_eq!(other.lingering(), told.lingering());
+        prop_assert_eq!(Output::new(other.take_full()), Output::new(told.take_full()));
     }
 }
 
