@@ -16,6 +16,7 @@ checks:  specs control window reboot updates force full ports uninstall
 options: --proxy nftables|iptables   how kube-proxy makes Services (nftables)
          --dual-stack                IPv6 beside IPv4
          --without-plugin            without Palisade's CNI plugin: what leaks without it
+         --pod-range                 without it, but with the nodes' pod ranges guarded
 END
 }
 
@@ -28,6 +29,7 @@ while [[ $# -gt 0 ]]; do
         --proxy) export CLUSTER_PROXY=${2:?--proxy nftables or iptables} && shift ;;
         --dual-stack) export CLUSTER_DUAL_STACK=yes ;;
         --without-plugin) export CLUSTER_PLUGIN=no ;;
+        --pod-range) export CLUSTER_PLUGIN=no CLUSTER_POD_RANGE=yes ;;
         -h | --help) usage && exit ;;
         -*) usage >&2 && exit 2 ;;
         shell) words+=("$@") && break ;;

@@ -26,7 +26,7 @@ use crate::epochs::Sweep;
 use crate::input::Input;
 use crate::notices::Notices;
 use crate::render::PodRange;
-use crate::serve::{ClusterPolicyFigures, Figures, SandboxFigures, State};
+use crate::serve::{ClusterPolicyFigures, Figures, LingeringPod, SandboxFigures, State};
 use crate::shares;
 use crate::text::shorten;
 
@@ -160,7 +160,12 @@ impl<'a, B: Backend> Agent<'a, B> {
     }
 
     fn sync(&mut self) {
-        if self.listed && !self.synced && !self.enforcer.awaits_pod_range() {
+        if !self.listed || self.synced {
+            return;
+        }
+        if self.enforcer.awaits_pod_range() {
+            self.state.lacks_pod_range();
+        } else {
             self.synced = true;
             self.state.synced();
         }
@@ -239,6 +244,7 @@ impl<'a, B: Backend> Agent<'a, B> {
             let sandboxes = SandboxFigures::of(index);
             let outside_pod_range = self.enforcer.outside_pod_range();
             let size = index.size();
+            let lingering = LingeringPod::of(index);
             Figures {
                 generation,
                 ruleset,
@@ -248,6 +254,7 @@ impl<'a, B: Backend> Agent<'a, B> {
                 cluster_policies,
                 sandboxes,
                 outside_pod_range,
+                lingering,
             }
         });
         if result.is_ok() {

@@ -153,7 +153,7 @@ fn parse_pod_range(text: &str) -> Result<PodRangeArg, String> {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ShareArgs {
     /// What the policies of one namespace may cost a node, and those of all namespaces: this many times what an agent with
-    /// 512 MiB can afford, or `unlimited`. A namespace over its share is closed: its isolated pods reach, and are reached
+    /// 640 MiB can afford, or `unlimited`. A namespace over its share is closed: its isolated pods reach, and are reached
     /// by, themselves and their node alone.
     #[arg(long = "shares", env = "PALISADE_SHARES", value_name = "FACTOR|unlimited", default_value = "1")]
     #[arg(value_parser = parse_shares)]
@@ -174,8 +174,8 @@ pub struct RenderArgs {
     /// The objects, and the node.
     #[command(flatten)]
     pub node: NodeArgs,
-    /// Print no ruleset, but which namespaces would be closed because their policies cost more than their share; exit with
-    /// 1 if there are any.
+    /// Print no ruleset, but which namespaces would be closed because their policies cost more than their share, and exit with
+    /// 1 if there are any; with --guard-pod-range, also which pods are not in the range.
     #[arg(long)]
     pub check: bool,
 }
@@ -275,6 +275,9 @@ pub struct CleanupArgs {
 /// `palisade diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
+    /// The agent, if one runs here: it knows deleted pods that it judges as before. Another one would not.
+    #[command(flatten)]
+    pub agent: AgentArgs,
     /// The objects, and the node.
     #[command(flatten)]
     pub node: NodeArgs,

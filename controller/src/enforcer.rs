@@ -10,6 +10,7 @@
 
 mod backlog;
 mod blame;
+mod passage;
 mod pieces;
 mod sandboxes;
 #[cfg(test)]
@@ -22,13 +23,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use palisade_model::{Change, Closed, Index, Shares};
+use palisade_model::{Change, Closed, Index, Pod, Shares};
 use palisade_nft::{
     Backend, BackendError, CommitError, Conntrack, Diff, Edit, Errno, Name, NoConntrack, Ruleset, Transaction, diff,
 };
 use thiserror::Error;
 
 use self::backlog::Backlog;
+use self::passage::Passage;
 use self::pieces::Extent;
 use crate::epochs::{Epochs, Sweep};
 use crate::frames::{FrameTable, FramesError};
@@ -62,13 +64,12 @@ pub struct Enforcer<B> {
     met: bool,
     backlog: Backlog,
     turns: Turns,
-    /// The namespaces whose changes are being put in force, and how long that has taken.
+    /// The namespaces whose changes are being put in force.
     at_work: BTreeSet<Arc<str>>,
-    worked: Duration,
     /// Whether what is being put in force was computed from what the backend holds.
     compared: bool,
-    /// Whether packets may be under way that came in before the last transaction that did not only take something away.
-    switched: bool,
+    /// Whether packets have passed that may be at what goes.
+    passage: Passage,
     /// How often in a row such a thing was refused.
     refusals: u32,
 }
@@ -142,6 +143,7 @@ impl<B: Backend> Enforcer<B> {
             index: Index::new(node),
             renderer: Renderer::new(Origins::Guarded),
             desired: skeleton(table, Origins::Guarded),
+            passage: Passage::here(backend.passage()),
             backend,
             in_step: false,
             epochs: Epochs::new(NoConntrack),
@@ -157,9 +159,7 @@ impl<B: Backend> Enforcer<B> {
             backlog: Backlog::new(),
             turns: Turns::default(),
             at_work: BTreeSet::new(),
-            worked: Duration::ZERO,
             compared: false,
-            switched: false,
             refusals: 0,
         }
     }
@@ -186,6 +186,11 @@ impl<B: Backend> Enforcer<B> {
         Self { index: self.index.keep_lingering(), ..self }
     }
 
+    /// A deleted pod of this node is judged at those of its addresses that no pod has, from the next commit on.
+    pub fn set_lingering(&mut self, pod: &Pod) {
+        self.index.set_lingering(pod);
+    }
+
     /// Keeps the [table of frames](render::table_of_frames) in `backend`, too.
     #[must_use]
     pub fn with_frames(self, backend: B) -> Self {
@@ -210,7 +215,7 @@ impl<B: Backend> Enforcer<B> {
         Self { epochs: Epochs::new(conntrack), ..self }
     }
 
-    /// Both on threads of their own: nobody waits for them.
+    /// Both on threads of their own, and on another packets are waited for that may be at what goes: nobody waits for them.
     ///
     /// # Errors
     /// Where there can be no further thread.
@@ -219,7 +224,8 @@ impl<B: Backend> Enforcer<B> {
         marks: impl Conntrack + Send + 'static,
         entries: impl Conntrack + Send + 'static,
     ) -> io::Result<Self> {
-        Ok(Self { epochs: Epochs::in_background(marks)?, owners: Owners::in_background(entries)?, ..self })
+        let (epochs, owners) = (Epochs::in_background(marks)?, Owners::in_background(entries)?);
+        Ok(Self { epochs, owners, passage: self.passage.in_background()?, ..self })
     }
 
     /// Takes note of how pods hang on the node. It takes effect with the next commit.
@@ -371,7 +377,7 @@ impl<B: Backend> Enforcer<B> {
         let Some(settled) = self.epochs.settle()? else { return Ok(None) };
         let Some(epoch) = settled.begins else { return Ok(Some(Settled { commit: None, swept: settled.swept })) };
         let diff = self.edit(epoch.begin());
-        self.commit_steps(&diff).inspect_err(|_| {
+        self.commit_step(&diff).inspect_err(|_| {
             self.epochs.end();
             self.edit(Epoch::end());
         })?;
@@ -399,6 +405,7 @@ impl<B: Backend> Enforcer<B> {
         tokio::select! {
             () = self.epochs.settling() => {}
             () = self.owners.done() => {}
+            () = self.passage.done() => {}
         }
     }
 
@@ -452,16 +459,9 @@ impl<B: Backend> Enforcer<B> {
         &self.renderer
     }
 
-    fn commit_steps(&mut self, diff: &Diff) -> Result<(), CommitError> {
+    fn commit_step(&mut self, step: &Diff) -> Result<(), CommitError> {
         self.in_step = false;
-        for step in diff.steps() {
-            let only_takes_away = step.is_retirement();
-            if only_takes_away && std::mem::take(&mut self.switched) {
-                self.backend.drain();
-            }
-            self.backend.commit(&self.desired.table, &Transaction::from(&*step))?;
-            self.switched |= !only_takes_away;
-        }
+        self.backend.commit(&self.desired.table, &Transaction::from(step))?;
         self.in_step = true;
         Ok(())
     }

@@ -20,6 +20,7 @@ pub mod manifests;
 pub mod notices;
 pub mod objects;
 pub mod owners;
+pub mod remembered;
 pub mod render;
 pub mod serve;
 pub mod shares;

@@ -221,6 +221,10 @@ mod render {
         assert_eq!(given, succeeds(&text(&["--guard-pod-range"])));
         assert!(given.contains("ct original ip saddr @pod-range-4 ct original ip saddr != @local-pods-4 counter drop"));
         assert!(given.contains("elements = { 10.0.0.0-10.0.0.254 }"), "{given}");
+        let check = |range: &str| succeeds(&text(&["--check", range]));
+        assert_eq!(check("--guard-pod-range"), "");
+        let outside = "not in the pod range: shop/open 10.0.0.3\nnot in the pod range: shop/web 10.0.0.1\n";
+        assert_eq!(check("--guard-pod-range=10.9.0.0/24,fd00::/64"), outside);
         for wrong in ["10.0.0.0", "0.0.0.0/0", "10.0.0.0/24,", "node"] {
             assert_eq!(text(&[&format!("--guard-pod-range={wrong}")]).status.code(), Some(2), "{wrong}");
         }

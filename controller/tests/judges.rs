@@ -65,8 +65,8 @@ proptest! {
         let mut fake = Fake::holding(before.clone());
         let division = Division { budget, sets: 0, entries: dispatch_maps().collect() };
         for part in diff(Some(&before), &after).parts(&division) {
-            for step in part.steps() {
-                fake.commit(&before.table, &Transaction::from(&*step)).unwrap();
+            for step in part.into_steps() {
+                fake.commit(&before.table, &Transaction::from(&step)).unwrap();
                 let held = fake.ruleset().unwrap();
                 for (flow, expected) in flows.iter().zip(&expected) {
                     prop_assert!(expected.contains(&passes(held, flow)), "{:?}: not {:?}", flow, expected);

@@ -36,7 +36,7 @@ run_checks() {
         say "== $check: $((SECONDS - start)) s"
     done
     printf '\nKubernetes %s, kube-proxy in %s mode%s, %s\n\n' "$kubernetes" "$CLUSTER_PROXY" \
-        "$(! dual_stack || echo ', IPv4 and IPv6')" "$(if with_plugin; then echo 'with the CNI plugin'; else echo 'without a CNI plugin'; fi)"
+        "$(! dual_stack || echo ', IPv4 and IPv6')" "$(if with_plugin; then echo 'with the CNI plugin'; else echo "without a CNI plugin$(! with_pod_range || echo ', pod ranges guarded')"; fi)"
     print_table
     all_passed
 }

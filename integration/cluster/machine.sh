@@ -24,7 +24,7 @@ in_own_namespaces() {
     # Whoever kills this script kills the cluster: each of these ends with the one before it.
     setpriv --pdeathsig KILL unshare --mount --net --pid --ipc --uts --fork --kill-child=KILL --mount-proc \
         env CLUSTER_INSIDE=yes CLUSTER_PROXY="$CLUSTER_PROXY" CLUSTER_DUAL_STACK="$CLUSTER_DUAL_STACK" \
-        CLUSTER_PLUGIN="$CLUSTER_PLUGIN" "$@" <&0 9>&- &
+        CLUSTER_PLUGIN="$CLUSTER_PLUGIN" CLUSTER_POD_RANGE="$CLUSTER_POD_RANGE" "$@" <&0 9>&- &
     cluster=$!
     wait "$cluster" || status=$?
     leave

@@ -6,11 +6,13 @@ helm() {
 
 # Whether this version of the chart has the CNI plugin, and it is wanted.
 with_plugin() { [[ $CLUSTER_PLUGIN == yes ]] && chart_has_plugin; }
+with_pod_range() { [[ $CLUSTER_POD_RANGE == yes ]]; }
 chart_has_plugin() { grep -q '^cni:' "$repository/deploy/helm/palisade/values.yaml"; }
 
 install_palisade() {
     local values=()
     if chart_has_plugin && [[ $CLUSTER_PLUGIN != yes ]]; then values=(--set cni.enabled=false); fi
+    ! with_pod_range || values+=(--set guard.podRange=true)
     kubectl create namespace palisade-system --dry-run=client -o yaml | kubectl apply -f - >/dev/null
     kubectl label --overwrite namespace palisade-system pod-security.kubernetes.io/enforce=privileged >/dev/null
     helm install palisade "$repository/deploy/helm/palisade" --namespace palisade-system "${values[@]}" "$@" >/dev/null

@@ -3,11 +3,18 @@
 # The ports that witnesses listen at, in pods and outside.
 port=7000
 
+# What the init container of a pod is told, if it is to have one.
+init_arguments=()
+
 # pod NAMESPACE NAME NODE LABELS ARGUMENT...: the manifest of a pod that runs witness there.
 pod() {
-    local namespace=$1 name=$2 node=$3 labels=$4 arguments
+    local namespace=$1 name=$2 node=$3 labels=$4 arguments init=
     shift 4
     arguments=$(printf '"%s",' "$@")
+    if [[ ${#init_arguments[@]} -gt 0 ]]; then
+        init=$(printf '"%s",' "${init_arguments[@]}")
+        init="initContainers: [{name: first, image: \"localhost/witness:1\", args: [${init%,}]}]"
+    fi
     cat <<END
 ---
 apiVersion: v1
@@ -18,6 +25,7 @@ spec:
   terminationGracePeriodSeconds: 1
   automountServiceAccountToken: false
   tolerations: [{operator: Exists}]
+  $init
   containers: [{name: witness, image: "localhost/witness:1", args: [${arguments%,}]}]
 END
 }
@@ -49,12 +57,13 @@ running() {
 
 address_of() { kubectl -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; }
 
-# The last line of each witness of a namespace, after its pod's name. Read from the nodes' disks, which is quick.
+# lines_of NAMESPACE [CONTAINER]: the last line of each witness, after its pod's name; nothing of pods without such a container. Read
+# from the nodes' disks, which is quick.
 lines_of() {
-    local name uid node log
+    local name uid node log container=${2:-witness}
     kubectl -n "$1" get pod -o jsonpath='{range .items[*]}{.metadata.name} {.metadata.uid} {.spec.nodeName}{"\n"}{end}' |
         while read -r name uid node; do
-            log=$(find "$run/$node/over/var/upper/log/pods/$1_${name}_$uid" -name '*.log' 2>/dev/null | sort -V | tail -n1)
+            log=$(find "$run/$node/over/var/upper/log/pods/$1_${name}_$uid/$container" -name '*.log' 2>/dev/null | sort -V | tail -n1 || true)
             # Each line begins with a time, a stream and a mark.
             [[ -z $log ]] || echo "name=$name $(tail -n1 "$log" | cut -d' ' -f4-)"
         done

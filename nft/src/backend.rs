@@ -24,9 +24,11 @@ pub trait Backend {
     /// [`BackendError`] where it could not be read.
     fn generation(&mut self) -> Result<u32, BackendError>;
 
-    /// Returns when no packet is under way any more that came in before the last commit: those are still judged by the
-    /// rules of then. Where the backend has no way to know, it returns at once.
-    fn drain(&mut self) {}
+    /// What returns when no packet is under way any more that came in before it was called, on whichever thread: those
+    /// are still judged by the rules of then. Where the backend has no way to know, at once.
+    fn passage(&self) -> fn() {
+        || {}
+    }
 
     /// Shuts others out of a table that could be shared, where the backend knows how to. Says whether that changed
     /// anything.

@@ -1,12 +1,14 @@
 //! What is remembered of a sandbox.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use palisade_cni::{Add, AttachmentId};
-use palisade_model::{Age, ContainerPort, Labels, NamespacedName, Phase, Pod, Protocol, Sandbox};
+use palisade_model::{Age, NamespacedName, Pod, Sandbox};
 use serde::{Deserialize, Serialize};
+
+use crate::remembered::Remembered;
 
 /// A sandbox, with what policy sees of its pod: the pod may be gone from the API when this is read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,22 +24,14 @@ pub(super) struct Record {
     pub(super) netns: String,
     pub(super) addresses: BTreeSet<IpAddr>,
     created: i64,
-    labels: BTreeMap<String, String>,
-    ports: Vec<Port>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Port {
-    name: String,
-    protocol: String,
-    port: u16,
+    #[serde(flatten)]
+    seen: Remembered,
 }
 
 impl Record {
     /// Of `pod`, as the plugin says.
     pub(super) fn new(add: &Add, pod: &Pod, sequence: u64) -> Self {
-        let mut record = Self {
+        Self {
             id: add.id.clone(),
             sequence,
             network: add.network.clone(),
@@ -47,22 +41,13 @@ impl Record {
             netns: add.netns.clone(),
             addresses: add.addresses.clone(),
             created: pod.age.created,
-            labels: BTreeMap::new(),
-            ports: Vec::new(),
-        };
-        record.see(pod);
-        record
+            seen: Remembered::of(pod),
+        }
     }
 
     /// Takes over what policy sees of its pod now.
     pub(super) fn see(&mut self, pod: &Pod) {
-        let port = |port: &ContainerPort| Port {
-            name: port.name.to_string(),
-            protocol: port.protocol.to_string(),
-            port: port.port,
-        };
-        self.labels = pod.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        self.ports = pod.ports.iter().map(port).collect();
+        self.seen = Remembered::of(pod);
     }
 
     /// Whether its network namespace is known to be gone: nothing is known of directories that are not seen from here, and of
@@ -86,24 +71,9 @@ impl Record {
 
     /// As the index takes it.
     pub(super) fn sandbox(&self) -> Sandbox {
-        let protocol = |name: &str| Protocol::ALL.into_iter().find(|protocol| protocol.to_string() == name);
-        let port = |port: &Port| {
-            let protocol = protocol(&port.protocol)?;
-            Some(ContainerPort { name: port.name.as_str().into(), protocol, port: port.port })
-        };
-        let pod = Pod {
-            id: NamespacedName::new(self.namespace.as_str(), self.name.as_str()),
-            uid: self.uid.as_deref().map(Into::into),
-            labels: self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Labels>(),
-            node: None,
-            ips: Vec::new(),
-            host_ips: Vec::new(),
-            host_network: false,
-            phase: Phase::Active,
-            terminating: false,
-            age: Age { revision: 0, created: self.created },
-            ports: self.ports.iter().filter_map(port).collect(),
-        };
+        let id = NamespacedName::new(self.namespace.as_str(), self.name.as_str());
+        let (uid, age) = (self.uid.as_deref().map(Into::into), Age { revision: 0, created: self.created });
+        let pod = Pod { uid, age, ..self.seen.pod(id, Vec::new()) };
         Sandbox { id: self.id.to_string().into(), pod, addresses: self.addresses.iter().copied().collect() }
     }
 }

@@ -8,7 +8,7 @@ use super::{kernel, sources};
 use crate::cli::DiffArgs;
 use crate::enforcer::Enforcer;
 use crate::render::{self, Origins, PodRange};
-use crate::{cni, links};
+use crate::{cni, links, serve};
 
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
@@ -28,6 +28,9 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
     sources::snapshot(&args.node.source, &args.node.node_name)?.into_iter().for_each(|change| enforcer.apply(change));
     cni::remembered(&args.cni_sandboxes)?.into_iter().for_each(|sandbox| enforcer.set_sandbox(sandbox));
     enforcer.set_pod_range(range);
+    // Where no agent runs nobody knows of any.
+    let lingering = serve::status(&args.agent.status_socket).map(|status| status.lingering).unwrap_or_default();
+    lingering.iter().for_each(|pod| enforcer.set_lingering(&pod.pod()));
     let plan = enforcer.plan()?;
     let mut out = std::io::stdout().lock();
     write!(out, "{}", plan.packets)?;

@@ -1,6 +1,7 @@
 //! What is decided and not in force yet.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::mem;
 
 use palisade_nft::{Diff, Division, Name};
 
@@ -13,20 +14,33 @@ const BUDGET: usize = 40_000;
 #[derive(Debug)]
 pub(super) struct Backlog {
     parts: VecDeque<Diff>,
-    entries: BTreeSet<Name>,
+    /// What nothing in force leads to any more, and packets may still be at that came in before.
+    going: Diff,
+    /// What was there when packets that are waited for had come in.
+    leaving: VecDeque<Diff>,
+    division: Division,
 }
 
 impl Backlog {
     pub(super) fn new() -> Self {
-        Self { parts: VecDeque::new(), entries: render::dispatch_maps().collect() }
+        let division = Division { budget: BUDGET, sets: 0, entries: render::dispatch_maps().collect() };
+        Self { parts: VecDeque::new(), going: Diff::default(), leaving: VecDeque::new(), division }
     }
 
+    #[cfg(test)]
+    pub(super) fn set_budget(&mut self, budget: usize) {
+        self.division.budget = budget;
+    }
+
+    /// Whether all is in force. Something may have to go that nothing leads to.
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
         self.parts.clear();
+        self.going = Diff::default();
+        self.leaving.clear();
     }
 
     /// The next to be committed.
@@ -34,28 +48,68 @@ impl Backlog {
         self.parts.pop_front()
     }
 
+    /// What packets may still be at that are under way. Nothing in force leads to it.
+    pub(super) fn retire(&mut self, retired: Diff) {
+        self.going = mem::take(&mut self.going).then(retired);
+    }
+
+    /// From now on packets are waited for. What goes later waits for others.
+    pub(super) fn take_leave(&mut self) {
+        let parts = mem::take(&mut self.going).parts(&self.division);
+        self.leaving.extend(parts.into_iter().filter(|part| !part.is_empty()));
+    }
+
+    /// Whether there is anything that waits for packets, or can go.
+    pub(super) fn has_retired(&self) -> bool {
+        !self.going.is_empty() || !self.leaving.is_empty()
+    }
+
+    /// The next to go, packets having passed.
+    pub(super) fn next_to_leave(&mut self) -> Option<Diff> {
+        self.leaving.pop_front()
+    }
+
     /// Takes in what is to follow all that is in it, of a table with that many sets. It comes first as far as it can; what
     /// goes comes last, and may come back until then.
     pub(super) fn add(&mut self, mut diff: Diff, sets: usize) {
+        self.division.sets = sets;
         self.join_elements(&mut diff);
+        let diff = self.come_back(diff);
         if diff.is_empty() {
             return;
         }
-        let division = Division { budget: BUDGET, sets, entries: self.entries.clone() };
         if self.parts.is_empty() {
-            self.parts = diff.parts(&division).into();
+            self.parts = diff.parts(&self.division).into();
             return;
         }
-        let (going, pending): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.parts).into_iter().partition(Diff::is_retirement);
+        let (going, pending): (Vec<_>, Vec<_>) = mem::take(&mut self.parts).into_iter().partition(Diff::is_retirement);
         let (ahead, going) = join(going).then(diff).split_removals();
         let not_apart = pending.iter().any(|part| !ahead.is_apart_from(part));
         if not_apart {
-            self.parts = join(pending).then(ahead).then(going).parts(&division).into();
+            self.parts = join(pending).then(ahead).then(going).parts(&self.division).into();
         } else {
-            let parts = ahead.parts(&division).into_iter().chain(pending).chain(going.parts(&division));
+            let parts = ahead.parts(&self.division).into_iter().chain(pending).chain(going.parts(&self.division));
             self.parts = parts.filter(|part| !part.is_empty()).collect();
         }
+    }
+
+    /// `diff`, and what becomes of that in it which is about to go.
+    fn come_back(&mut self, diff: Diff) -> Diff {
+        let retired = || self.leaving.iter().chain([&self.going]);
+        if !retired().any(|retired| retired.shares_names_with(&diff)) {
+            return diff;
+        }
+        let mut back = Diff::default();
+        for retired in self.leaving.iter_mut().chain([&mut self.going]) {
+            back = back.then(retired.extract_names_of(&diff));
+        }
+        self.leaving.retain(|part| !part.is_empty());
+        let back = back.then(diff);
+        if !back.recreates_objects() {
+            return back;
+        }
+        // What is made anew under its name can go only after all that still names it.
+        join(mem::take(&mut self.leaving)).then(mem::take(&mut self.going)).then(back)
     }
 
     /// Elements of sets that are not done yet come with the last part of them.

@@ -11,7 +11,7 @@ const REFUSALS: u32 = 2;
 impl<B: Backend> Enforcer<B> {
     /// Where the backend does not take what was computed from what it holds, and not when that is tried again either, the
     /// namespace whose it is is closed; the most expensive, where that cannot be told.
-    pub(super) fn blame(&mut self, error: &CommitError, part: &Diff) {
+    pub(super) fn blame(&mut self, error: &CommitError, step: &Diff) {
         let is_too_much =
             |errno: Errno| matches!(errno.0, nix::libc::ENOMEM | nix::libc::EMSGSIZE | nix::libc::ENOBUFS);
         let is_refused = match error {
@@ -23,8 +23,8 @@ impl<B: Backend> Enforcer<B> {
         if self.refusals < REFUSALS {
             return;
         }
-        let of_operation = refused_object(error, part).map(|object| self.renderer.whose(&object));
-        let whose = of_operation.filter(|whose| !whose.is_empty()).unwrap_or_else(|| self.renderer.whose(part));
+        let of_operation = refused_object(error, step).map(|object| self.renderer.whose(&object));
+        let whose = of_operation.filter(|whose| !whose.is_empty()).unwrap_or_else(|| self.renderer.whose(step));
         let open = whose.into_iter().filter(|namespace| !self.index.closed().any(|(closed, _)| closed == namespace));
         if let Some(namespace) = open.max_by_key(|namespace| self.index.cost(namespace).bytes) {
             self.index.refuse(&namespace);
@@ -33,15 +33,15 @@ impl<B: Backend> Enforcer<B> {
 }
 
 /// The chain or set whose operation was refused.
-fn refused_object(error: &CommitError, part: &Diff) -> Option<Diff> {
+fn refused_object(error: &CommitError, step: &Diff) -> Option<Diff> {
     let CommitError::Refused { index, operation, .. } = error else { return None };
-    let refused = part.steps().into_iter().find_map(|step| {
-        let refused = Transaction::from(&*step).operations.into_iter().nth(*index)?;
-        (refused.to_string() == *operation).then_some(refused)
-    })?;
+    let refused = Transaction::from(step).operations.into_iter().nth(*index)?;
+    if refused.to_string() != *operation {
+        return None;
+    }
     let mut object = Diff::default();
     let name = refused.object()?;
-    object.chains.extend(part.chains.get_key_value(name).map(|(name, change)| (name.clone(), change.clone())));
-    object.sets.extend(part.sets.get_key_value(name).map(|(name, change)| (name.clone(), change.clone())));
+    object.chains.extend(step.chains.get_key_value(name).map(|(name, change)| (name.clone(), change.clone())));
+    object.sets.extend(step.sets.get_key_value(name).map(|(name, change)| (name.clone(), change.clone())));
     Some(object)
 }

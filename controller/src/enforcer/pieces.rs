@@ -1,10 +1,11 @@
 //! What is committed now, and what is left for later: small changes first, what takes long in pieces.
 
 use std::collections::BTreeSet;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use palisade_nft::{Backend, Diff};
+use palisade_nft::{Backend, CommitError, Diff};
 
 use super::{Commit, EnforceError, Enforcer, lacks_fib};
 use crate::turns::{Turns, processor_time};
@@ -24,7 +25,9 @@ impl<B: Backend> Enforcer<B> {
     /// addresses are to be forgotten, or something was left.
     pub fn commit_is_due(&self) -> Option<Instant> {
         let left = self.index.unsettled();
-        let is_ready = !self.backlog.is_empty() || left.iter().any(|namespace| self.turns.is_light(namespace));
+        let may_go = self.backlog.has_retired() && !self.passage.is_awaited();
+        let is_ready =
+            !self.backlog.is_empty() || may_go || left.iter().any(|namespace| self.turns.is_light(namespace));
         let due = if is_ready { Some(Instant::now()) } else { self.turns.due(&left) };
         self.owners.due().into_iter().chain(due).min().filter(|_| self.in_step)
     }
@@ -55,7 +58,7 @@ impl<B: Backend> Enforcer<B> {
         }
         if !ceased && self.backlog.is_empty() && self.owners.go_on() {
             self.take_up(|turns, namespace| turns.is_light(namespace))?;
-            self.work_off(Extent::All, start, &mut Diff::default())?;
+            self.work_off(extent, start, &mut Diff::default())?;
         }
         self.commit_frames()?;
         Ok((!done.is_empty()).then(|| Commit { diff: done, from_backend, elapsed: start.elapsed() }))
@@ -63,19 +66,16 @@ impl<B: Backend> Enforcer<B> {
 
     /// Decides about the changes of those namespaces whose turn it is.
     pub(super) fn take_up(&mut self, is_turn: impl Fn(&Turns, &str) -> bool) -> Result<(), EnforceError> {
-        let start = processor_time();
-        let turns = std::mem::take(&mut self.turns);
+        let start = (!self.index.is_settled()).then(processor_time);
+        let turns = mem::take(&mut self.turns);
         let result = self.difference(|namespace| is_turn(&turns, namespace));
         self.turns = turns;
         let (diff, compiled) = result?;
         self.backlog.add(diff, self.desired.sets.len());
-        if self.at_work.is_empty() {
-            self.worked = Duration::ZERO;
+        if let Some(start) = start {
+            self.charge(&compiled, start);
         }
-        let took = processor_time().saturating_sub(start);
-        self.charge(&compiled, took);
         self.at_work.extend(compiled);
-        self.worked += took;
         Ok(())
     }
 
@@ -87,38 +87,86 @@ impl<B: Backend> Enforcer<B> {
 
     /// Commits what was decided: at least one part of it.
     pub(super) fn work_off(&mut self, extent: Extent, start: Instant, done: &mut Diff) -> Result<(), EnforceError> {
-        let begin = processor_time();
+        let begin = (!self.at_work.is_empty()).then(processor_time);
+        let is_enough = || extent == Extent::Piece && start.elapsed() >= PIECE;
         while let Some(part) = self.backlog.next() {
-            match self.commit_steps(&part) {
-                Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
-                    tracing::error!(%error, "this kernel cannot ask its routes (CONFIG_NFT_FIB_INET): pods can forge addresses");
-                    self.believe();
-                    self.take_up(|_, _| true)?;
-                    return self.work_off(extent, start, done);
+            for step in self.steps(part) {
+                match self.commit_step(&step) {
+                    Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
+                        tracing::error!(%error, "this kernel cannot ask its routes (CONFIG_NFT_FIB_INET): pods can forge addresses");
+                        self.believe();
+                        self.take_up(|_, _| true)?;
+                        return self.work_off(extent, start, done);
+                    }
+                    result => self.blame_for(result, &step)?,
                 }
-                Err(error) => {
-                    self.blame(&error, &part);
-                    return Err(error.into());
-                }
-                Ok(()) => {}
+                *done = mem::take(done).then(step);
             }
-            *done = std::mem::take(done).then(part);
-            if extent == Extent::Piece && start.elapsed() >= PIECE {
+            if is_enough() {
                 break;
             }
         }
-        self.worked += processor_time().saturating_sub(begin);
+        if let Some(begin) = begin {
+            let at_work = mem::take(&mut self.at_work);
+            self.charge(&at_work, begin);
+            self.at_work = at_work;
+        }
         if !self.backlog.is_empty() {
             return Ok(());
         }
+        self.turns.done(&mem::take(&mut self.at_work), Instant::now());
+        if is_enough() { Ok(()) } else { self.retire(extent, start, done) }
+    }
+
+    /// The steps of a part that are to be committed now. What goes waits for packets, and whatever something names that
+    /// waits waits, too.
+    fn steps(&mut self, part: Diff) -> Vec<Diff> {
+        let (part, gone) = if self.backlog.has_retired() { part.split_removals() } else { (part, Diff::default()) };
+        let (retired, steps): (Vec<_>, Vec<_>) = part.into_steps().into_iter().partition(Diff::is_retirement);
+        retired.into_iter().chain([gone]).for_each(|retired| self.backlog.retire(retired));
+        steps
+    }
+
+    /// What nothing leads to any more goes, when no packet can be at it.
+    fn retire(&mut self, extent: Extent, start: Instant, done: &mut Diff) -> Result<(), EnforceError> {
+        while self.backlog.has_retired() {
+            match extent {
+                Extent::All => {
+                    self.passage.wait();
+                    self.backlog.take_leave();
+                }
+                Extent::Piece if !self.passage.has_passed() => return Ok(()),
+                Extent::Piece => {}
+            }
+            while let Some(part) = self.backlog.next_to_leave() {
+                for step in part.into_steps() {
+                    let result = self.commit_step(&step);
+                    self.blame_for(result, &step)?;
+                    *done = mem::take(done).then(step);
+                }
+                if extent == Extent::Piece && start.elapsed() >= PIECE {
+                    return Ok(());
+                }
+            }
+            if self.backlog.has_retired() {
+                self.backlog.take_leave();
+                self.passage.begin();
+            }
+        }
         self.refusals = 0;
-        let at_work = std::mem::take(&mut self.at_work);
-        self.charge(&at_work, self.worked);
         Ok(())
     }
 
-    /// Whoever needed most of that time rests for it.
-    pub(super) fn charge(&mut self, namespaces: &BTreeSet<Arc<str>>, time: Duration) {
+    fn blame_for(&mut self, result: Result<(), CommitError>, step: &Diff) -> Result<(), EnforceError> {
+        result.map_err(|error| {
+            self.blame(&error, step);
+            error.into()
+        })
+    }
+
+    /// Whoever needed most of the processor time since `start` rests for it.
+    fn charge(&mut self, namespaces: &BTreeSet<Arc<str>>, start: Duration) {
+        let time = processor_time().saturating_sub(start);
         let costs: Vec<_> = namespaces.iter().map(|name| (name.clone(), self.index.cost(name))).collect();
         self.turns.took(&costs, time, Instant::now());
     }

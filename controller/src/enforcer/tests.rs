@@ -1,15 +1,18 @@
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
-use palisade_model::testing::NODE;
+use palisade_model::testing::{NODE, changes};
 use palisade_model::{
     Age, Cost, Labels, Limit, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports,
     Requirement, Rule, Selector,
 };
 use palisade_nft::{Elements, Fake, Mark, Operation, Table, Verdict};
+use proptest::prelude::*;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::*;
 use crate::render::TABLE;
+use crate::worker::Worker;
 
 fn table() -> Name {
     Name::new(TABLE).unwrap()
@@ -365,4 +368,78 @@ fn who_is_opened_by_anothers_change_does_not_wait_for_the_next() {
     }
     assert_eq!(closed(&enforcer), [""; 0]);
     assert_eq!(enforcer.index().unsettled(), BTreeSet::new());
+}
+
+/// Packets that pass when the test says so.
+fn with_packets(enforcer: &mut Enforcer<Fake>) -> UnboundedSender<()> {
+    let (errands, begun) = mpsc::channel();
+    let (pass, outcomes) = unbounded_channel();
+    // Whoever begins to wait is to find somebody there.
+    std::mem::forget(begun);
+    enforcer.passage = Passage::with(|| {}, Worker::Elsewhere { errands, outcomes, outcome: None });
+    pass
+}
+
+fn held(enforcer: &mut Enforcer<Fake>) -> Ruleset {
+    enforcer.backend().ruleset().unwrap().clone()
+}
+
+#[test]
+fn nobody_waits_for_packets_that_may_be_at_what_goes() {
+    let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
+    let pass = with_packets(&mut enforcer);
+    let looks_up = |ruleset: &Ruleset, app: &str| {
+        ruleset.sets.keys().any(|name| name.as_str().starts_with(&format!("pods-app-{app}-in-shop")))
+    };
+    let edit = |enforcer: &mut Enforcer<Fake>, app| {
+        enforcer.apply(policy("shop", "p", &[app]));
+        enforcer.commit_some().unwrap();
+        assert!(looks_up(&held(enforcer), app) && enforcer.is_all_in_force());
+    };
+    enforcer.apply(pod_of("shop", 1));
+    edit(&mut enforcer, "a");
+    edit(&mut enforcer, "b");
+    assert!(looks_up(&held(&mut enforcer), "a"), "packets may be at it");
+    assert_eq!(enforcer.commit_is_due(), None);
+    edit(&mut enforcer, "c");
+    pass.send(()).unwrap();
+    enforcer.commit_some().unwrap();
+    assert!(!looks_up(&held(&mut enforcer), "a"));
+    assert!(looks_up(&held(&mut enforcer), "b"), "who came in after the first edit may be at it");
+    edit(&mut enforcer, "b");
+    pass.send(()).unwrap();
+    enforcer.commit_some().unwrap();
+    let ruleset = held(&mut enforcer);
+    assert!(looks_up(&ruleset, "b") && looks_up(&ruleset, "c"), "the one came back, the other has just gone");
+    pass.send(()).unwrap();
+    enforcer.commit_some().unwrap();
+    assert_eq!(held(&mut enforcer), *enforcer.desired());
+}
+
+proptest! {
+    #[test]
+    fn what_waits_to_go_may_come_back(
+        changes in changes(60),
+        packets in prop::collection::vec(any::<bool>(), 60),
+        budget in 1..300_usize,
+    ) {
+        let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
+        enforcer.backlog.set_budget(budget);
+        let pass = with_packets(&mut enforcer);
+        enforcer.commit_some().unwrap();
+        for (change, passes) in changes.into_iter().zip(packets) {
+            enforcer.apply(change);
+            enforcer.commit_some().unwrap();
+            if passes && enforcer.passage.is_awaited() {
+                pass.send(()).unwrap();
+            }
+        }
+        while enforcer.backlog.has_retired() || !enforcer.is_all_in_force() {
+            if enforcer.passage.is_awaited() {
+                pass.send(()).unwrap();
+            }
+            enforcer.commit_some().unwrap();
+        }
+        prop_assert_eq!(&held(&mut enforcer), enforcer.desired());
+    }
 }

@@ -12,7 +12,7 @@ use self::node::{Memory, Node, OTHERS};
 use self::shop::{gone, ip, pod, policy, shop, shop_in_background};
 use super::*;
 use crate::enforcer::SettleError;
-use crate::render::judged_chain;
+use crate::render::{PodRange, judged_chain};
 
 /// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,24 @@ fn what_may_forbid_something_ends_it_in_the_same_commit() {
         assert_ne!(before, node.held());
         assert_eq!(node.settle().unwrap().unwrap().swept, None, "it is not for that that marks are cleared");
         assert!(node.epoch().is_some() && node.epoch() == Epoch::in_force(&node.held()));
+    }
+}
+
+/// Connections that were judged come before the pod range is asked for: with a pod that goes, which nothing isolates, the epoch
+/// has to end, where there is a range.
+#[test]
+fn a_pod_that_goes_ends_it_where_the_pod_range_is_guarded() {
+    for guarded in [false, true] {
+        let (mut node, memory) = shop();
+        let networks = if guarded { vec!["10.0.0.0/29".parse().unwrap()] } else { vec![] };
+        node.enforcer.set_pod_range(PodRange::of(&networks));
+        node.change([policy("p", "db", &["web"]), pod(3, "cart", "here")]);
+        node.settle().unwrap().unwrap();
+        assert!(node.reaches(11, 3) && memory.mark(0) != OTHERS, "marked");
+        node.change([pod(4, "cart", "here")]);
+        assert!(node.epoch().is_some(), "who comes forbids nothing");
+        node.change([gone(3)]);
+        assert_eq!((node.epoch().is_none(), node.reaches(11, 3)), (guarded, !guarded));
     }
 }
 

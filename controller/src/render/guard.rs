@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use palisade_model::{LocalPod, NamespacedName};
 use palisade_nft::{
@@ -78,16 +79,16 @@ pub(super) fn skeleton(ruleset: &mut Ruleset) {
     }));
 }
 
-/// Whether an object has no say in what the mark of an epoch may be on.
+/// The sets that have no say in what the mark of an epoch may be on.
+static APART: LazyLock<BTreeSet<Name>> = LazyLock::new(|| {
+    let of_families = [names::guarded, names::local_pods, names::own_ends, names::isolated];
+    let sets = of_families.into_iter().flat_map(|of: fn(Family) -> Name| Family::ALL.map(of));
+    sets.chain([names::pod_links(), names::forgers(), names::inner_links()]).collect()
+});
+
+/// Whether an object has no say in that.
 pub(super) fn is_apart(name: &Name) -> bool {
-    let families = Family::ALL;
-    let sets = |of: fn(Family) -> Name| families.into_iter().any(|family| of(family) == *name);
-    sets(names::guarded)
-        || sets(names::local_pods)
-        || sets(names::own_ends)
-        || sets(names::isolated)
-        || [names::pod_links(), names::forgers(), names::inner_links()].contains(name)
-        || name.as_str().starts_with("forged-")
+    name.as_str().starts_with("forged-") || APART.contains(name)
 }
 
 /// Whether it is the set of this node's pods.

@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 use palisade_model::{
     Clause, Delta, Direction, LocalPod, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey, Table, TableKey,
-    Verdict,
+    TierKey, Verdict,
 };
 use palisade_nft::{Diff, Edit, Family, LinkName, Name, Ruleset, SetEdit};
 
@@ -256,11 +256,18 @@ impl Renderer {
             .filter_map(|(name, port)| {
                 let pod = pods.get(&**name).copied();
                 let enforcement = pod.and_then(|pod| self.pods.get(pod));
-                let isolated = |direction: &Direction| enforcement.is_some_and(|pod| pod.table(*direction).is_some());
+                let isolated =
+                    |direction: &Direction| enforcement.is_some_and(|pod| self.is_closed_to_frames(*direction, pod));
                 let isolated = Direction::ALL.into_iter().filter(isolated).collect();
                 Some((LinkName::new(&**name).ok()?, PodPort { port: port.clone(), pod: pod.cloned(), isolated }))
             })
             .collect()
+    }
+
+    /// Whether what has no policies (link-local, broadcast, multicast) is not for the pod.
+    fn is_closed_to_frames(&self, direction: Direction, pod: &PodEnforcement) -> bool {
+        let denies_all = |key: &Arc<TierKey>| key.direction == direction && self.tiers.denies_all(key);
+        pod.table(direction).is_some() || pod.tiers.iter().any(denies_all)
     }
 
     /// The edit that makes the ruleset rendered so far into the one that `delta` leads to, in which nothing is let to or
@@ -283,7 +290,7 @@ impl Renderer {
         self.tiers.edit_input(&mut edit);
         self.hold(held, &mut dispatch);
         edit.sets.extend(dispatch.into_edits());
-        self.frames_outdated |= !delta.locals.is_empty() || !delta.pods.is_empty();
+        self.frames_outdated |= !delta.locals.is_empty() || !delta.pods.is_empty() || !delta.tiers.is_empty();
         self.edit_isolated(delta, &mut edit);
         self.guard.edit(&delta.locals, &mut edit);
         edit

@@ -16,8 +16,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use palisade_model::Direction;
 use palisade_nft::{
-    Action, AddressField, Chain, Edit, Elements, Family, Key, Match, Name, Range, Ruleset, Set, SetEdit, Statement,
-    Verdict,
+    Action, AddressField, Chain, CtState, Edit, Elements, Family, Key, Match, Name, Range, Ruleset, Set, SetEdit,
+    Statement, Verdict,
 };
 
 use super::names;
@@ -128,23 +128,24 @@ pub(super) fn asks(direction: Direction) -> Statement {
     statement([], Action::Verdict(Verdict::Jump(names::unknown_pods(direction))))
 }
 
-/// By the ends of the connection, so that both its directions are dropped, and by the packet's own addresses, which may be of
-/// no connection.
+/// By the ends of the connection, so that both its directions are dropped; by the packet's own addresses where it is of none.
 fn unknown_pods(direction: Direction) -> Chain {
     let answers = [
-        Match::NotIn(Key::Address(Family::Ipv4, AddressField::Saddr), names::local_pods(Family::Ipv4)),
         Match::UdpDport(DHCP_CLIENT),
+        Match::NotIn(Key::Address(Family::Ipv4, AddressField::Saddr), names::local_pods(Family::Ipv4)),
     ];
     let first = match direction {
         Direction::Egress => None,
         Direction::Ingress => Some(accept(answers)),
     };
-    let fields = [subject(direction), packet_subject(direction)];
-    let drops = fields.into_iter().flat_map(|field| {
+    let of_none = Match::CtState([CtState::Invalid, CtState::Untracked].into());
+    let fields = [(subject(direction), None), (packet_subject(direction), Some(of_none))];
+    let drops = fields.into_iter().flat_map(|(field, state)| {
         Family::ALL.map(|family| {
             let key = || Key::Address(family, field);
             let unknown = [Match::In(key(), names::pod_range(family)), Match::NotIn(key(), names::local_pods(family))];
-            counted_drop(unknown, "an address of the pod range that is no known pod's")
+            let matches = state.clone().into_iter().chain(unknown);
+            counted_drop(matches, "an address of the pod range that is no known pod's")
         })
     });
     chain(&format!("{direction} of addresses that are no known pod's"), first.into_iter().chain(drops))

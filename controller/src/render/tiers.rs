@@ -53,6 +53,12 @@ impl Tiers {
         self.tables.get(key).is_some_and(|table| table.denies())
     }
 
+    /// Whether it denies everybody, because of a rule that could not be understood.
+    pub(super) fn denies_all(&self, key: &Arc<TierKey>) -> bool {
+        let denies_all = |clause: &TierClause| clause.peers == TierMatch::Others && clause.action == TierAction::Deny;
+        self.tables.get(key).is_some_and(|table| table.clauses().any(denies_all))
+    }
+
     /// Whether an address that comes into the set may be forbidden something.
     pub(super) fn restricts(&self, set: &Name) -> bool {
         self.restricting.contains_key(set)

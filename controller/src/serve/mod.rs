@@ -12,6 +12,7 @@
 mod client;
 mod cluster_policies;
 mod http;
+mod lingering;
 mod metrics;
 mod pulse;
 mod sandboxes;
@@ -23,6 +24,7 @@ mod status;
 pub use client::{ClientError, set_log_filter, status};
 pub use cluster_policies::{ClusterPolicyFigures, ClusterPolicyStatus};
 pub use http::{serve_metrics, serve_probes};
+pub use lingering::LingeringPod;
 pub use sandboxes::{SandboxFigures, SandboxStatus};
 pub use socket::{SetLogFilter, SocketError, bind as bind_socket, serve_socket};
 pub use state::{Figures, SourceProbe, State};

@@ -9,6 +9,7 @@ use palisade_model::{Change, IndexSize};
 use palisade_nft::Ruleset;
 
 use super::cluster_policies::{ClusterPolicyFigures, ClusterPolicyStatus};
+use super::lingering::LingeringPod;
 use super::metrics::{Hindrance, Metrics};
 use super::pulse::{Limits, Pulse, Thread};
 use super::sandboxes::{SandboxFigures, SandboxStatus};
@@ -71,12 +72,16 @@ pub struct Figures<'a> {
     pub sandboxes: SandboxFigures,
     /// How many addresses of known pods are not in the pod range; `None` where no range is guarded.
     pub outside_pod_range: Option<usize>,
+    /// The deleted pods that are judged as before.
+    pub lingering: Vec<LingeringPod>,
 }
 
 #[derive(Debug)]
 struct Progress {
     pulse: Pulse,
     synced: bool,
+    /// Whether nothing else is missing.
+    lacks_pod_range: bool,
     /// Whether the kernel holds what was last asked of it.
     in_force: bool,
     /// The namespaces of the changes that came in and are not in force.
@@ -93,6 +98,7 @@ struct Progress {
     cluster_policies: ClusterPolicyStatus,
     sandboxes: SandboxStatus,
     outside_pod_range: Option<usize>,
+    lingering: Vec<LingeringPod>,
     last_commit: Option<LastCommit>,
     last_check: Option<Timestamp>,
     last_error: Option<LastError>,
@@ -160,6 +166,11 @@ impl State {
         self.progress().await_commit_of(changes);
     }
 
+    /// Every watch has delivered all that there was, and only the pod range is missing.
+    pub fn lacks_pod_range(&self) {
+        self.progress().lacks_pod_range = true;
+    }
+
     /// Every watch has delivered all that there was.
     pub fn synced(&self) {
         self.progress().synced = true;
@@ -222,10 +233,12 @@ impl State {
                         cluster_policies,
                         sandboxes,
                         outside_pod_range,
+                        lingering,
                     } = figures;
                     self.metrics.cluster_policies(&cluster_policies);
                     progress.cluster_policies = cluster_policies.status;
                     progress.outside_pod_range = outside_pod_range;
+                    progress.lingering = lingering;
                     self.metrics.outside_pod_range(outside_pod_range);
                     self.metrics.holds(ruleset, &index);
                     self.metrics.sandboxes(&sandboxes);
@@ -247,7 +260,9 @@ impl State {
 
     /// What came in of these namespaces is not in force yet, although a commit succeeded.
     pub fn awaits(&self, namespaces: impl IntoIterator<Item = Arc<str>>) {
-        self.progress().waiting.extend(namespaces);
+        let mut progress = self.progress();
+        progress.waiting.extend(namespaces);
+        self.metrics.waiting(progress.waiting.len());
     }
 
     /// After a commit, established connections were looked after; `settled`: they pass without being judged again.
@@ -293,7 +308,8 @@ impl State {
             let waiting = source.watches.iter().filter(|watch| !watch.synced);
             all.extend(waiting.map(|watch| (Hindrance::Lists, format!("{} have not been listed", watch.resource))));
             if all.is_empty() {
-                all.push((Hindrance::Lists, "not everything has come in, as the Node's podCIDRs".to_owned()));
+                let missing = if progress.lacks_pod_range { ", the Node's podCIDRs" } else { "" };
+                all.push((Hindrance::Lists, format!("not everything has come in{missing}")));
             }
         } else if !progress.in_force {
             let what =
@@ -340,6 +356,7 @@ impl State {
             cluster_policies: progress.cluster_policies.clone(),
             sandboxes: progress.sandboxes.clone(),
             outside_pod_range: progress.outside_pod_range,
+            lingering: progress.lingering.clone(),
             last_commit: progress.last_commit.clone(),
             last_check: progress.last_check,
             last_error: progress.last_error.clone(),
@@ -357,6 +374,7 @@ impl Progress {
         Self {
             pulse,
             synced: false,
+            lacks_pod_range: false,
             in_force: false,
             waiting: HashSet::new(),
             published: None,
@@ -368,6 +386,7 @@ impl Progress {
             cluster_policies: ClusterPolicyStatus::default(),
             sandboxes: SandboxStatus::default(),
             outside_pod_range: None,
+            lingering: Vec::new(),
             last_commit: None,
             last_check: None,
             last_error: None,

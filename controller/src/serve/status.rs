@@ -8,6 +8,7 @@ use palisade_nft::Summary;
 use serde::{Deserialize, Serialize};
 
 use super::cluster_policies::ClusterPolicyStatus;
+use super::lingering::LingeringPod;
 use super::sandboxes::SandboxStatus;
 use crate::shares::ClosedNamespace;
 use crate::source::Health;
@@ -53,6 +54,9 @@ pub struct Status {
     /// Where the node's pod range is guarded: how many addresses of known pods are not in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside_pod_range: Option<usize>,
+    /// The deleted pods that are judged as before, each address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lingering: Vec<LingeringPod>,
     /// The last commit that changed something.
     pub last_commit: Option<LastCommit>,
     /// When the table was last read and compared as a whole.

@@ -35,7 +35,7 @@ pub(crate) struct Measured {
 }
 
 /// Two changes that undo each other.
-struct Toggle {
+pub(crate) struct Toggle {
     names: [&'static str; 2],
     /// The object that is written.
     object: &'static str,
@@ -48,7 +48,21 @@ struct Toggle {
     write: [fn(&Cluster<'_>) -> Outcome; 2],
 }
 
-const TOGGLES: [Toggle; 5] = [
+const EDIT: Toggle = Toggle {
+    names: ["policy edited to admit", "policy edited to deny"],
+    object: "target",
+    passes: [true, false],
+    from: |hosts| &hosts.client,
+    to: |hosts| &hosts.target,
+    prepare: [nothing, nothing],
+    write: [|cluster| edit_policy(cluster, &admit("steady")), |cluster| edit_policy(cluster, &admit("client"))],
+};
+
+/// Edits of policies alone.
+pub(crate) const EDITS: [Toggle; 1] = [EDIT];
+
+/// Every kind of event.
+pub(crate) const TOGGLES: [Toggle; 5] = [
     Toggle {
         names: ["remote pod comes", "remote pod goes"],
         object: "remote",
@@ -79,15 +93,7 @@ const TOGGLES: [Toggle; 5] = [
             |cluster| delete_policy(cluster, "created"),
         ],
     },
-    Toggle {
-        names: ["policy edited to admit", "policy edited to deny"],
-        object: "target",
-        passes: [true, false],
-        from: |hosts| &hosts.client,
-        to: |hosts| &hosts.target,
-        prepare: [nothing, nothing],
-        write: [|cluster| edit_policy(cluster, &admit("steady")), |cluster| edit_policy(cluster, &admit("client"))],
-    },
+    EDIT,
     Toggle {
         names: ["namespace relabelled to admit", "namespace relabelled to deny"],
         object: BENCH,
@@ -99,12 +105,12 @@ const TOGGLES: [Toggle; 5] = [
     },
 ];
 
-/// Every kind of event.
-pub(crate) fn measure(bench: &mut Bench) -> Outcome<Vec<Measured>> {
+/// These kinds of events.
+pub(crate) fn measure(bench: &Bench, toggles: &[Toggle]) -> Outcome<Vec<Measured>> {
     prepare(&bench.api.cluster())?;
     let floor = Floor::start(&bench.api)?;
     let mut measured = Vec::new();
-    for toggle in &TOGGLES {
+    for toggle in toggles {
         measured.extend(measure_toggle(bench, &floor, toggle)?);
     }
     Ok(measured)

@@ -69,14 +69,15 @@ impl FromStr for Size {
     }
 }
 
-/// Fills an API server, then starts the agent.
-pub(crate) fn fill(size: Size) -> Outcome<Bench> {
+/// Fills an API server, with what `more` writes besides, then starts the agent.
+pub(crate) fn fill(size: Size, more: impl FnOnce(&ApiServer) -> Outcome) -> Outcome<Bench> {
     let mut network = Network::new(2)?;
     let control_plane = network.attach_one(Place::External, &[CONTROL_PLANE])?;
     let api = ApiServer::start(control_plane.namespace(), CONTROL_PLANE)?;
     let mut attach = |node, number| network.attach_one(Place::Behind(node), &[host_address(number)]);
     let hosts = Hosts { target: attach(0, 2)?, neighbour: attach(0, 3)?, remote: attach(1, 4)?, client: attach(1, 5)? };
     write_all(&api, size)?;
+    more(&api)?;
     let cluster = api.cluster();
     cluster.create_namespace(AGENT_NAMESPACE, &Labels::new())?;
     cluster.grant(AGENT_NAMESPACE, AGENT_ACCOUNT, &deployed_rules()?)?;
@@ -155,7 +156,7 @@ fn policy(number: usize, namespaces: usize) -> Value {
     })
 }
 
-fn namespace(number: usize) -> String {
+pub(crate) fn namespace(number: usize) -> String {
     format!("load-{number}")
 }
 

@@ -5,6 +5,7 @@
 //! cargo bench -p palisade-integration --bench api                      # 100, 1,000 and 5,000 pods and policies
 //! cargo bench -p palisade-integration --bench api -- 100/1000          # 100 pods, 1,000 policies
 //! cargo bench -p palisade-integration --bench api -- memory 150000/10000
+//! cargo bench -p palisade-integration --bench api -- tenants 5000/100  # policies edited beside fifty hostile tenants
 //! ```
 //!
 //! One agent, a real kube-apiserver, 100 local pods, 10 changes a second, for each kind of event. The floor is a bare
@@ -15,12 +16,14 @@
 mod events;
 mod fill;
 mod floor;
+mod hostile;
 mod report;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use fill::Size;
+use hostile::Tenants;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -44,22 +47,41 @@ fn main() -> ExitCode {
 
 fn run() -> Outcome {
     let mut arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let memory = arguments.first().is_some_and(|first| first == "memory");
-    if memory {
-        arguments.remove(0);
-    }
+    let mut is_asked = |what| {
+        let is_asked = arguments.first().is_some_and(|first| first == what);
+        if is_asked {
+            arguments.remove(0);
+        }
+        is_asked
+    };
+    let (memory, beside_tenants) = (is_asked("memory"), is_asked("tenants"));
     let asked = arguments.iter().map(|argument| argument.parse()).collect::<Result<Vec<Size>, _>>()?;
     let sizes = if asked.is_empty() { SIZES.to_vec() } else { asked };
     report::header(memory);
     for size in sizes {
-        let mut bench = fill::fill(size)?;
+        if beside_tenants {
+            measure_beside_tenants(size)?;
+            continue;
+        }
+        let bench = fill::fill(size, |_| Ok(()))?;
         if !memory {
-            for result in events::measure(&mut bench)? {
+            for result in events::measure(&bench, &events::TOGGLES)? {
                 report::line(size, &result);
             }
             report::burst(size, &events::burst(&bench)?);
         }
         report::memory(size, bench.agent.usage()?, bench.synced);
     }
+    Ok(())
+}
+
+/// Edits of policies while others write what is as bad as can be.
+fn measure_beside_tenants(size: Size) -> Outcome {
+    let tenants = Tenants::of(size);
+    let bench = fill::fill(size, |api| tenants.write(api))?;
+    let (results, written) = tenants.write_while(&bench.api, || events::measure(&bench, &events::EDITS))?;
+    results.iter().for_each(|result| report::line(size, result));
+    report::memory(size, bench.agent.usage()?, bench.synced);
+    println!("{:>6} {:>8}  others wrote {written} times", size.pods, size.policies);
     Ok(())
 }

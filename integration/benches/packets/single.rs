@@ -1,6 +1,6 @@
 //! What a packet of a new connection costs: a pod sends datagrams that its peer's policies deny, so that each of them is
 //! judged as new. Then what one costs of a connection that is allowed: known, or judged with each packet, as between two
-//! epochs.
+//! epochs; and of pods that no policy selects, where the pod range is guarded.
 
 use std::io::IoSlice;
 use std::net::{SocketAddrV4, UdpSocket};
@@ -24,7 +24,7 @@ const BATCH: usize = 500;
 
 pub(crate) fn measure() {
     println!(
-        "ns per UDP packet, new and denied but in the last row (veth, routing and conntrack included), median of {ROUNDS} turns of {} packets",
+        "ns per UDP packet, new and denied but in the last two rows (veth, routing and conntrack included), median of {ROUNDS} turns of {} packets",
         BATCHES * BATCH
     );
     println!("{:<56}{:>8}{:>8}{:>8}{:>10}", "", "left", "right", "ratio", "delivered");
@@ -33,11 +33,15 @@ pub(crate) fn measure() {
     let policies = |changes| Sender::new(&Layout::policies(changes));
     let guard = |origins| {
         let changes = many_policies(1_000).into_iter().chain([pod("client", CLIENT.into())]).collect();
-        Sender::new(&Layout::Enforced { changes, origins, settled: false })
+        Sender::new(&Layout::Enforced { changes, origins, settled: false, guards_pod_range: false })
     };
     let known = |settled| {
         let changes = many_policies(1_000).into_iter().chain([pod("peer-0", CLIENT.into())]).collect();
-        Sender::new(&Layout::Enforced { changes, origins: Origins::Guarded, settled })
+        Sender::new(&Layout::Enforced { changes, origins: Origins::Guarded, settled, guards_pod_range: false })
+    };
+    let free = |guards_pod_range| {
+        let changes = vec![pod("client", CLIENT.into()), pod("server", SERVER.into())];
+        Sender::new(&Layout::Enforced { changes, origins: Origins::Guarded, settled: false, guards_pod_range })
     };
     for (what, mut left, mut right) in [
         (
@@ -60,6 +64,7 @@ pub(crate) fn measure() {
         ),
         ("laid out linearly: 1 -> 1,000 policies", linear(1), linear(1_000)),
         ("1,000 policies: without the guard -> with it", guard(Origins::Believed), guard(Origins::Guarded)),
+        ("no policies, judged each time: without pod range -> with", free(false), free(true)),
         ("allowed by 1,000 policies: known -> judged each time", known(true), known(false)),
     ] {
         let mut sides = [&mut left, &mut right, &mut open];

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use palisade::enforcer::Enforcer;
 use palisade::links;
-use palisade::render::{Epoch, Origins, table_of_frames};
+use palisade::render::{Epoch, Origins, PodRange, table_of_frames};
 use palisade_integration::netns::{Host, Network, Place, Topology};
 use palisade_model::Change;
 use palisade_nft::{Backend, Kernel, KernelConntrack, Name, Ownership};
@@ -26,13 +26,15 @@ pub(crate) enum Layout {
         origins: Origins,
         /// In an epoch: what was judged is known.
         settled: bool,
+        /// An address around the pods' that is no known pod's goes nowhere.
+        guards_pod_range: bool,
     },
 }
 
 impl Layout {
     /// As an agent has it at once after it started.
     pub(crate) fn policies(changes: Vec<Change>) -> Self {
-        Self::Enforced { changes, origins: Origins::Guarded, settled: false }
+        Self::Enforced { changes, origins: Origins::Guarded, settled: false, guards_pod_range: false }
     }
 }
 
@@ -51,8 +53,10 @@ impl Stage {
         let node = network.nodes()[0].namespace();
         match layout {
             Layout::Text(text) => node.nft(text).expect("the ruleset loads"),
-            Layout::Enforced { changes, origins, settled } => {
-                node.enter(|| enforce(changes, *origins, *settled)).expect("the node can be entered");
+            Layout::Enforced { changes, origins, settled, guards_pod_range } => {
+                let networks = guards_pod_range.then(|| POD_RANGE.parse().expect("a network"));
+                let range = PodRange::of(networks.as_slice());
+                node.enter(|| enforce(changes, *origins, *settled, range)).expect("the node can be entered");
             }
         }
         Self { network, client, server }
@@ -78,13 +82,17 @@ fn frames() -> Kernel {
     Kernel::open(table_of_frames(), Ownership::Plain).expect("nftables can be used")
 }
 
-fn enforce(changes: &[Change], origins: Origins, settled: bool) {
+/// Both pods are in it.
+const POD_RANGE: &str = "10.0.0.0/24";
+
+fn enforce(changes: &[Change], origins: Origins, settled: bool, range: PodRange) {
     let enforcer = Enforcer::new(NODE, Name::new("palisade").expect("a name"), kernel());
     let mut enforcer = enforcer.with_origins(origins).with_frames(frames());
     let links = links::read().expect("links can be listed");
     let bridged = !links.bridges.is_empty();
     enforcer.set_links(links);
     changes.iter().cloned().for_each(|change| enforcer.apply(change));
+    enforcer.set_pod_range(range);
     enforcer.commit().expect("the ruleset is committed").expect("there was something to commit");
     while let Some(due) = enforcer.settle_is_due().filter(|_| settled) {
         sleep(due.saturating_duration_since(Instant::now()));

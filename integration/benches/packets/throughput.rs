@@ -20,12 +20,36 @@ const TURN: Duration = Duration::from_millis(150);
 const WRITE: usize = 128 << 10;
 const DATAGRAM: usize = 64;
 
+/// As many base chains as Palisade has, of one rule each: what those cost in which nothing is done.
+const HOOKS: &str = "table inet hooks {
+    chain guard { type filter hook prerouting priority -300; accept; }
+    chain forward-egress { type filter hook forward priority -20; ct state established accept; }
+    chain forward-ingress { type filter hook forward priority -10; accept; }
+}
+table bridge hooks {
+    chain guard { type filter hook prerouting priority -300; accept; }
+    chain forward { type filter hook forward priority -200; accept; }
+}";
+
+/// The same with one for both directions.
+const FEWER_HOOKS: &str = "table inet hooks {
+    chain guard { type filter hook prerouting priority -300; accept; }
+    chain forward { type filter hook forward priority -20; ct state established accept; }
+}
+table bridge hooks {
+    chain guard { type filter hook prerouting priority -300; accept; }
+    chain forward { type filter hook forward priority -200; accept; }
+}";
+
 pub(crate) fn measure() {
-    println!("\nestablished traffic, allowed by 1,000 policies and guarded, median of {ROUNDS} turns of {TURN:?}");
-    println!("{:<40}{:>12}{:>12}{:>8}", "", "nothing", "Palisade", "ratio");
+    println!("\nestablished traffic, allowed by 1,000 policies and guarded, median of {ROUNDS} turns of {TURN:?};");
+    println!("empty: base chains like Palisade's with one rule each; fewer: with one for both directions");
+    println!("{:<40}{:>12}{:>12}{:>8}{:>8}{:>8}", "", "nothing", "Palisade", "ratio", "empty", "fewer");
     let topologies = [("routed", Topology::routed(1)), ("on a bridge", Topology::routed(1).on_bridges())];
     for (how, topology) in topologies {
-        let stages = [Layout::Text(TRACKED.to_owned()), everything()].map(|layout| Stage::new(topology, &layout));
+        let text = |text: &str| Layout::Text(text.to_owned());
+        let layouts = [text(TRACKED), everything(), text(HOOKS), text(FEWER_HOOKS)];
+        let stages = layouts.map(|layout| Stage::new(topology, &layout));
         let mut streams = stages.each_ref().map(Stream::begin);
         row(&format!("one TCP stream, {how}, Gbit/s"), |side| streams[side].turn());
         let mut datagrams = stages.each_ref().map(Datagrams::begin);
@@ -35,16 +59,17 @@ pub(crate) fn measure() {
 }
 
 fn row(what: &str, side: impl FnMut(usize) -> f64) {
-    let row = Measured::<2>::of(ROUNDS, side);
-    let [nothing, palisade] = row.medians();
-    println!("{what:<40}{nothing:>12.2}{palisade:>12.2}{:>8.3}", row.ratio(1, 0));
+    let row = Measured::<4>::of(ROUNDS, side);
+    let [nothing, palisade, ..] = row.medians();
+    let [ratio, hooks, fewer] = [1, 2, 3].map(|side| row.ratio(side, 0));
+    println!("{what:<40}{nothing:>12.2}{palisade:>12.2}{ratio:>8.3}{hooks:>8.3}{fewer:>8.3}");
 }
 
 /// Both pods are known, and isolated each its own way.
 fn everything() -> Layout {
     let pods = [pod("peer-0", CLIENT.into()), to_server(), from_client()];
     let changes = many_policies(1_000).into_iter().chain(pods).collect();
-    Layout::Enforced { changes, origins: Origins::Guarded, settled: true }
+    Layout::Enforced { changes, origins: Origins::Guarded, settled: true, guards_pod_range: false }
 }
 
 /// A TCP connection, which a thread reads from all the time.

@@ -14,7 +14,8 @@ use palisade_integration::apiserver::Usage;
 use palisade_model::testing::NODE;
 use palisade_model::{Change, Selector, Shares};
 use palisade_nft::{
-    Backend, BackendError, CommitError, Kernel, Name, Operation, Ownership, Ruleset, Table, Transaction,
+    Backend, BackendError, CommitError, Kernel, KernelConntrack, Name, Operation, Ownership, Ruleset, Table,
+    Transaction,
 };
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -60,8 +61,8 @@ impl Backend for Watched {
         self.kernel.generation()
     }
 
-    fn drain(&mut self) {
-        self.kernel.drain();
+    fn passage(&self) -> fn() {
+        self.kernel.passage()
     }
 
     fn guard(&mut self) -> Result<bool, CommitError> {
@@ -74,7 +75,8 @@ pub(crate) fn measure(case: Case, pods: u32) -> Outcome<Measured> {
     let table = Name::new(TABLE)?;
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let backend = Watched { kernel: Kernel::open(table.clone(), Ownership::Take)?, acknowledged: acknowledged.clone() };
-    let mut enforcer = Enforcer::new(NODE, table, backend).with_shares(Shares::STANDARD);
+    let enforcer = Enforcer::new(NODE, table, backend).with_shares(Shares::STANDARD);
+    let mut enforcer = enforcer.with_connections_in_background(KernelConntrack::open()?, KernelConntrack::open()?)?;
     let start = Instant::now();
     let objects = cluster(pods, &case.namespaces()).into_iter().chain(tenants.first()).chain([edit(0)]);
     objects.for_each(|change| enforcer.apply(change));

@@ -1,6 +1,6 @@
 # The first moments of a pod: waves of pods that start together, in a namespace that denies everything, on both nodes. From
 # their first instruction on they connect outward, and a host outside connects to them. Nothing may pass. With the plugin,
-# agents end meanwhile.
+# agents end meanwhile. Some of them have an init container, which does the same.
 #
 # And the reverse: how soon a pod that is admitted by its labels reaches another of its node.
 
@@ -19,14 +19,17 @@ wave() {
     local number=$1 i to
     fresh_namespace window
     deny_all window | apply
-    ! with_plugin || end_agents "$number"
+    ! { with_plugin || with_pod_range; } || end_agents "$number"
     for ((i = 0; i < wave_size; i++)); do
         to=${address[outside]}
         if dual_stack && ((i % 4 > 1)); then to="[${address6[outside]}]"; fi
+        init_arguments=()
+        ! ((i % 8 > 3)) || init_arguments=(--for 1000 --connect "$to:$port" --listen "$port")
         pod window "$number-$i" "${nodes[i % 2]}" 'app: window' --connect "$to:$port" --listen "$port"
     done | apply
     running window
     sleep 5
+    lines_of window first >>"$lines-first"
     lines_of window
 }
 
@@ -34,6 +37,7 @@ want_palisade
 start_outsider
 lines=$logs/window
 : >"$lines"
+: >"$lines-first"
 forget_packets
 for ((number = 1; number <= waves; number++)); do
     wave "$number" >>"$lines"
@@ -43,6 +47,13 @@ packets=$(packets_outside) resets=$(resets_outside)
 stop_outsider
 kubectl delete namespace window >/dev/null
 
+inits=$(wc -l <"$lines-first")
+read -r leaking out in < <(awk "$awk_get"'
+    get("out") + get("in") > 0 { leaking++ }
+    { out += get("out"); in_ += get("in") }
+    END { print leaking + 0, out + 0, in_ + 0 }' "$lines-first")
+of_inits="$leaking of $inits init containers leak: $out connections out, $in in"
+no_init_leaks=$((inits > 0 && leaking == 0))
 pods=$(wc -l <"$lines")
 read -r leaking out in segments < <(awk "$awk_get"'
     get("out") + get("in") > 0 { leaking++ }
@@ -53,16 +64,18 @@ finding="$leaking of $pods pods leak: $out connections out, $in in; last after $
 traffic="from the first instruction on: $packets packets outside, $segments TCP segments in pods"
 early=$(awk "$awk_get"' { early += get("early") } END { print early + 0 }' "$lines")
 before="$early TCP segments came to network namespaces without a process, $resets resets went out"
-if with_plugin; then
+if with_plugin || with_pod_range; then
     judge window 'nothing passes before a pod is judged' "$finding" test "$leaking" -eq 0
+    judge window 'nor of an init container' "$of_inits" test "$no_init_leaks" -eq 1
     judge window 'nor does any packet' "$traffic" test $((packets + segments)) -eq 0
-    row shown window 'what the plugin was answered' "$(for node in "${nodes[@]}"; do metrics_of "$node"; done | awk '
+    ! with_plugin || row shown window 'what the plugin was answered' "$(for node in "${nodes[@]}"; do metrics_of "$node"; done | awk '
         /^palisade_cni_add_duration_seconds_count/ { adds += $2 }
         /^palisade_cni_add_duration_seconds_sum/ { seconds += $2 }
         /^palisade_cni_refusals_total/ { refusals += $2 }
         END { printf "%d pods by the agents that are left, %.1f ms each, %d refusals", adds, adds ? seconds * 1000 / adds : 0, refusals }')"
 else
     judge window 'without the plugin pods leak' "$finding" test "$leaking" -gt 0
+    row shown window 'init containers' "$of_inits"
     row shown window 'packets' "$traffic"
 fi
 row shown window 'before the first instruction' "$before"

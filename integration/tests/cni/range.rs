@@ -1,6 +1,7 @@
 //! Where the plugin cannot be: the node's pod range is guarded, so that a pod waits until the API shows its address.
 
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -157,6 +158,25 @@ fn the_node_itself_and_dhcp_are_left_alone() {
     }
 }
 
+/// Pods on one bridge ask each other for their link addresses, known or not: so nobody has to ask again once they are known.
+#[test]
+fn neighbours_find_each_other() {
+    let mut scene = Scene::new(Topology::routed(1).on_bridges());
+    scene.start_agent_with(&[RANGE]);
+    for address in scene.friend.addresses() {
+        let known = || {
+            let socket = within(&scene.web, || UdpSocket::bind((any(*address), 0)).unwrap());
+            socket.send_to(b"x", (*address, 6004)).unwrap();
+            let mut list = Command::new("ip");
+            list.args(["neigh", "show", &address.to_string()]);
+            let output = scene.web.namespace().run(&mut list, "").unwrap();
+            String::from_utf8_lossy(&output.stdout).contains("lladdr").then_some(())
+        };
+        eventually(Duration::from_millis(20), known, || format!("{address}\n{}", scene.log()));
+    }
+    assert!(scene.status()["pod_range"]["dropped"].as_u64().unwrap() > 0, "and nothing else passes");
+}
+
 /// The Node says which addresses are its pods'; it may come later, and go.
 #[test]
 fn the_range_may_be_the_nodes() {
@@ -180,6 +200,10 @@ fn the_range_may_be_the_nodes() {
     // Of friend, in both families.
     let outside = || (scene.status()["agent"]["outsidePodRange"] == 2).then_some(());
     eventually(Duration::from_millis(20), outside, || scene.status().to_string());
+}
+
+fn any(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
 fn first(host: &Host) -> IpAddr {

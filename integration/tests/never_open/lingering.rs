@@ -80,6 +80,18 @@ fn is_judged_as_before(topology: Topology) {
     let status = scene
         .prints(Command::new(binary().unwrap()).arg("status").arg("--status-socket").arg(scene.path("status.sock")));
     assert!(status.contains("lingering   2 addresses of deleted pods"), "{status}");
+    // Figures are a second old at most.
+    let nothing = || difference(&scene, "status.sock").is_empty().then_some(());
+    eventually(nothing, || difference(&scene, "status.sock"));
+    let without = difference(&scene, "of-no-agent.sock");
+    assert!(without.contains("delete chain pod-ingress-shop-server"), "{without}");
+}
+
+/// What `palisade diff` says, to which the agent at this socket may tell something.
+fn difference(scene: &Scene, socket: &str) -> String {
+    let mut diff = Command::new(binary().unwrap());
+    diff.args(["diff", "--node-name", scene.node().name(), "--manifests"]).arg(scene.manifests());
+    scene.prints(diff.arg("--status-socket").arg(scene.path(socket)))
 }
 
 #[test]

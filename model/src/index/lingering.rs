@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use super::Index;
 use super::objects::{Claim, ClassKey};
 use super::slots::PodId;
-use crate::{NamespacedName, Pod};
+use crate::{Age, NamespacedName, Phase, Pod};
 
 /// What a pod leaves behind.
 pub(super) struct Left {
@@ -43,6 +43,35 @@ impl Index {
     /// The addresses of deleted pods that are still judged, with the pods that had them.
     pub fn lingering(&self) -> &BTreeMap<IpAddr, NamespacedName> {
         &self.lingering
+    }
+
+    /// The same, each as a pod with that address.
+    pub fn lingering_pods(&self) -> impl Iterator<Item = Pod> {
+        self.lingering.iter().filter_map(|(address, id)| {
+            let entry = self.cluster.pod(&Pod::lingering_id(id, *address))?;
+            let key = &self.cluster.classes[self.cluster.pods[entry].class].key;
+            Some(Pod {
+                id: id.clone(),
+                uid: None,
+                labels: key.labels.clone(),
+                node: Some(self.node.clone()),
+                ips: vec![*address],
+                host_ips: Vec::new(),
+                host_network: false,
+                phase: Phase::Active,
+                terminating: true,
+                age: Age::default(),
+                ports: key.ports.to_vec(),
+            })
+        })
+    }
+
+    /// Has a deleted pod of this node linger, of which another index told ([`Index::lingering_pods`]), at those of its addresses
+    /// that no pod has.
+    pub fn set_lingering(&mut self, pod: &Pod) {
+        let left =
+            Left { key: ClassKey::new(&pod.labels, &pod.ports), addresses: pod.ips.clone(), disowned: BTreeSet::new() };
+        self.linger(&pod.id, Some(&left));
     }
 
     /// How many of them are isolated.

@@ -116,6 +116,11 @@ impl Index {
         dirty
     }
 
+    /// Whether there is no [unsettled](Index::unsettled) namespace.
+    pub fn is_settled(&self) -> bool {
+        self.dirty_pods.is_empty() && self.dirty_policies.is_empty() && self.dirty_tables.is_empty()
+    }
+
     /// The namespaces with policies of which no delta has shown yet what becomes of them.
     pub fn unsettled(&self) -> BTreeSet<Arc<str>> {
         let pods = self.dirty_pods.iter().map(|pod| &pod.namespace);

@@ -9,7 +9,7 @@
 //! - Where a base chain takes the place of another, a forbidden packet can pass the one while it has no rules yet, and the
 //!   other when it has none any more: one in some 2,000 replacements, and with it the connection that it began.
 
-use std::borrow::Cow;
+use std::mem;
 
 use super::{ChainChange, Diff, SetChange, TableChange};
 
@@ -17,28 +17,22 @@ impl Diff {
     /// The same difference in the steps that are safe for packets in flight, each to be committed by itself: first, if
     /// there are sets of ranges, all that is new and that nothing leads to yet; then all that changes what is judged; then,
     /// if there is any, base chains that go, and what nothing leads to any more ([`Diff::is_retirement`]). One step, where
-    /// no set of ranges comes, no set goes and no base chain is replaced.
+    /// no set of ranges comes, and neither a set nor a base chain goes.
     ///
     /// Also one where the table is new, or something is re-created under its name: it cannot be there twice. Layouts that
     /// differ in what a name is differ in the name too.
-    pub fn steps(&self) -> Vec<Cow<'_, Self>> {
-        if self.recreates() || !(self.adds_ranges() || self.removes_sets() || self.replaces_base_chains()) {
-            return vec![Cow::Borrowed(self)];
-        }
+    pub fn into_steps(mut self) -> Vec<Self> {
         let prepares = self.adds_ranges();
+        if self.recreates() || !(prepares || self.removes_sets() || self.removes_base_chains()) {
+            return vec![self];
+        }
         let is_new = |chain: &ChainChange| matches!(chain, ChainChange::Created(chain) if chain.base.is_none());
-        let is_unhooked = |chain: &ChainChange| matches!(chain, ChainChange::Removed(chain) if chain.base.is_some());
         let is_retired = |chain: &ChainChange| matches!(chain, ChainChange::Removed(chain) if chain.base.is_none());
-        let prepared = |chain: &ChainChange| prepares && is_new(chain);
-        let prepared_set = |set: &SetChange| prepares && matches!(set, SetChange::Created(_));
-        let switched = |chain: &ChainChange| !(prepared(chain) || is_unhooked(chain) || is_retired(chain));
-        let steps = [
-            self.part(prepared, prepared_set),
-            self.part(switched, |set| !(prepared_set(set) || is_removed(set))),
-            self.part(is_unhooked, |_| false),
-            self.part(is_retired, is_removed),
-        ];
-        steps.into_iter().filter(|step| !step.is_empty()).map(Cow::Owned).collect()
+        let prepared =
+            self.extract(|chain| prepares && is_new(chain), |set| prepares && matches!(set, SetChange::Created(_)));
+        let unhooked = self.extract(is_unhooked, |_| false);
+        let retired = self.extract(is_retired, is_removed);
+        [prepared, self, unhooked, retired].into_iter().filter(|step| !step.is_empty()).collect()
     }
 
     /// Whether it only takes away: as a later one of the [steps](Diff::steps), what packets in flight may still meet.
@@ -56,30 +50,35 @@ impl Diff {
         self.sets.values().any(is_removed)
     }
 
+    fn removes_base_chains(&self) -> bool {
+        self.chains.values().any(is_unhooked)
+    }
+
     pub(super) fn replaces_base_chains(&self) -> bool {
-        let goes = |change: &ChainChange| matches!(change, ChainChange::Removed(chain) if chain.base.is_some());
         let comes = |change: &ChainChange| matches!(change, ChainChange::Created(chain) if chain.base.is_some());
-        self.chains.values().any(goes) && self.chains.values().any(comes)
+        self.removes_base_chains() && self.chains.values().any(comes)
     }
 
     fn recreates(&self) -> bool {
         self.table != TableChange::Kept || self.recreates_objects()
     }
 
-    pub(super) fn recreates_objects(&self) -> bool {
+    /// Whether something goes and comes under the same name.
+    pub fn recreates_objects(&self) -> bool {
         self.chains.values().any(|change| matches!(change, ChainChange::Recreated { .. }))
             || self.sets.values().any(|change| matches!(change, SetChange::Recreated { .. }))
     }
 
-    fn part(&self, of_chains: impl Fn(&ChainChange) -> bool, of_sets: impl Fn(&SetChange) -> bool) -> Self {
-        let chains = self.chains.iter().filter(|(_, change)| of_chains(change));
-        let sets = self.sets.iter().filter(|(_, change)| of_sets(change));
-        Self {
-            table: self.table.clone(),
-            chains: chains.map(|(name, change)| (name.clone(), change.clone())).collect(),
-            sets: sets.map(|(name, change)| (name.clone(), change.clone())).collect(),
-        }
+    fn extract(&mut self, of_chains: impl Fn(&ChainChange) -> bool, of_sets: impl Fn(&SetChange) -> bool) -> Self {
+        let (chains, other_chains) = mem::take(&mut self.chains).into_iter().partition(|(_, change)| of_chains(change));
+        let (sets, other_sets) = mem::take(&mut self.sets).into_iter().partition(|(_, change)| of_sets(change));
+        (self.chains, self.sets) = (other_chains, other_sets);
+        Self { table: TableChange::Kept, chains, sets }
     }
+}
+
+fn is_unhooked(change: &ChainChange) -> bool {
+    matches!(change, ChainChange::Removed(chain) if chain.base.is_some())
 }
 
 fn is_removed(change: &SetChange) -> bool {
@@ -118,7 +117,7 @@ mod tests {
 
     fn steps(before: &Ruleset, after: &Ruleset) -> Vec<String> {
         let commands = |diff: &crate::Diff| Transaction::from(diff).to_string().replace('\n', "; ");
-        diff(Some(before), after).steps().iter().map(|step| commands(step)).collect()
+        diff(Some(before), after).into_steps().iter().map(commands).collect()
     }
 
     #[test]

@@ -11,7 +11,7 @@ impl Diff {
     /// What is written anew by both is written anew, although the second may take back what the first did.
     #[must_use]
     pub fn then(mut self, later: Self) -> Self {
-        if later.table != TableChange::Kept {
+        if later.table != TableChange::Kept || self.is_empty() {
             return later;
         }
         compose(&mut self.chains, later.chains, ChainChange::then);

@@ -214,8 +214,8 @@ impl Backend for Kernel {
         self.ask_generation().map_err(|failure| failed("read the generation of the ruleset", failure))
     }
 
-    fn drain(&mut self) {
-        passage::wait();
+    fn passage(&self) -> fn() {
+        passage::wait
     }
 
     fn guard(&mut self) -> Result<bool, CommitError> {

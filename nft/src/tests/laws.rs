@@ -28,8 +28,8 @@ proptest! {
     #[test]
     fn the_steps_make_the_difference((before, after) in steady_pairs()) {
         let mut fake = Fake::holding(before.clone());
-        for step in diff(Some(&before), &after).steps() {
-            fake.commit(&before.table, &Transaction::from(&*step)).unwrap();
+        for step in diff(Some(&before), &after).into_steps() {
+            fake.commit(&before.table, &Transaction::from(&step)).unwrap();
         }
         prop_assert_eq!(fake.ruleset(), Some(&after));
     }

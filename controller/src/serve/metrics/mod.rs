@@ -92,6 +92,7 @@ pub(super) struct Metrics {
     cluster_policies_refused: Gauge,
     cluster_policies_tied: Gauge,
     cluster_shares_used: Family<ShareLabel, Ratio>,
+    namespaces_waiting: Gauge,
     behind: Family<HindranceLabel, Gauge>,
     refused: Family<OriginLabel, Counter>,
     sandboxes: Sandboxes,
@@ -135,6 +136,7 @@ impl Metrics {
             cluster_policies_refused: Gauge::default(),
             cluster_policies_tied: Gauge::default(),
             cluster_shares_used: Family::default(),
+            namespaces_waiting: Gauge::default(),
             behind: Family::default(),
             refused: Family::default(),
             sandboxes: Sandboxes::default(),
@@ -269,6 +271,11 @@ impl Metrics {
         }
     }
 
+    /// After a commit, what came in of so many namespaces is not in force yet.
+    pub(super) fn waiting(&self, namespaces: usize) {
+        self.namespaces_waiting.set(signed(namespaces));
+    }
+
     /// A connection had to go because there were too many; `is_near`: of the node itself.
     pub(super) fn refused(&self, is_near: bool) {
         self.refused.get_or_create(if is_near { &OriginLabel::NEAR } else { &OriginLabel::FAR }).inc();
@@ -346,6 +353,7 @@ impl Metrics {
         r.register("cluster_policies_tied", "Groups of ClusterNetworkPolicies of one tier and priority that select the same pod of this node: their names decide which is asked first", self.cluster_policies_tied.clone());
         r.register("cluster_shares_used_ratio", "How much is used of what ClusterNetworkPolicies may cost", self.cluster_shares_used.clone());
         r.register("shares_used_ratio", "How much is used of what the policies of all namespaces may cost together", self.shares_used.clone());
+        r.register("namespaces_waiting", "Namespaces with changes that are not in force although others' are: their policies take long, and rest for it", self.namespaces_waiting.clone());
         self.sandboxes.register(r);
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }

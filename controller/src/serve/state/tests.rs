@@ -83,6 +83,7 @@ impl Attempt {
             cluster_policies: ClusterPolicyFigures::default(),
             sandboxes: SandboxFigures::default(),
             outside_pod_range: None,
+            lingering: vec![],
         };
         state.attempted(&self.result, self.compared, || figures);
     }

@@ -19,6 +19,7 @@ fn status() -> Status {
         cluster_policies: ClusterPolicyStatus::default(),
         sandboxes: SandboxStatus::default(),
         outside_pod_range: None,
+        lingering: vec![],
         last_commit: Some(LastCommit { at: at(60), seconds: 0.0012, changes: "2 elements added".to_owned() }),
         last_check: Some(at(61)),
         last_error: Some(LastError { at: at(1), message: "no buffer space".to_owned(), resolved: true }),

@@ -1,8 +1,9 @@
 //! What pods of the test cluster run, and the host outside it: connects, listens, and tells what came of it.
 //!
 //! - `witness pause` does nothing, for as long as it is let.
-//! - `witness [--patience MILLISECONDS] [--listen PORT] [--connect ADDRESS:PORT] [--stream ADDRESS:PORT] [--knock PORT
-//!   DIRECTORY...]` does these things from its first instruction on, and gives a connection up for a new one after that long:
+//! - `witness [--patience MILLISECONDS] [--for MILLISECONDS] [--listen PORT] [--connect ADDRESS:PORT] [--stream ADDRESS:PORT] [--knock PORT
+//!   DIRECTORY...]` does these things from its first instruction on, for that long or for ever, and gives a connection up for a
+//!   new one after its patience:
 //!   - it accepts connections and sends back what comes;
 //!   - it connects again and again, a few milliseconds apart;
 //!   - it holds one connection, and has a byte come back through it every few milliseconds;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tally::Tally;
 
@@ -41,6 +42,15 @@ enum Action {
     Knock(u16, Vec<PathBuf>),
 }
 
+/// All that is to be done.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    actions: Vec<Action>,
+    patience: Duration,
+    /// For how long; `None`: for ever.
+    lasts: Option<Duration>,
+}
+
 fn main() -> ExitCode {
     let tally = Arc::new(Tally::begin());
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,7 +60,7 @@ fn main() -> ExitCode {
         }
     }
     match parse(&arguments) {
-        Some((actions, patience)) => report(actions, patience, &tally),
+        Some(plan) => report(plan, &tally),
         None => {
             eprintln!("witness: cannot make sense of {arguments:?}");
             ExitCode::from(2)
@@ -58,15 +68,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(arguments: &[String]) -> Option<(Vec<Action>, Duration)> {
-    let mut actions = Vec::new();
-    let mut patience = PATIENCE;
+fn parse(arguments: &[String]) -> Option<Plan> {
+    let (mut actions, mut patience, mut lasts) = (Vec::new(), PATIENCE, None);
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
         let value = rest.next()?;
         actions.push(match name.as_str() {
             "--patience" => {
                 patience = Duration::from_millis(value.parse().ok()?);
+                continue;
+            }
+            "--for" => {
+                lasts = Some(Duration::from_millis(value.parse().ok()?));
                 continue;
             }
             "--listen" => Action::Listen(value.parse().ok()?),
@@ -76,10 +89,12 @@ fn parse(arguments: &[String]) -> Option<(Vec<Action>, Duration)> {
             _ => return None,
         });
     }
-    (!actions.is_empty()).then_some((actions, patience))
+    (!actions.is_empty()).then_some(Plan { actions, patience, lasts })
 }
 
-fn report(actions: Vec<Action>, patience: Duration, tally: &Arc<Tally>) -> ! {
+fn report(plan: Plan, tally: &Arc<Tally>) -> ExitCode {
+    let Plan { actions, patience, lasts } = plan;
+    let begun = Instant::now();
     for action in actions {
         let tally = Arc::clone(tally);
         thread::spawn(move || match action {
@@ -96,6 +111,9 @@ fn report(actions: Vec<Action>, patience: Duration, tally: &Arc<Tally>) -> ! {
             println!("{line}");
             before = line;
         }
+        if lasts.is_some_and(|lasts| begun.elapsed() >= lasts) {
+            return ExitCode::SUCCESS;
+        }
         thread::sleep(PAUSE);
     }
 }
@@ -104,7 +122,7 @@ fn report(actions: Vec<Action>, patience: Duration, tally: &Arc<Tally>) -> ! {
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &str) -> Option<(Vec<Action>, Duration)> {
+    fn parsed(arguments: &str) -> Option<Plan> {
         parse(&arguments.split(' ').map(String::from).collect::<Vec<_>>())
     }
 
@@ -112,9 +130,12 @@ mod tests {
     fn arguments_say_what_to_do() {
         let to = "192.0.2.1:80".parse().expect("an address");
         let both = vec![Action::Listen(80), Action::Connect(to)];
-        assert_eq!(parsed("--listen 80 --connect 192.0.2.1:80"), Some((both, PATIENCE)));
+        let plan = Plan { actions: both, patience: PATIENCE, lasts: None };
+        assert_eq!(parsed("--listen 80 --connect 192.0.2.1:80"), Some(plan));
         let knock = vec![Action::Knock(80, vec!["a".into(), "b".into()])];
-        assert_eq!(parsed("--patience 70 --knock 80 a b"), Some((knock, Duration::from_millis(70))));
+        let [patience, lasts] = [70, 500].map(Duration::from_millis);
+        let plan = Plan { actions: knock, patience, lasts: Some(lasts) };
+        assert_eq!(parsed("--for 500 --patience 70 --knock 80 a b"), Some(plan));
         for wrong in ["--listen", "--patience 70", "--listen http", "--shout 80", "80"] {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }

@@ -33,6 +33,20 @@ impl Diff {
         (Self { table, chains, sets }, Self { chains: gone, sets: gone_sets, ..Self::default() })
     }
 
+    /// Whether both change something of one name.
+    pub fn shares_names_with(&self, other: &Self) -> bool {
+        let is_chain = |name: &Name| self.chains.contains_key(name);
+        let is_set = |name: &Name| self.sets.contains_key(name);
+        other.chains.keys().any(is_chain) || other.sets.keys().any(is_set)
+    }
+
+    /// Takes out what it changes of that which `other` changes, too.
+    pub fn extract_names_of(&mut self, other: &Self) -> Self {
+        let chains = other.chains.keys().filter_map(|name| self.chains.remove_entry(name)).collect();
+        let sets = other.sets.keys().filter_map(|name| self.sets.remove_entry(name)).collect();
+        Self { chains, sets, ..Self::default() }
+    }
+
     /// Joins what it changes of the elements of `set`, which is no map, with the change of that set in `pending`.
     pub fn move_elements_into(&mut self, pending: &mut Self, set: &Name) {
         let is_movable = |change: &SetChange| matches!(change, SetChange::Elements { add, .. } if !add.kind().is_map());
