@@ -119,8 +119,12 @@ impl<B: Backend> Enforcer<B> {
     }
 
     /// The steps of a part that are to be committed now. What goes waits for packets, and whatever something names that
-    /// waits waits, too.
+    /// waits waits, too. What should not be there at all goes at once.
     fn steps(&mut self, part: Diff) -> Vec<Diff> {
+        if self.compared && part.is_retirement() {
+            self.passage.wait();
+            return part.into_steps();
+        }
         let (part, gone) = if self.backlog.has_retired() { part.split_removals() } else { (part, Diff::default()) };
         let (retired, steps): (Vec<_>, Vec<_>) = part.into_steps().into_iter().partition(Diff::is_retirement);
         retired.into_iter().chain([gone]).for_each(|retired| self.backlog.retire(retired));
