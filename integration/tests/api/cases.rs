@@ -87,16 +87,22 @@ impl<'c> Stage<'c> {
         flows.iter().map(|flow| Ok(Connection::open(&self.hosts.live(&self.world, flow)?)?)).collect()
     }
 
-    /// Asks what is `wrong` until nothing is, then once more with patience; gives what is.
+    /// Asks what is `wrong` until nothing is, also with patience; gives what is.
     fn settle(
         &mut self,
         mut wrong: impl FnMut(&Self, Patience) -> Result<Vec<String>, Box<dyn Error>>,
     ) -> Result<Vec<String>, Box<dyn Error>> {
         let started = Instant::now();
-        while !wrong(self, Patience::SHORT)?.is_empty() && started.elapsed() < LIMIT {
+        loop {
+            let is_late = started.elapsed() >= LIMIT;
+            if is_late || wrong(self, Patience::SHORT)?.is_empty() {
+                let found = wrong(self, Patience::FULL)?;
+                if is_late || found.is_empty() {
+                    return Ok(found);
+                }
+            }
             self.site.agents.iter_mut().try_for_each(|agent| agent.check())?;
         }
-        wrong(self, Patience::FULL)
     }
 
     fn wrong(&self, expected: &[Expectation], patience: Patience) -> Result<Vec<String>, Box<dyn Error>> {
