@@ -298,7 +298,7 @@ impl<B: Backend> Enforcer<B> {
     }
 
     /// Puts all changes since the last commit in force, in one transaction if that is not large ([`Diff::parts`]); what then
-    /// nothing uses any more may go in another ([`Diff::steps`]). `None`: there was nothing to change. The table of frames
+    /// nothing uses any more may go in another ([`Diff::into_steps`]). `None`: there was nothing to change. The table of frames
     /// follows in one of its own.
     ///
     /// # Errors

@@ -51,9 +51,9 @@ proptest! {
         let mut cluster = Cluster::default();
         changes.into_iter().for_each(|change| cluster.apply(change));
         let before = compile(&cluster);
-        let is_of_policies = |change: &Change| match change {
-            Change::Policy(_) | Change::PolicyGone(_) | Change::ClusterPolicy(_) | Change::ClusterPolicyGone(_) => true,
-            _ => false,
+        let is_of_policies = |change: &Change| {
+            use Change::{ClusterPolicy, ClusterPolicyGone, Policy, PolicyGone};
+            matches!(change, Policy(_) | PolicyGone(_) | ClusterPolicy(_) | ClusterPolicyGone(_))
         };
         edits.into_iter().filter(is_of_policies).for_each(|change| cluster.apply(change));
         let after = compile(&cluster);

@@ -18,8 +18,10 @@ use palisade_integration::netns::Topology;
 /// Cases mostly wait for packets that must not come, so more of them run at once than there are processors.
 const CASES_AT_ONCE_PER_PROCESSOR: usize = 3;
 
-/// Their labels, and which cases are played there, by name.
-const TOPOLOGIES: [(&str, Topology, fn(&str) -> bool); 4] = [
+/// Its label, and which cases are played there, by name.
+type Played<'a> = (&'a str, Topology, fn(&str) -> bool);
+
+const TOPOLOGIES: [Played<'_>; 4] = [
     ("one-node", Topology::routed(1), |_| true),
     ("two-nodes", Topology::routed(2), |_| true),
     ("one-bridge", Topology::routed(1).on_bridges(), |case| case.starts_with("e2e-")),
@@ -27,8 +29,7 @@ const TOPOLOGIES: [(&str, Topology, fn(&str) -> bool); 4] = [
 ];
 
 /// Those of the control, in the same form.
-const OPEN: [(&str, Topology, fn(&str) -> bool); 1] =
-    [("open-two-nodes", Topology::routed(2), |case| case.starts_with("cnp-"))];
+const OPEN: [Played<'_>; 1] = [("open-two-nodes", Topology::routed(2), |case| case.starts_with("cnp-"))];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -57,7 +58,7 @@ fn trials() -> Result<Vec<Trial>, Box<dyn std::error::Error>> {
 
 /// Which cases are played where.
 fn played<'a>(
-    topologies: &'a [(&'a str, Topology, fn(&str) -> bool)],
+    topologies: &'a [Played<'a>],
     cases: &'a [Arc<Case>],
 ) -> impl Iterator<Item = (&'a str, Topology, Arc<Case>)> {
     topologies.iter().flat_map(|(label, topology, is_played)| {

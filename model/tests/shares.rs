@@ -264,7 +264,7 @@ fn cluster_policies_that_cost_too_much_are_refused() {
         let subject = PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods: Selector::default() };
         let rule = |at: usize| ClusterRule {
             name: None,
-            action: if at % 2 == 0 { TierAction::Accept } else { TierAction::Deny },
+            action: if at.is_multiple_of(2) { TierAction::Accept } else { TierAction::Deny },
             peers: ClusterPeers::AnyOf(vec![peer(format!("{name}-{at}"))]),
             ports: Ports::All,
         };

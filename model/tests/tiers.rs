@@ -1,4 +1,5 @@
 //! What the tables of cluster policies look like.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@
 //!   pass on ([`Renderer::may_forbid`]).
 //! - The chain of an isolated pod ends in `drop` (it is entered by `goto`, so falling off its end would accept).
 //! - A layout that changes a base chain's priority, or a map's type, gives it another name: what replaces it then comes
-//!   before it goes ([`Diff::steps`](palisade_nft::Diff::steps)).
+//!   before it goes ([`Diff::into_steps`](palisade_nft::Diff::into_steps)).
 //! - Rendering deltas one by one gives the same ruleset as rendering their sum (`deltas_add_up` in the tests).
 
 mod epoch;

@@ -137,12 +137,12 @@ pub(crate) enum Order {
 pub(crate) fn many_cluster_policies(count: u16, order: Order) -> Vec<Change> {
     let policy = |i: u16| {
         let action = |at: u16| match order {
-            Order::Blocks if i % 2 == 0 => TierAction::Accept,
+            Order::Blocks if i.is_multiple_of(2) => TierAction::Accept,
             Order::Blocks => TierAction::Deny,
-            Order::Alternating if at % 2 == 0 => TierAction::Accept,
+            Order::Alternating if at.is_multiple_of(2) => TierAction::Accept,
             Order::Alternating => TierAction::Deny,
         };
-        let ports = |at: u16| if at % 2 == 0 { Ports::All } else { Ports::AnyOf(vec![udp(PORT, PORT)]) };
+        let ports = |at: u16| if at.is_multiple_of(2) { Ports::All } else { Ports::AnyOf(vec![udp(PORT, PORT)]) };
         let rule = |at| cluster_rule(action(at), labelled("app", &format!("peer-{i}-{at}")), ports(at));
         let priority = if order == Order::Blocks { i % 2 } else { i };
         cluster_policy(&format!("policy-{i}"), Tier::Admin, priority, (0..RULES).map(rule).collect())

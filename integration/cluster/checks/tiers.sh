@@ -11,7 +11,7 @@ start=$SECONDS
     --conformance-profiles ClusterNetworkPolicy \
     --supported-features ClusterNetworkPolicy,ClusterNetworkPolicyNamedPorts,ClusterNetworkPolicyEgressNodePeers \
     --organization palisade --project palisade --url https://example.invalid/palisade --version 0.1.0 \
-    --contact https://example.invalid/palisade --report-output "$logs/tiers-report.yaml" >"$logs/tiers.log" 2>&1 || true
+    --contact https://example.invalid/palisade --additional-info 'integration/cluster.sh tiers' --report-output "$logs/tiers-report.yaml" >"$logs/tiers.log" 2>&1 || true
 took=$((SECONDS - start))
 # A line for each test of the suite: those below it are its parts.
 results=$(grep -oE '^    --- (PASS|FAIL|SKIP): [^ ]+' "$logs/tiers.log" || true)

@@ -367,10 +367,20 @@ impl Index {
 }
 
 /// What of a policy says which pods it judges, and by which tables.
-fn placement(policy: &ClusterPolicy) -> (Tier, &PodGroup, [bool; 2], BTreeSet<(&Arc<str>, Protocol)>) {
+#[derive(PartialEq, Eq)]
+struct Placement<'a> {
+    tier: Tier,
+    subject: &'a PodGroup,
+    /// Whether it has rules for ingress, and for egress.
+    has_rules: [bool; 2],
+    /// The port names in its ingress rules.
+    names: BTreeSet<(&'a Arc<str>, Protocol)>,
+}
+
+fn placement(policy: &ClusterPolicy) -> Placement<'_> {
     let ClusterPolicy { tier, subject, ingress, egress, .. } = policy;
     let names = port_names(ingress.iter().map(|rule| &rule.ports)).collect();
-    (*tier, subject, [ingress.is_empty(), egress.is_empty()], names)
+    Placement { tier: *tier, subject, has_rules: [!ingress.is_empty(), !egress.is_empty()], names }
 }
 
 fn tier_key(direction: Direction, tier: Tier, policies: &[&ClusterPolicy], class: &ClassKey) -> TierKey {

@@ -35,7 +35,7 @@ impl Diff {
         [prepared, self, unhooked, retired].into_iter().filter(|step| !step.is_empty()).collect()
     }
 
-    /// Whether it only takes away: as a later one of the [steps](Diff::steps), what packets in flight may still meet.
+    /// Whether it only takes away: as a later one of the [steps](Diff::into_steps), what packets in flight may still meet.
     pub fn is_retirement(&self) -> bool {
         self.table == TableChange::Kept
             && self.chains.values().all(|change| matches!(change, ChainChange::Removed(_)))
