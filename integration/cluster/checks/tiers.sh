@@ -13,11 +13,14 @@ start=$SECONDS
     --organization palisade --project palisade --url https://example.invalid/palisade --version 0.1.0 \
     --contact https://example.invalid/palisade --additional-info 'integration/cluster.sh tiers' --report-output "$logs/tiers-report.yaml" >"$logs/tiers.log" 2>&1 || true
 took=$((SECONDS - start))
-# A line for each test of the suite: those below it are its parts.
-results=$(grep -oE '^    --- (PASS|FAIL|SKIP): [^ ]+' "$logs/tiers.log" || true)
-count() { grep -c "$1" <<<"$results" || true; }
-passed=$(count PASS) failed=$(count FAIL)
-grep FAIL <<<"$results" >&2 || true
+# Of its parts, some ask all protocols in turn: one that did all that was asked of it but for SCTP, where there is none, is cut.
+read -r passed failed cut < <(awk -v sctp="$([[ -e /proc/net/sctp ]] && echo 1 || echo 0)" '
+    /^=== (RUN|NAME|CONT)/ { part = $3 }
+    /FAILED Command was/ { if (/--protocol=sctp/ && !sctp) lacking[part] = 1; else wrong[part] = 1 }
+    /^        --- PASS/ { passed++ }
+    /^        --- FAIL/ { if (lacking[$3] && !wrong[$3]) cut++; else { failed++; print "   failed: " $3 >"/dev/stderr" } }
+    END { print passed + 0, failed + 0, cut + 0 }' "$logs/tiers.log")
 kubectl delete clusternetworkpolicies --all >/dev/null
-judge tiers "upstream's conformance suite of ClusterNetworkPolicy" "$passed of $((passed + failed)) passed, in $took s" \
-    test "$passed" -gt 15 -a "$failed" -eq 0
+judge tiers "upstream's conformance suite of ClusterNetworkPolicy" \
+    "$passed of its $((passed + failed + cut)) parts passed, $cut were cut short by SCTP, $failed failed, in $took s" \
+    test "$passed" -gt 40 -a "$failed" -eq 0

@@ -41,9 +41,14 @@ fn put(scene: &Scene, table: &str) {
     scene.nft("delete table inet guard");
 }
 
+/// The name of the chain that says which layout a table has.
+fn layout(table: &str) -> &str {
+    table.split_whitespace().find(|word| word.starts_with("layout-")).expect("a table has a layout")
+}
+
 /// As versions may differ in the names of what packets meet.
 fn renamed(table: &str) -> String {
-    let names = [("layout-3", "layout-1"), ("gress-pods-", "gress-dispatch-"), ("pod-", "p-"), ("peers-", "from-")];
+    let names = [(layout(table), "layout-1"), ("gress-pods-", "gress-dispatch-"), ("pod-", "p-"), ("peers-", "from-")];
     names.into_iter().fold(table.to_owned(), |table, (from, to)| table.replace(from, to))
 }
 
@@ -93,7 +98,7 @@ fn objects_that_are_not_understood() {
     let newer = |table: &str| {
         let objects = "add counter inet palisade seen\nadd set inet palisade cut { type ipv4_addr; timeout 1m; }\n\
                        add rule inet palisade layout-9 ip saddr @cut counter name seen drop\n";
-        table.replace("layout-3", "layout-9") + objects
+        table.replace(layout(table), "layout-9") + objects
     };
     assert_eq!(is_replaced(newer), 1);
 }
