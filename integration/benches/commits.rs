@@ -5,11 +5,14 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use palisade::enforcer::Enforcer;
 use palisade_integration::netns::Namespace;
 use palisade_model::Change;
+use palisade_model::testing;
+use palisade_model::testing::workload::{Shape, Size, Workload};
 use palisade_nft::{Kernel, Name, Ownership};
 use support::{
     NODE, Order, address, many_cluster_policies, many_exceptions, many_peers, many_policies, many_ranges, pod,
@@ -17,6 +20,7 @@ use support::{
 
 const ROUNDS: usize = 9;
 const SMALL_ROUNDS: u32 = 101;
+const WHOLE_ROUNDS: usize = 5;
 
 fn main() {
     println!("a whole table, from the objects to the kernel's acknowledgement; median of {ROUNDS} turns, in ms");
@@ -36,6 +40,59 @@ fn main() {
     println!("{:<52}{:>10}{:>10}{:>8}", "", "palisade", "nft -f", "ratio");
     print_row("a remote pod comes into a set of 1,000", &one_pod(1_000));
     print_row("a remote pod comes into a set of 100,000", &one_pod(100_000));
+    println!(
+        "\n150,000 pods, 110 of them here: the whole table, from the objects, in ms; median of {WHOLE_ROUNDS} turns"
+    );
+    println!("{:<52}{:>10}{:>10}{:>8}", "", "without", "with", "ratio");
+    let policies = many_cluster_policies(10, Order::Blocks);
+    for (what, more) in [
+        ("10 cluster policies that all pods come under", &policies[..10]),
+        ("and one that denies all pods", &policies[..]),
+    ] {
+        let rounds: Vec<Pair> = (0..WHOLE_ROUNDS).map(|_| (full_cluster(&[]), full_cluster(more))).collect();
+        print_row(what, &rounds);
+    }
+    println!("\na cluster policy of 25 rules that every pod of a node comes under, in ms: p50, p99, greatest");
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a place in a list"
+    )]
+    for (what, others) in [("alone", 0), ("among 100", 100), ("among 1,000", 1_000)] {
+        let mut rounds = edits_of_a_cluster_policy(others);
+        rounds.sort();
+        let at = |share: f64| rounds[((rounds.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        println!("{what:<52}{:>10.3}{:>10.3}{:>8.3}", at(0.5), at(0.99), at(1.0));
+    }
+}
+
+/// The largest cluster, and more.
+fn full_cluster(more: &[Change]) -> Duration {
+    let changes: Vec<Change> =
+        Workload::new(Shape::ManyNamespaces, Size::FULL, 1).cluster().chain(more.iter().cloned()).collect();
+    let commit = || {
+        let table = Name::new("palisade").expect("a name");
+        let kernel = Kernel::open(table.clone(), Ownership::Plain).expect("nftables can be used");
+        commit(&mut Enforcer::new(testing::NODE, table, kernel), &changes)
+    };
+    namespace().enter(commit).expect("the namespace can be entered")
+}
+
+/// A policy that 110 pods come under is edited again and again, among so many others.
+fn edits_of_a_cluster_policy(others: u16) -> Vec<Duration> {
+    let pods = (0..110).map(|i| pod(&format!("local-{i}"), Ipv4Addr::from_bits(0x0c00_0001 + i).into()));
+    let changes: Vec<Change> = pods.chain(many_cluster_policies(others + 1, Order::Blocks)).collect();
+    let edit = |i: u32| {
+        let edited = many_cluster_policies(1, if i.is_multiple_of(2) { Order::Alternating } else { Order::Blocks });
+        edited.into_iter().take(1).collect::<Vec<_>>()
+    };
+    let rounds = namespace().enter(|| {
+        let mut enforcer = enforcer();
+        commit(&mut enforcer, &changes);
+        (0..SMALL_ROUNDS).map(|i| commit(&mut enforcer, &edit(i))).collect()
+    });
+    rounds.expect("the namespace can be entered")
 }
 
 type Pair = (Duration, Duration);

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use palisade_model::testing::NODE;
 use palisade_model::testing::workload::{Kind, Shape, Size, Workload};
 use palisade_model::{
-    Change, Delta, Index, NamespaceScope, NamespacedName, Peer, Peers, PodGroup, Policy, PortMatch, PortRange, Ports,
-    Protocol, Requirement, Rule, Selector, SetDelta,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Delta, Index, NamespaceScope, NamespacedName, Peer,
+    Peers, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector, SetDelta, Tier,
+    TierAction,
 };
 
 const EVENTS: usize = 10_000;
 /// Policies that select one of the local pods, each with a namespaceSelector of its own.
 const CROWD: u32 = 1_000;
+/// Cluster policies over all pods.
+const TIERS: u16 = 10;
 
 fn main() {
     let mut workload = Workload::new(Shape::ManyNamespaces, Size::FULL, 1);
@@ -35,12 +38,61 @@ fn main() {
         summary("their delta", start, &index.take_delta());
     }
 
+    let over_all: Vec<Change> = (0..TIERS).map(over_all).collect();
+    report("cluster policies over all pods", total(over_all.into_iter().map(|change| timed(|| index.apply(change)))));
+    let start = Instant::now();
+    summary("their delta", start, &index.take_delta());
+    for kind in [Kind::RemotePod, Kind::AnyPod] {
+        let events = (0..EVENTS).map(|_| workload.event(kind)).map(|change| timed(|| index.apply(change)));
+        report(&format!("{EVENTS} times, under cluster policies: {kind}"), total(events));
+        let start = Instant::now();
+        summary("their delta", start, &index.take_delta());
+    }
+    let start = Instant::now();
+    index.apply(over_all_again());
+    summary("one of the cluster policies is edited", start, &index.take_delta());
+
     report("1,000 policies on a local pod", total((0..CROWD).map(|n| timed(|| index.apply(crowd(n))))));
     let start = Instant::now();
     summary("their delta", start, &index.take_delta());
     let start = Instant::now();
     index.apply(Change::PolicyGone(crowd_id(0)));
     summary("one of them goes", start, &index.take_delta());
+}
+
+/// A cluster policy under which all pods come, whose first rule is about all pods, and the others about those of one team.
+fn over_all(number: u16) -> Change {
+    let everyone = PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods: Selector::default() };
+    let of_team = |team: u16| {
+        let team = Requirement::new("team", "In", [format!("team-{team}").as_str()]).expect("a label");
+        let namespaces = NamespaceScope::Matching(Selector::from_iter([team]));
+        ClusterPeer::Pods(PodGroup { namespaces, pods: Selector::default() })
+    };
+    let rule = |action, peer| ClusterRule {
+        name: None,
+        action,
+        peers: ClusterPeers::AnyOf(vec![peer]),
+        ports: Ports::AnyOf(vec![PortMatch::Numbers {
+            protocol: Protocol::Tcp,
+            ports: PortRange::single(1_000 + number),
+        }]),
+    };
+    let all = rule(TierAction::Accept, ClusterPeer::Pods(everyone.clone()));
+    let rules: Vec<ClusterRule> =
+        [all].into_iter().chain((1..25).map(|at| rule(TierAction::Deny, of_team(number * 25 + at)))).collect();
+    Change::ClusterPolicy(ClusterPolicy {
+        name: format!("over-all-{number}").into(),
+        tier: if number.is_multiple_of(2) { Tier::Admin } else { Tier::Baseline },
+        priority: number,
+        subject: everyone,
+        ingress: rules.clone(),
+        egress: rules,
+    })
+}
+
+fn over_all_again() -> Change {
+    let Change::ClusterPolicy(policy) = over_all(0) else { unreachable!("it makes cluster policies") };
+    Change::ClusterPolicy(ClusterPolicy { egress: policy.egress.into_iter().rev().collect(), ..policy })
 }
 
 fn timed(work: impl FnOnce()) -> Duration {
