@@ -239,11 +239,11 @@ impl<'a, B: Backend> Agent<'a, B> {
             let (ruleset, index) = (self.enforcer.desired(), self.enforcer.index());
             self.notices.conflicts(index.conflicts());
             let (closed, shares_used) = (self.notices.closed(index), shares::used(index));
-            let cluster_policies = ClusterPolicyFigures::of(index);
-            self.notices.cluster_policies(&cluster_policies.status);
-            let sandboxes = SandboxFigures::of(index);
-            let outside_pod_range = self.enforcer.outside_pod_range();
             let size = index.size();
+            let cluster_policies = ClusterPolicyFigures::of(index, &size);
+            self.notices.cluster_policies(&cluster_policies.status);
+            let sandboxes = SandboxFigures::of(index, &size);
+            let outside_pod_range = self.enforcer.outside_pod_range();
             let lingering = LingeringPod::of(index);
             Figures {
                 generation,

@@ -88,9 +88,16 @@ impl Cost {
         Self { grants, bytes: grants.saturating_mul(GRANT), ..Self::default() }
     }
 
-    /// A table with that many segments, protocols of which it has segments, distinct lists of lookups, and lookups in all.
-    pub(crate) fn of_table(segments: u64, protocols: u64, lists: u64, lookups: u64) -> Self {
-        let (elements, chains) = (2 * segments, 1 + lists);
+    /// A table with so many segments for each protocol that has some, so many lookups in each distinct list of them, and so
+    /// many elsewhere.
+    pub(crate) fn of_table(
+        segments: impl ExactSizeIterator<Item = usize>,
+        lists: impl ExactSizeIterator<Item = usize>,
+        elsewhere: usize,
+    ) -> Self {
+        let (protocols, chains) = (segments.len() as u64, 1 + lists.len() as u64);
+        let (segments, lookups) = (segments.sum::<usize>() as u64, (lists.sum::<usize>() + elsewhere) as u64);
+        let elements = 2 * segments;
         let bytes = elements * ELEMENT + protocols * SET + chains * CHAIN + lookups * LOOKUP;
         Self { grants: 0, elements, sets: protocols, chains, checks: segments + 4 * lookups, bytes }
     }

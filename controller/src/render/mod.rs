@@ -31,6 +31,7 @@
 //!   before it goes ([`Diff::into_steps`](palisade_nft::Diff::into_steps)).
 //! - Rendering deltas one by one gives the same ruleset as rendering their sum (`deltas_add_up` in the tests).
 
+mod dispatch;
 mod epoch;
 mod frames;
 mod guard;
@@ -41,6 +42,7 @@ mod origin;
 mod pod_range;
 mod ranges;
 mod tiers;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -52,11 +54,13 @@ use palisade_model::{
 };
 use palisade_nft::{Diff, Edit, Family, LinkName, Name, Ruleset, SetEdit};
 
+use self::dispatch::{Dispatch, Map};
 use self::frames::{Frames, PodPort};
 use self::guard::Guard;
 use self::names::Memo;
 use self::origin::Moves;
 use self::tiers::Tiers;
+use self::users::Users;
 use crate::links::NodeLinks;
 
 pub use epoch::Epoch;
@@ -75,7 +79,7 @@ pub struct Renderer {
     pods: BTreeMap<NamespacedName, PodEnforcement>,
     tables: BTreeMap<Arc<TableKey>, Arc<Table>>,
     tiers: Tiers,
-    peers: BTreeMap<Name, usize>,
+    peers: Users,
     /// The addresses of pods that are not open to packets whose connection nobody saw begin.
     isolated: BTreeMap<NamespacedName, Vec<IpAddr>>,
     /// Addresses that nothing is let to or from, whoever has them.
@@ -130,7 +134,7 @@ impl Renderer {
             pods: BTreeMap::new(),
             tables: BTreeMap::new(),
             tiers: Tiers::default(),
-            peers: BTreeMap::new(),
+            peers: Users::default(),
             isolated: BTreeMap::new(),
             held: BTreeSet::new(),
             guard: Guard::new(origins == Origins::Guarded),
@@ -377,21 +381,19 @@ impl Renderer {
     ) {
         let before = self.pods.remove(pod);
         for direction in Direction::ALL {
-            let judged = |pod: &Option<PodEnforcement>| pod.clone().filter(|pod| pod.is_judged(direction));
-            let (before, after) = (judged(&before), judged(&after));
-            let chain = names::pod_chain(direction, pod);
-            dispatch.move_pod(direction.into(), &chain, before.as_ref(), after.as_ref());
-            if before.is_some() || after.is_some() {
-                edit.chains.insert(chain, after.map(|after| objects::pod_chain(direction, pod, &after)));
+            let [was, is] = [&before, &after].map(|of| of.as_ref().filter(|of| of.is_judged(direction)));
+            if was.is_some() || is.is_some() {
+                let chain = names::pod_chain(direction, pod);
+                dispatch.move_pod(direction.into(), &chain, was, is);
+                edit.chains.insert(chain, is.map(|is| objects::pod_chain(direction, pod, is)));
             }
         }
-        let sends = |pod: &Option<PodEnforcement>| pod.clone().filter(tiers::is_at_input);
-        let (sent, sends) = (sends(&before), sends(&after));
-        if sent.is_some() || sends.is_some() {
+        let [was, is] = [&before, &after].map(|of| of.as_ref().filter(|of| tiers::is_at_input(of)));
+        if was.is_some() || is.is_some() {
             let chain = names::node_chain(pod);
-            dispatch.move_pod(Map::OwnNode, &chain, sent.as_ref(), sends.as_ref());
-            self.tiers.count_at_input(sent.is_some(), sends.is_some());
-            edit.chains.insert(chain, sends.map(|sends| tiers::node_chain(pod, &sends)));
+            dispatch.move_pod(Map::OwnNode, &chain, was, is);
+            self.tiers.count_at_input(was.is_some(), is.is_some());
+            edit.chains.insert(chain, is.map(|is| tiers::node_chain(pod, is)));
         }
         self.pods.extend(after.map(|enforcement| (pod.clone(), enforcement)));
     }
@@ -421,19 +423,14 @@ impl Renderer {
 
     fn hold_peers<'a>(&mut self, direction: Direction, clauses: &'a [Clause], memo: &mut Memo<'a>, edit: &mut Edit) {
         let Some(name) = memo.peers_chain(direction, clauses) else { return };
-        let users = self.peers.entry(name.clone()).or_default();
-        *users += 1;
-        if *users == 1 {
+        if self.peers.hold(&name) {
             edit.chains.insert(name, Some(objects::peers_chain(direction, clauses, memo)));
         }
     }
 
     fn release_peers(&mut self, direction: Direction, clauses: &[Clause], edit: &mut Edit) {
         let Some(name) = names::peers_chain(direction, clauses) else { return };
-        let users = self.peers.get_mut(&name).expect("what is released was held when its table was rendered");
-        *users -= 1;
-        if *users == 0 {
-            self.peers.remove(&name);
+        if self.peers.release(&name) {
             edit.chains.insert(name, None);
         }
     }
@@ -457,66 +454,6 @@ fn set_edits(key: &SetKey, delta: &SetDelta) -> Vec<(Name, SetEdit)> {
             })
             .filter(|(_, edit)| !is_nothing(edit))
             .collect(),
-    }
-}
-
-/// A dispatch map of each family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Map {
-    Forward(Direction),
-    OwnNode,
-}
-
-impl From<Direction> for Map {
-    fn from(direction: Direction) -> Self {
-        Self::Forward(direction)
-    }
-}
-
-impl Map {
-    fn name(self, family: Family) -> Name {
-        match self {
-            Self::Forward(direction) => names::dispatch_map(direction, family),
-            Self::OwnNode => names::own_node(family),
-        }
-    }
-}
-
-/// What changes in the dispatch maps.
-#[derive(Default)]
-struct Dispatch {
-    added: BTreeMap<Map, Vec<(IpAddr, Name)>>,
-    removed: BTreeMap<Map, Vec<(IpAddr, Name)>>,
-}
-
-impl Dispatch {
-    /// A pod's addresses lead to its chain.
-    fn move_pod(&mut self, map: Map, chain: &Name, before: Option<&PodEnforcement>, after: Option<&PodEnforcement>) {
-        for (pod, moves) in [(before, &mut self.removed), (after, &mut self.added)] {
-            let addresses = pod.into_iter().flat_map(|pod| &pod.addresses);
-            moves.entry(map).or_default().extend(addresses.map(|address| (*address, chain.clone())));
-        }
-    }
-
-    /// Says nothing of these addresses where packets are forwarded.
-    fn leave_out(&mut self, addresses: &BTreeSet<IpAddr>) {
-        let moves = self.removed.iter_mut().chain(&mut self.added).filter(|(map, _)| **map != Map::OwnNode);
-        for (_, elements) in moves {
-            elements.retain(|(address, _)| !addresses.contains(address));
-        }
-    }
-
-    fn into_edits(self) -> impl Iterator<Item = (Name, SetEdit)> {
-        let maps: BTreeSet<Map> = self.added.keys().chain(self.removed.keys()).copied().collect();
-        let maps = maps.into_iter().flat_map(|map| Family::ALL.map(|family| (map, family)));
-        maps.filter_map(move |(map, family)| {
-            let elements = |of: &BTreeMap<Map, Vec<(IpAddr, Name)>>| {
-                objects::dispatch(family, of.get(&map).map(Vec::as_slice).unwrap_or_default())
-            };
-            let (add, remove) = (elements(&self.added), elements(&self.removed));
-            let edit = SetEdit::Elements { add, remove };
-            (!is_nothing(&edit)).then(|| (map.name(family), edit))
-        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
 use palisade_model::{
-    Clause, Direction, NamespacedName, PeerMatch, Protocol, SetKey, Table, TableKey, TierClause, TierKey,
+    Clause, Direction, NamespacedName, PeerMatch, PortRange, Protocol, SetKey, Table, TableKey, TierClause, TierKey,
 };
 use palisade_nft::{Family, LinkName, Name};
 use sha2::{Digest, Sha256};
@@ -209,7 +209,8 @@ pub(super) fn rules_chain(clauses: &[TierClause]) -> Option<Name> {
 
 /// The port map of one protocol. Whether it holds ranges is part of the name, because it is part of the map's type.
 pub(super) fn port_map(key: &TableKey, table: &Table, protocol: Protocol) -> Name {
-    let ranges = if has_ranges(table, protocol) { "-ranges" } else { "" };
+    let segments = table.segments.get(&protocol).into_iter().flatten();
+    let ranges = if has_ranges(segments.map(|segment| segment.ports)) { "-ranges" } else { "" };
     let protocol = protocol.to_string().to_lowercase();
     name(format!("ports{ranges}-{}-{protocol}-{}", key.direction, policies(key)))
 }
@@ -218,9 +219,9 @@ pub(super) fn port_maps<'a>(key: &'a TableKey, table: &'a Table) -> impl Iterato
     table.segments.keys().map(|protocol| port_map(key, table, *protocol))
 }
 
-pub(super) fn has_ranges(table: &Table, protocol: Protocol) -> bool {
-    let mut segments = table.segments.get(&protocol).into_iter().flatten();
-    segments.any(|segment| segment.ports.first() != segment.ports.last())
+/// Whether any of these is more than a port.
+pub(super) fn has_ranges(mut ports: impl Iterator<Item = PortRange>) -> bool {
+    ports.any(|ports| ports.first() != ports.last())
 }
 
 /// The chain of a segment's lookups; `None` where the segment needs none, because it says the same of everyone.

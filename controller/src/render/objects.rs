@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use palisade_model::{
-    Clause, Direction, Member, NamespacedName, PeerMatch, PodEnforcement, Protocol, SetKey, Table, TableKey,
+    Clause, Direction, Member, NamespacedName, PeerMatch, PodEnforcement, PortRange, Protocol, SetKey, Table, TableKey,
     Verdict as PolicyVerdict,
 };
 use palisade_nft::{
@@ -193,11 +193,16 @@ pub(super) fn port_maps<'a>(key: &TableKey, table: &'a Table, memo: &mut Memo<'a
 fn port_elements<'a>(direction: Direction, table: &'a Table, protocol: Protocol, memo: &mut Memo<'a>) -> Elements {
     let segments = table.segments.get(&protocol).into_iter().flatten();
     let entries = segments.map(|segment| (segment.ports, segment_verdict(direction, &segment.clauses, memo)));
-    if names::has_ranges(table, protocol) {
-        let range = |ports: palisade_model::PortRange| Range { first: ports.first(), last: ports.last() };
-        Elements::PortRangeVerdicts(entries.map(|(ports, verdict)| (range(ports), verdict)).collect())
+    port_verdicts(entries.collect())
+}
+
+/// The elements of a port map: ranges only where one port would not do, because they are looked up in a tree.
+pub(super) fn port_verdicts(entries: Vec<(PortRange, Verdict)>) -> Elements {
+    if names::has_ranges(entries.iter().map(|(ports, _)| *ports)) {
+        let range = |ports: PortRange| Range { first: ports.first(), last: ports.last() };
+        Elements::PortRangeVerdicts(entries.into_iter().map(|(ports, verdict)| (range(ports), verdict)).collect())
     } else {
-        Elements::PortVerdicts(entries.map(|(ports, verdict)| (ports.first(), verdict)).collect())
+        Elements::PortVerdicts(entries.into_iter().map(|(ports, verdict)| (ports.first(), verdict)).collect())
     }
 }
 

@@ -22,22 +22,23 @@ use palisade_model::{
     Direction, NamespacedName, PodEnforcement, Tier, TierAction, TierClause, TierKey, TierMatch, TierSegment, TierTable,
 };
 use palisade_nft::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Edit, Elements, End, Family, Hook, Key, Match, Name,
-    Range, Set, SetEdit, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Edit, End, Family, Hook, Key, Match, Name, Set, SetEdit,
+    Statement, Verdict,
 };
 
 use super::names;
 use super::objects::{self, HIGHEST_HOP_LIMIT, ICMP, ICMPV6, accept, allowed, statement};
 use super::origin::{chain, counted_drop};
+use super::users::Users;
 
 /// What is rendered of cluster policies.
 #[derive(Debug, Default)]
 pub(super) struct Tiers {
     tables: BTreeMap<Arc<TierKey>, Arc<TierTable>>,
     /// The rules chains, with how many tables lead to them.
-    rules: BTreeMap<Name, usize>,
+    rules: Users,
     /// Sets that are looked up to deny or to pass on, with how many clauses do.
-    restricting: BTreeMap<Name, usize>,
+    restricting: Users,
     /// How many pods are judged at the input hook, and whether there is a chain at it.
     at_input: usize,
     has_input: bool,
@@ -61,7 +62,7 @@ impl Tiers {
 
     /// Whether an address that comes into the set may be forbidden something.
     pub(super) fn restricts(&self, set: &Name) -> bool {
-        self.restricting.contains_key(set)
+        self.restricting.has(set)
     }
 
     pub(super) fn edit_table(&mut self, key: &Arc<TierKey>, after: Option<Arc<TierTable>>, edit: &mut Edit) {
@@ -83,35 +84,25 @@ impl Tiers {
         for clauses in before.iter().flat_map(|table| table.lists()) {
             self.release_rules(clauses, edit);
         }
-        after
-            .iter()
-            .flat_map(|table| restricting(table))
-            .for_each(|set| *self.restricting.entry(set).or_default() += 1);
+        for set in after.iter().flat_map(|table| restricting(table)) {
+            self.restricting.hold(&set);
+        }
         for set in before.iter().flat_map(|table| restricting(table)) {
-            let users = self.restricting.get_mut(&set).expect("what is released was held when its table was rendered");
-            *users -= 1;
-            if *users == 0 {
-                self.restricting.remove(&set);
-            }
+            self.restricting.release(&set);
         }
         self.tables.extend(after.map(|table| (key.clone(), table)));
     }
 
     fn hold_rules(&mut self, clauses: &[TierClause], edit: &mut Edit) {
         let Some(name) = names::rules_chain(clauses) else { return };
-        let users = self.rules.entry(name.clone()).or_default();
-        *users += 1;
-        if *users == 1 {
+        if self.rules.hold(&name) {
             edit.chains.insert(name, Some(chain("cluster policies' rules at some ports", lookups_of(clauses))));
         }
     }
 
     fn release_rules(&mut self, clauses: &[TierClause], edit: &mut Edit) {
         let Some(name) = names::rules_chain(clauses) else { return };
-        let users = self.rules.get_mut(&name).expect("what is released was held when its table was rendered");
-        *users -= 1;
-        if *users == 0 {
-            self.rules.remove(&name);
+        if self.rules.release(&name) {
             edit.chains.insert(name, None);
         }
     }
@@ -208,17 +199,12 @@ fn port_maps(key: &TierKey, table: &TierTable) -> impl Iterator<Item = Name> {
 }
 
 fn has_ranges(segments: &[TierSegment]) -> bool {
-    segments.iter().any(|segment| segment.ports.first() != segment.ports.last())
+    names::has_ranges(segments.iter().map(|segment| segment.ports))
 }
 
 fn port_map(key: &TierKey, segments: &[TierSegment]) -> Set {
     let to = |segment: &TierSegment| Verdict::Goto(names::rules_chain(&segment.clauses).unwrap_or_else(names::pass));
-    let elements = if has_ranges(segments) {
-        let range = |segment: &TierSegment| Range { first: segment.ports.first(), last: segment.ports.last() };
-        Elements::PortRangeVerdicts(segments.iter().map(|segment| (range(segment), to(segment))).collect())
-    } else {
-        Elements::PortVerdicts(segments.iter().map(|segment| (segment.ports.first(), to(segment))).collect())
-    };
+    let elements = objects::port_verdicts(segments.iter().map(|segment| (segment.ports, to(segment))).collect());
     Set { elements, comment: Some(Comment::new(&comment(key))) }
 }
 

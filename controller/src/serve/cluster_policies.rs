@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use palisade_model::Index;
+use palisade_model::{Index, IndexSize};
 use serde::{Deserialize, Serialize};
 
 use crate::shares;
@@ -39,13 +39,13 @@ pub struct ClusterPolicyFigures {
 }
 
 impl ClusterPolicyFigures {
-    /// Those of an index as of its last delta.
-    pub fn of(index: &Index) -> Self {
+    /// Those of an index of that size, as of its last delta.
+    pub fn of(index: &Index, size: &IndexSize) -> Self {
         let names = |names: Vec<_>| names.iter().map(ToString::to_string).collect::<Vec<String>>();
         let refused: Vec<String> = index.refused_cluster_policies().map(ToString::to_string).collect();
         Self {
             status: ClusterPolicyStatus {
-                in_force: index.size().cluster_policies,
+                in_force: size.cluster_policies,
                 refused_count: refused.len(),
                 refused: refused.into_iter().take(LISTED).collect(),
                 tied: index.tied_cluster_policies().into_iter().take(LISTED).map(names).collect(),

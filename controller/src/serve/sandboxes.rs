@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use palisade_model::Index;
+use palisade_model::{Index, IndexSize};
 use serde::{Deserialize, Serialize};
 
 /// How many pods without one are named.
@@ -36,9 +36,8 @@ pub struct SandboxStatus {
 }
 
 impl SandboxFigures {
-    /// Those of an index.
-    pub fn of(index: &Index) -> Self {
-        let size = index.size();
+    /// Those of an index of that size.
+    pub fn of(index: &Index, size: &IndexSize) -> Self {
         Self {
             known: size.sandboxes,
             of_deleted_pods: size.lone_sandboxes,

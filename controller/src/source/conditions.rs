@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
@@ -98,8 +99,8 @@ struct Policy {
     shown: Option<Condition>,
     /// When to write; `None` where nothing is to be.
     due: Option<Instant>,
-    /// How often that was tried.
-    attempts: u32,
+    /// How long to wait after the next attempts.
+    pauses: ExponentialBackoff,
 }
 
 impl Writer {
@@ -134,10 +135,10 @@ impl Writer {
         let shown = shown.into_iter().find(|condition| condition.type_.as_deref() == Some(TYPE));
         let before = self.policies.remove(&name);
         let same = before.filter(|before| before.uid == uid && before.generation == generation);
-        let (known, due, attempts) =
-            same.map_or((None, None, 0), |same| (Some(same.judgement), same.due, same.attempts));
+        let (known, due, pauses) =
+            same.map_or_else(|| (None, None, pauses()), |same| (Some(same.judgement), same.due, same.pauses));
         let Some(judgement) = judgement.or(known) else { return };
-        let mut policy = Policy { uid, generation, judgement, shown, due, attempts };
+        let mut policy = Policy { uid, generation, judgement, shown, due, pauses };
         policy.due = match policy.wait() {
             None => None,
             Some(wait) => due.or_else(|| Some(Instant::now() + wait)),
@@ -168,10 +169,8 @@ impl Writer {
 impl Policy {
     /// Until the watch shows what was written, by whomever.
     fn postpone(&mut self) {
-        let pause = (PAUSE * 2_u32.saturating_pow(self.attempts)).min(REVISION);
+        let pause = self.pauses.next().unwrap_or(REVISION);
         self.due = Some(Instant::now() + pause.mul_f64(0.5 + fastrand::f64()));
-        // No more than makes the longest pause.
-        self.attempts = (self.attempts + 1).min(10);
     }
 
     /// How long to wait before it is written; `None` where it is shown already.
@@ -206,6 +205,11 @@ impl Policy {
             }]},
         })
     }
+}
+
+/// Before jitter.
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default().with_min_delay(PAUSE).with_max_delay(REVISION).without_max_times().build()
 }
 
 fn status(accepted: bool) -> &'static str {

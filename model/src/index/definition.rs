@@ -80,11 +80,7 @@ impl Definition {
 
     /// Whether pods of the namespace may match.
     fn covers(&self, space: &Space) -> bool {
-        match self.pods().map(|pods| &pods.namespaces) {
-            Some(NamespaceScope::Named(name)) => *name == space.name,
-            Some(NamespaceScope::Matching(selector)) => space.labels.as_ref().is_some_and(|l| selector.matches(l)),
-            None => true,
-        }
+        self.pods().is_none_or(|pods| pods.covers(space))
     }
 
     /// Whether the class matches, the namespace aside.
@@ -101,6 +97,20 @@ impl Definition {
         match self {
             Self::Pods(pods) | Self::Endpoints(EndpointGroup { peers: Some(Peer::Pods(pods)), .. }) => Some(pods),
             Self::Endpoints(EndpointGroup { peers: Some(Peer::Block(_)) | None, .. }) => None,
+        }
+    }
+}
+
+impl PodGroup {
+    /// Whether pods of a class in this namespace match.
+    pub(super) fn matches(&self, space: &Space, class: &ClassKey) -> bool {
+        self.covers(space) && self.pods.matches(&class.labels)
+    }
+
+    fn covers(&self, space: &Space) -> bool {
+        match &self.namespaces {
+            NamespaceScope::Named(name) => *name == space.name,
+            NamespaceScope::Matching(selector) => space.labels.as_ref().is_some_and(|l| selector.matches(l)),
         }
     }
 }

@@ -188,19 +188,21 @@ fn table_key(direction: Direction, policies: &[&Policy], class: &ClassKey) -> Ta
     TableKey {
         direction,
         policies: policies.iter().map(|policy| policy.id.clone()).collect(),
-        named_ports: match direction {
-            Direction::Ingress => resolve(port_names(rules.map(|rule| &rule.ports)), class),
-            Direction::Egress => Vec::new(),
-        },
+        named_ports: named_ports(direction, rules.map(|rule| &rule.ports), class),
     }
 }
 
-/// What port names mean on the pods of a class: ascending, names that they do not declare left out.
-pub(super) fn resolve<'a>(
-    names: impl Iterator<Item = (&'a Arc<str>, Protocol)>,
+/// What the port names in these ports of rules mean on the pods of a class, where that is part of a table's key: ascending,
+/// names that they do not declare left out.
+pub(super) fn named_ports<'a>(
+    direction: Direction,
+    ports: impl Iterator<Item = &'a Ports>,
     class: &ClassKey,
 ) -> Vec<PortResolution> {
-    let names: BTreeSet<_> = names.collect();
+    let names: BTreeSet<_> = match direction {
+        Direction::Ingress => port_names(ports).collect(),
+        Direction::Egress => BTreeSet::new(),
+    };
     let resolutions = names.into_iter().map(|(name, protocol)| {
         let ports: BTreeSet<u16> = class.numbers(name, protocol).collect();
         PortResolution { name: name.clone(), protocol, ports: ports.into_iter().collect() }

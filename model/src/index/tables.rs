@@ -192,9 +192,7 @@ impl Index {
 /// What a table costs, its sets aside.
 fn cost(table: &Table) -> Cost {
     let lists = table.lists();
-    let lookups = lists.iter().map(|clauses| clauses.len()).sum::<usize>() + table.always.len();
-    let segments: usize = table.segments.values().map(Vec::len).sum();
-    Cost::of_table(segments as u64, table.segments.len() as u64, lists.len() as u64, lookups as u64)
+    Cost::of_table(table.segments.values().map(Vec::len), lists.iter().map(|list| list.len()), table.always.len())
 }
 
 /// The sets that a table looks up, each once: ascending.

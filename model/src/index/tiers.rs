@@ -14,12 +14,12 @@ use std::sync::Arc;
 use super::Index;
 use super::cluster::Cluster;
 use super::objects::ClassKey;
-use super::settle::{port_names, resolve};
+use super::settle::{named_ports, port_names};
 use super::slots::{ClassId, SetId};
 use crate::compile::tier_grants;
 use crate::{
-    ClusterPolicy, Cost, Direction, NamespaceScope, NamespacedName, PodGroup, Protocol, SetKey, Tier, TierKey,
-    TierMatch, TierTable, compile_tier,
+    ClusterPolicy, Cost, Direction, NamespacedName, PodGroup, Protocol, SetKey, Tier, TierKey, TierMatch, TierTable,
+    compile_tier,
 };
 
 /// The cluster policies, and the tables of those that judge local pods.
@@ -93,7 +93,7 @@ impl Tiers {
 
     fn is_subject(policy: &ClusterPolicy, cluster: &Cluster, class: ClassId) -> bool {
         let class = &cluster.classes[class];
-        holds(&policy.subject, cluster, class.space, &class.key)
+        policy.subject.matches(&cluster.spaces[class.space], &class.key)
     }
 
     fn policies_of(&self, key: &TierKey) -> impl Iterator<Item = &ClusterPolicy> {
@@ -106,20 +106,9 @@ impl Tiers {
 }
 
 /// What a table costs, its sets aside.
-fn own_cost(table: &TierTable) -> Cost {
+fn cost(table: &TierTable) -> Cost {
     let lists = table.lists();
-    let lookups = lists.iter().map(|clauses| clauses.len()).sum::<usize>() + table.otherwise.len();
-    let segments: usize = table.segments.values().map(Vec::len).sum();
-    Cost::of_table(segments as u64, table.segments.len() as u64, lists.len() as u64, lookups as u64)
-}
-
-fn holds(group: &PodGroup, cluster: &Cluster, space: super::slots::SpaceId, class: &ClassKey) -> bool {
-    let space = &cluster.spaces[space];
-    let in_namespace = match &group.namespaces {
-        NamespaceScope::Named(name) => *name == space.name,
-        NamespaceScope::Matching(selector) => space.labels.as_ref().is_some_and(|labels| selector.matches(labels)),
-    };
-    in_namespace && group.pods.matches(&class.labels)
+    Cost::of_table(table.segments.values().map(Vec::len), lists.iter().map(|list| list.len()), table.otherwise.len())
 }
 
 impl Index {
@@ -194,7 +183,7 @@ impl Index {
         self.tiers.refused.extend(wanted.drain(fitting..).map(|(_, name, policy)| (name, policy)));
     }
 
-    /// What a policy costs by itself, roughly: what compiling it takes, and as often the pods that it names.
+    /// What a policy costs by itself, roughly: what compiling it takes.
     fn weight(&self, policy: &ClusterPolicy) -> u64 {
         let grants = |direction| tier_grants(direction, [policy], &[]);
         Direction::ALL.into_iter().map(grants).fold(0, u64::saturating_add)
@@ -220,7 +209,7 @@ impl Index {
                 None => Arc::new(self.tiers.table(&key)),
             };
             self.tiers.compiled.insert(key, table.clone());
-            cost += own_cost(&table);
+            cost += self::cost(&table);
             for set in sets_of(&table) {
                 if counted.insert(set.clone()) && cost.fits(&share) {
                     cost += self.sets.price(set, cost.rest_of(share).matches(), &mut self.cluster);
@@ -384,11 +373,8 @@ fn placement(policy: &ClusterPolicy) -> Placement<'_> {
 }
 
 fn tier_key(direction: Direction, tier: Tier, policies: &[&ClusterPolicy], class: &ClassKey) -> TierKey {
-    let rules = policies.iter().flat_map(|policy| policy.rules(direction));
-    let named_ports = match direction {
-        Direction::Ingress => resolve(port_names(rules.map(|rule| &rule.ports)), class),
-        Direction::Egress => Vec::new(),
-    };
+    let ports = policies.iter().flat_map(|policy| policy.rules(direction)).map(|rule| &rule.ports);
+    let named_ports = named_ports(direction, ports, class);
     TierKey { direction, tier, policies: policies.iter().map(|policy| policy.name.clone()).collect(), named_ports }
 }
 

@@ -1,0 +1,37 @@
+//! How many times what has a name is used.
+
+use std::collections::BTreeMap;
+
+use palisade_nft::Name;
+
+/// Names that are in use.
+#[derive(Debug, Default)]
+pub(super) struct Users(BTreeMap<Name, usize>);
+
+impl Users {
+    /// One more use. Whether it is the first.
+    pub(super) fn hold(&mut self, name: &Name) -> bool {
+        if let Some(users) = self.0.get_mut(name) {
+            *users += 1;
+            return false;
+        }
+        self.0.insert(name.clone(), 1);
+        true
+    }
+
+    /// One use less of a name that was held. Whether it was the last.
+    pub(super) fn release(&mut self, name: &Name) -> bool {
+        let users = self.0.get_mut(name).expect("what is released was held when its table was rendered");
+        *users -= 1;
+        let was_last = *users == 0;
+        if was_last {
+            self.0.remove(name);
+        }
+        was_last
+    }
+
+    /// Whether there is any.
+    pub(super) fn has(&self, name: &Name) -> bool {
+        self.0.contains_key(name)
+    }
+}
