@@ -196,6 +196,27 @@ fn an_address_is_that_sandboxs_which_was_given_it_last() {
 }
 
 #[test]
+fn what_was_given_back_counts_as_shown_when_the_pod_is_no_longer_of_this_node() {
+    let aged = |pod: Pod, revision| Pod { age: Age { revision, ..pod.age }, ..pod };
+    let elsewhere = |pod: Pod| Pod { node: None, ..pod };
+    let (mut index, mut cluster) = (shop(), cluster());
+    let both = |change: Change, index: &mut Index, cluster: &mut Cluster| {
+        cluster.apply(change.clone());
+        index.apply(change);
+    };
+    both(Change::Pod(aged(web("1", &["10.0.0.1"]), 2)), &mut index, &mut cluster);
+    let other = Pod { id: id("other"), ..elsewhere(aged(web("2", &["10.0.0.1"]), 1)) };
+    both(Change::Pod(other), &mut index, &mut cluster);
+    index.set_sandbox(sandbox("s", web("1", &[]), "10.0.0.1"));
+    cluster.set_sandbox(sandbox("s", web("1", &[]), "10.0.0.1"));
+    index.drop_sandbox("s");
+    cluster.drop_sandbox("s");
+    both(Change::Pod(elsewhere(web("1", &["10.0.0.1"]))), &mut index, &mut cluster);
+    assert_eq!(Output::new(index.take_full()), Output::new(fresh(&cluster).take_full()));
+    assert_eq!(index.conflicts(), fresh(&cluster).conflicts());
+}
+
+#[test]
 fn who_has_ended_is_judged_while_there_is_a_sandbox() {
     let mut index = shop();
     index.set_sandbox(sandbox("s", web("1", &[]), "10.0.0.1"));

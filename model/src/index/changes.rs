@@ -20,9 +20,11 @@ pub(super) enum Owner {
 
 impl Index {
     pub(super) fn set_pod(&mut self, id: &NamespacedName, pod: Option<&Pod>) {
+        // What a pod of this node claims is not what the API showed, where sandboxes have a say.
+        let shown_here = self.bound_pod(id).map(|before| Claim::new(before, &self.node));
         let bound = self.bind(id, pod);
         let old = self.cluster.pod(id);
-        let before = old.map(|old| &self.cluster.pods[old].claim);
+        let before = shown_here.as_ref().or(old.map(|old| &self.cluster.pods[old].claim));
         let claim = |pod: &Pod| match &bound {
             Some(bound) => self.claim(bound),
             None => Claim::new(pod, &self.node).after(before),
