@@ -24,6 +24,7 @@ mod changes;
 mod closing;
 mod cluster;
 mod definition;
+mod finder;
 mod groups;
 mod labelled;
 mod lingering;

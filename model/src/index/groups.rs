@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::cluster::Cluster;
 use super::definition::{Definition, File};
+use super::finder::Finder;
 use super::objects::{Class, ClassKey};
 use super::postings::Postings;
 use super::slots::{ClassId, GroupId, SetId, Slot, Slots};
@@ -38,6 +39,7 @@ pub(super) struct Groups {
     idle: BTreeSet<GroupId>,
     /// Groups that classes do not know of yet.
     unlinked: BTreeSet<GroupId>,
+    finder: Finder,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Groups {
             by_port: HashMap::new(),
             idle: BTreeSet::new(),
             unlinked: BTreeSet::new(),
+            finder: Finder::default(),
         }
     }
 
@@ -136,8 +139,9 @@ impl Groups {
         }
     }
 
-    /// Classes know of all groups from now on, where groups are listed.
+    /// Classes know of all groups from now on, where groups are listed; there may be other classes then.
     pub(super) fn link(&mut self, cluster: &mut Cluster) {
+        self.finder.forget();
         for id in std::mem::take(&mut self.unlinked) {
             let group = &mut self.slots[id];
             for class in &group.found {
@@ -269,7 +273,8 @@ impl Groups {
     }
 
     fn insert(&mut self, definition: Definition, matches: Option<u64>, cluster: &Cluster) -> GroupId {
-        let found = if self.listed || matches.is_none() { definition.find_classes(cluster) } else { Vec::new() };
+        let is_asked = self.listed || matches.is_none();
+        let found = if is_asked { self.finder.classes(&definition, cluster) } else { Vec::new() };
         let group = self.slots.insert(Group {
             definition: definition.clone(),
             sets: BTreeSet::new(),

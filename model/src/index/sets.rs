@@ -244,6 +244,7 @@ impl Sets {
         self.listed.sweep(cluster);
         self.counted.sweep(cluster);
         self.listed.link(cluster);
+        self.counted.link(cluster);
         for id in std::mem::take(&mut self.moved) {
             let (came, went): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut self.slots[id].moves).into_iter().partition(|(_, came)| *came);
