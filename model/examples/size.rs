@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use palisade_model::testing::NODE;
 use palisade_model::testing::workload::{Kind, Shape, Size, Workload};
 use palisade_model::{
-    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Delta, Index, NamespaceScope, NamespacedName, Peer,
-    Peers, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector, SetDelta, Tier,
-    TierAction,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Delta, Enforcement, Index, NamespaceScope,
+    NamespacedName, Peer, Peers, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    SetDelta, Tier, TierAction,
 };
 
 const EVENTS: usize = 10_000;
@@ -82,6 +82,7 @@ fn over_all(number: u16) -> Change {
         [all].into_iter().chain((1..25).map(|at| rule(TierAction::Deny, of_team(number * 25 + at)))).collect();
     Change::ClusterPolicy(ClusterPolicy {
         name: format!("over-all-{number}").into(),
+        enforcement: Enforcement::Enforced,
         tier: if number.is_multiple_of(2) { Tier::Admin } else { Tier::Baseline },
         priority: number,
         subject: everyone,
@@ -133,6 +134,7 @@ fn crowd(number: u32) -> Change {
     };
     Change::Policy(Policy {
         id: crowd_id(number),
+        enforcement: Enforcement::Enforced,
         selector: Selector::default(),
         ingress: Some(vec![rule]),
         egress: None,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use palisade_model::testing::workload::{Shape, Size, Workload};
 use palisade_model::testing::{NODE, bare_pod};
 use palisade_model::{
-    Age, Change, Cost, Delta, Index, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy,
-    PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector, SetDelta, Shares,
+    Age, Change, Cost, Delta, Enforcement, Index, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup,
+    Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector, SetDelta, Shares,
 };
 
 const NAMESPACE: &str = "hostile";
@@ -120,7 +120,7 @@ fn local(number: u32, chosen: Option<&BTreeSet<u32>>) -> Change {
 
 fn policy(number: u32, selector: Selector, rules: Vec<Rule>) -> Change {
     let id = NamespacedName::new(NAMESPACE, format!("policy-{number}"));
-    Change::Policy(Policy { id, selector, ingress: Some(rules), egress: None })
+    Change::Policy(Policy { id, enforcement: Enforcement::Enforced, selector, ingress: Some(rules), egress: None })
 }
 
 fn rule(peers: Vec<Peer>, ports: Vec<PortMatch>) -> Rule {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{Direction, IpBlock, Labels, PodGroup, Ports, Selector};
+use crate::{Direction, Enforcement, IpBlock, Labels, PodGroup, Ports, Selector};
 
 /// When a ClusterNetworkPolicy is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +57,8 @@ impl fmt::Display for TierAction {
 pub struct ClusterPolicy {
     /// Its name.
     pub name: Arc<str>,
+    /// What it does.
+    pub enforcement: Enforcement,
     /// When it is asked.
     pub tier: Tier,
     /// The lower, the earlier it is asked within its tier; of equal ones the lesser name, by its bytes.
@@ -70,6 +72,11 @@ pub struct ClusterPolicy {
 }
 
 impl ClusterPolicy {
+    /// Whether it only watches.
+    pub fn is_audited(&self) -> bool {
+        self.enforcement == Enforcement::Audited
+    }
+
     /// The rules for one direction.
     pub fn rules(&self, direction: Direction) -> &[ClusterRule] {
         match direction {

@@ -40,11 +40,11 @@ pub use index::{Index, IndexSize};
 pub use labels::Labels;
 pub use name::NamespacedName;
 pub use pod::{Age, ContainerPort, Namespace, Phase, Pod};
-pub use policy::{Direction, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule};
+pub use policy::{Direction, Enforcement, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule};
 pub use port::{PortMatch, PortRange, PortRangeError, Protocol};
 pub use sandbox::Sandbox;
 pub use selector::{Operator, Requirement, Selector, SelectorError};
 pub use table::{
-    Clause, ClusterRuleRef, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution, Segment,
-    SetDelta, SetKey, Table, TableKey, TierClause, TierKey, TierMatch, TierSegment, TierTable, Verdict,
+    Audit, Clause, ClusterRuleRef, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution,
+    Segment, SetDelta, SetKey, Table, TableKey, TierClause, TierKey, TierMatch, TierSegment, TierTable, Verdict,
 };

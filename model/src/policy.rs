@@ -27,11 +27,24 @@ impl fmt::Display for Direction {
     }
 }
 
+/// What a policy does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Enforcement {
+    /// What it says holds.
+    #[default]
+    Enforced,
+    /// It forbids nothing and allows nothing, as if it were not there. What would be dropped if all of these were enforced
+    /// is recorded ([`Audit`](crate::Audit)).
+    Audited,
+}
+
 /// A NetworkPolicy with its defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Its namespace and name.
     pub id: NamespacedName,
+    /// What it does.
+    pub enforcement: Enforcement,
     /// The pods of its namespace that it selects.
     pub selector: Selector,
     /// What it allows in; `None` where its policyTypes lack Ingress, so that it says nothing about that direction.
@@ -41,6 +54,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether it only watches.
+    pub fn is_audited(&self) -> bool {
+        self.enforcement == Enforcement::Audited
+    }
+
     /// The rules for one direction; `None` where the policy does not isolate in it.
     pub fn rules(&self, direction: Direction) -> Option<&[Rule]> {
         match direction {

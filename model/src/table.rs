@@ -1,5 +1,6 @@
 //! What the index puts out: decision tables, the sets they look up, and the pods they judge.
 
+mod pod;
 mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +8,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use self::pod::{Audit, PodEnforcement};
 pub use self::tiers::{ClusterRuleRef, TierClause, TierKey, TierMatch, TierSegment, TierTable};
-use crate::{Direction, IpBlock, NamespacedName, Peer, PodGroup, PortRange, Protocol, Selector, Tier};
+use crate::{Direction, IpBlock, NamespacedName, Peer, PodGroup, PortRange, Protocol, Selector};
 
 /// What a clause says of the packets that match it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -148,40 +150,6 @@ pub enum Member {
     Address(IpAddr),
     /// Of [`SetKey::Endpoints`].
     Endpoint(IpAddr, Protocol, u16),
-}
-
-/// How a local pod is judged. There is at least one table, and at least one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PodEnforcement {
-    /// The addresses that the pod owns: ascending.
-    pub addresses: Vec<IpAddr>,
-    /// The table for connections it opens; `None` where it is not isolated for egress.
-    pub egress: Option<Arc<TableKey>>,
-    /// The table for connections opened to it; `None` where it is not isolated for ingress.
-    pub ingress: Option<Arc<TableKey>>,
-    /// The tables of cluster policies that it comes under, ascending: at most one a direction and tier. Of Baseline only
-    /// in directions in which it is not isolated.
-    pub tiers: Vec<Arc<TierKey>>,
-}
-
-impl PodEnforcement {
-    /// The table of a tier for one direction.
-    pub fn tier(&self, direction: Direction, tier: Tier) -> Option<&Arc<TierKey>> {
-        self.tiers.iter().find(|key| key.direction == direction && key.tier == tier)
-    }
-
-    /// Whether any table judges one direction.
-    pub fn is_judged(&self, direction: Direction) -> bool {
-        self.table(direction).is_some() || self.tiers.iter().any(|key| key.direction == direction)
-    }
-
-    /// The table for one direction.
-    pub fn table(&self, direction: Direction) -> Option<&Arc<TableKey>> {
-        match direction {
-            Direction::Egress => self.egress.as_ref(),
-            Direction::Ingress => self.ingress.as_ref(),
-        }
-    }
 }
 
 /// A pod of this node that owns addresses, isolated or not.

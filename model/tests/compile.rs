@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use palisade_model::{
-    Clause, Direction, IpBlock, NamespaceScope, NamespacedName, Peer, PeerMatch, Peers, PodGroup, Policy, PortMatch,
-    PortRange, PortResolution, Ports, Protocol, Requirement, Rule, Selector, SetKey, Table, compile,
+    Clause, Direction, Enforcement, IpBlock, NamespaceScope, NamespacedName, Peer, PeerMatch, Peers, PodGroup, Policy,
+    PortMatch, PortRange, PortResolution, Ports, Protocol, Requirement, Rule, Selector, SetKey, Table, compile,
 };
 
 /// One line a segment, and one for what always holds.
@@ -62,7 +62,13 @@ fn to(peers: impl IntoIterator<Item = Peer>, ports: impl IntoIterator<Item = Por
 
 fn policy(rules: Vec<Rule>) -> Policy {
     let id = NamespacedName::new("shop", "policy");
-    Policy { id, selector: Selector::default(), ingress: Some(rules.clone()), egress: Some(rules) }
+    Policy {
+        id,
+        enforcement: Enforcement::Enforced,
+        selector: Selector::default(),
+        ingress: Some(rules.clone()),
+        egress: Some(rules),
+    }
 }
 
 fn egress(rules: Vec<Rule>) -> Table {

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use palisade_model::reference::Cluster;
 use palisade_model::testing::{NODE, Output, bare_pod};
 use palisade_model::{
-    Age, Change, ContainerPort, Delta, Index, Labels, Member, Namespace, NamespaceScope, NamespacedName, Peer, Peers,
-    Phase, Pod, PodGroup, Policy, PortMatch, Ports, Protocol, Requirement, Rule, Selector, SetDelta,
+    Age, Change, ContainerPort, Delta, Enforcement, Index, Labels, Member, Namespace, NamespaceScope, NamespacedName,
+    Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch, Ports, Protocol, Requirement, Rule, Selector, SetDelta,
 };
 
 fn id(name: &str) -> NamespacedName {
@@ -39,7 +39,13 @@ fn group(scope: NamespaceScope, pods: Selector) -> Peers {
 /// `web` admits the pods of `peers`.
 fn ingress(peers: Peers) -> Policy {
     let rule = Rule { peers, ports: Ports::All };
-    Policy { id: id("ingress"), selector: app("web"), ingress: Some(vec![rule]), egress: None }
+    Policy {
+        id: id("ingress"),
+        enforcement: Enforcement::Enforced,
+        selector: app("web"),
+        ingress: Some(vec![rule]),
+        egress: None,
+    }
 }
 
 fn from_clients() -> Policy {
@@ -204,7 +210,13 @@ fn an_unknown_namespace_is_matched_by_its_name_alone() {
 fn pods_with_the_same_policies_share_tables_unless_port_names_differ() {
     let http = PortMatch::Named { protocol: Protocol::Tcp, name: "http".into() };
     let rule = Rule { peers: Peers::All, ports: Ports::AnyOf(vec![http]) };
-    let policy = Policy { id: id("ingress"), selector: app("web"), ingress: Some(vec![rule]), egress: None };
+    let policy = Policy {
+        id: id("ingress"),
+        enforcement: Enforcement::Enforced,
+        selector: app("web"),
+        ingress: Some(vec![rule]),
+        egress: None,
+    };
     let web = |name: &str, ip: &str, port: u16| Pod {
         ports: vec![ContainerPort { name: "http".into(), protocol: Protocol::Tcp, port }],
         ..local(name, "web", ip)

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use judge::check_output;
 use palisade_model::reference::{Cluster, Lingering};
 use palisade_model::testing::{NODE, Output, bare_pod, changes, objects};
-use palisade_model::{Age, Change, Index, NamespacedName, Pod, Policy, Selector};
+use palisade_model::{Age, Change, Enforcement, Index, NamespacedName, Pod, Policy, Selector};
 use proptest::prelude::*;
 
 fn cluster() -> Cluster {
@@ -87,7 +87,13 @@ fn web(ip: &str, created: i64) -> Change {
 /// An index of the local pod `web-0` at 10.0.0.1, which nothing may call.
 fn shop() -> Index {
     let mut index = index();
-    let deny = Policy { id: id("deny"), selector: Selector::default(), ingress: Some(vec![]), egress: None };
+    let deny = Policy {
+        id: id("deny"),
+        enforcement: Enforcement::Enforced,
+        selector: Selector::default(),
+        ingress: Some(vec![]),
+        egress: None,
+    };
     index.apply(web("10.0.0.1", 1));
     index.apply(Change::Policy(deny));
     index

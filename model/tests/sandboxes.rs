@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use judge::check_output;
 use palisade_model::reference::Cluster;
 use palisade_model::testing::{NODE, Output, bare_pod, changes, objects, pod};
-use palisade_model::{Age, Change, Index, NamespacedName, Phase, Pod, Policy, Sandbox, Selector};
+use palisade_model::{Age, Change, Enforcement, Index, NamespacedName, Phase, Pod, Policy, Sandbox, Selector};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -113,7 +113,13 @@ fn sandbox(id: &str, pod: Pod, ip: &str) -> Sandbox {
 /// An index in which nothing may call any pod of `shop`.
 fn shop() -> Index {
     let mut index = Index::new(NODE);
-    let deny = Policy { id: id("deny"), selector: Selector::default(), ingress: Some(vec![]), egress: None };
+    let deny = Policy {
+        id: id("deny"),
+        enforcement: Enforcement::Enforced,
+        selector: Selector::default(),
+        ingress: Some(vec![]),
+        egress: None,
+    };
     index.apply(Change::Policy(deny));
     index
 }

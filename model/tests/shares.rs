@@ -13,9 +13,9 @@ use palisade_model::reference::Cluster;
 use palisade_model::testing::workload::{Shape, Size, Workload};
 use palisade_model::testing::{NODE, Output, bare_pod, changes, objects, shares};
 use palisade_model::{
-    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Cost, Index, Limit, NamespaceScope, NamespacedName,
-    PeerMatch, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
-    SetKey, Shares, Table, TableKey, Tier, TierAction,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Cost, Enforcement, Index, Limit, NamespaceScope,
+    NamespacedName, PeerMatch, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule,
+    Selector, SetKey, Shares, Table, TableKey, Tier, TierAction,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -228,6 +228,7 @@ fn who_is_closed_does_not_change_with_every_edit() {
         let id = NamespacedName::new(namespace, "p");
         index.apply(Change::Policy(Policy {
             id,
+            enforcement: Enforcement::Enforced,
             selector: Selector::default(),
             ingress: Some(vec![rule]),
             egress: None,
@@ -271,6 +272,7 @@ fn cluster_policies_that_cost_too_much_are_refused() {
         let egress = (0..rules).map(rule).collect();
         Change::ClusterPolicy(ClusterPolicy {
             name: name.into(),
+            enforcement: Enforcement::Enforced,
             tier: Tier::Admin,
             priority: 0,
             subject,

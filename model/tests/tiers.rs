@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use palisade_model::testing::cluster_policy;
 use palisade_model::{
-    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, IpBlock, NamespaceScope, PodGroup, PortMatch,
-    PortRange, Ports, Protocol, Requirement, Selector, SetKey, Tier, TierAction, TierClause, TierMatch, TierTable,
-    compile_tier,
+    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, Enforcement, IpBlock, NamespaceScope, PodGroup,
+    PortMatch, PortRange, Ports, Protocol, Requirement, Selector, SetKey, Tier, TierAction, TierClause, TierMatch,
+    TierTable, compile_tier,
 };
 use proptest::prelude::*;
 
@@ -31,7 +31,15 @@ fn rule(action: TierAction, peers: &[ClusterPeer], ports: Ports) -> ClusterRule 
 
 fn policy(name: &str, priority: u16, egress: Vec<ClusterRule>) -> ClusterPolicy {
     let subject = PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods: Selector::default() };
-    ClusterPolicy { name: name.into(), tier: Tier::Admin, priority, subject, ingress: vec![], egress }
+    ClusterPolicy {
+        name: name.into(),
+        enforcement: Enforcement::Enforced,
+        tier: Tier::Admin,
+        priority,
+        subject,
+        ingress: vec![],
+        egress,
+    }
 }
 
 fn text(clauses: &[TierClause]) -> String {

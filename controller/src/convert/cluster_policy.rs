@@ -11,8 +11,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use palisade_model::{
-    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, IpBlock, NamespaceScope, PodGroup, PortMatch,
-    PortRange, Ports, Protocol, Selector, Tier, TierAction,
+    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, Enforcement, IpBlock, NamespaceScope, PodGroup,
+    PortMatch, PortRange, Ports, Protocol, Selector, Tier, TierAction,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -46,7 +46,15 @@ pub fn cluster_policy(policy: &ClusterNetworkPolicy) -> (Option<ClusterPolicy>, 
         rules.map(rule).collect::<Vec<_>>()
     });
     let name = policy.metadata.name.as_deref().unwrap_or_default().into();
-    let known = |tier, priority, subject| ClusterPolicy { name, tier, priority, subject, ingress, egress };
+    let known = |tier, priority, subject| ClusterPolicy {
+        name,
+        enforcement: Enforcement::Enforced,
+        tier,
+        priority,
+        subject,
+        ingress,
+        egress,
+    };
     let policy = match (tier, priority, subject) {
         (Some(tier), Some(priority), Some(subject)) => Some(known(tier, priority, subject)),
         _ => None,

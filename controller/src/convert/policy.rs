@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use palisade_model::{NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, Selector};
+use palisade_model::{Enforcement, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, Selector};
 
 use super::address::block;
 use super::port::port;
@@ -34,6 +34,7 @@ pub fn policy(policy: &NetworkPolicy) -> (Policy, Vec<Problem>) {
     let in_force = |isolates: bool, rules: Vec<Rule>| isolates.then(|| if known { rules } else { vec![] });
     let policy = Policy {
         id,
+        enforcement: Enforcement::Enforced,
         selector: pods.unwrap_or_default(),
         ingress: in_force(types.ingress, ingress),
         egress: in_force(types.egress, egress),

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use palisade_model::testing::{NODE, changes};
 use palisade_model::{
-    Age, Cost, Labels, Limit, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports,
-    Requirement, Rule, Selector,
+    Age, Cost, Enforcement, Labels, Limit, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy,
+    Ports, Requirement, Rule, Selector,
 };
 use palisade_nft::{Elements, Fake, Mark, Operation, Table, Verdict};
 use proptest::prelude::*;
@@ -265,6 +265,7 @@ fn policy(namespace: &str, name: &str, peers: &[&str]) -> Change {
     };
     Change::Policy(Policy {
         id: NamespacedName::new(namespace, name),
+        enforcement: Enforcement::Enforced,
         selector: Selector::default(),
         ingress: Some(peers.iter().map(rule).collect()),
         egress: None,

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use palisade_model::{Change, NamespacedName, Policy, Selector};
+use palisade_model::{Change, Enforcement, NamespacedName, Policy, Selector};
 use serde::de::DeserializeOwned;
 
 use super::complaint::{self, Effect};
@@ -120,7 +120,13 @@ impl Kind for NetworkPolicy {
     /// As for a podSelector that cannot be understood: it isolates all pods of its namespace and allows nothing.
     fn unreadable(id: NamespacedName) -> Option<Change> {
         let (ingress, egress) = (Some(vec![]), Some(vec![]));
-        Some(Change::Policy(Policy { id, selector: Selector::default(), ingress, egress }))
+        Some(Change::Policy(Policy {
+            id,
+            enforcement: Enforcement::Enforced,
+            selector: Selector::default(),
+            ingress,
+            egress,
+        }))
     }
 }
 

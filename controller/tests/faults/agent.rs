@@ -11,7 +11,7 @@ use palisade::input::Input;
 use palisade::render::Epoch;
 use palisade::serve::{SourceStatus, State};
 use palisade_model::testing::{NODE, bare_pod};
-use palisade_model::{Age, Change, Labels, NamespacedName, Pod, Policy, Selector};
+use palisade_model::{Age, Change, Enforcement, Labels, NamespacedName, Pod, Policy, Selector};
 use palisade_nft::{Backend, BackendError, CommitError, Errno, Fake, Ruleset, Table, Transaction};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -118,7 +118,13 @@ fn pod(name: &str, address: &str) -> Change {
 }
 
 fn deny_all() -> Change {
-    Change::Policy(Policy { id: id("deny"), selector: Selector::default(), ingress: Some(vec![]), egress: None })
+    Change::Policy(Policy {
+        id: id("deny"),
+        enforcement: Enforcement::Enforced,
+        selector: Selector::default(),
+        ingress: Some(vec![]),
+        egress: None,
+    })
 }
 
 /// What is enforced when all of it is known.

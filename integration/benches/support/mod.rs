@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use palisade_model::testing::bare_pod;
 use palisade_model::{
-    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, IpBlock, Labels, Namespace, NamespaceScope,
-    NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule,
-    Selector, Tier, TierAction,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Enforcement, IpBlock, Labels, Namespace,
+    NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol,
+    Requirement, Rule, Selector, Tier, TierAction,
 };
 
 /// The node of all pods.
@@ -37,6 +37,7 @@ pub(crate) fn server() -> Change {
 fn policy(name: &str, rules: Vec<Rule>) -> Change {
     Change::Policy(Policy {
         id: NamespacedName::new("bench", name),
+        enforcement: Enforcement::Enforced,
         selector: labelled("app", "server"),
         ingress: Some(rules),
         egress: None,
@@ -45,7 +46,13 @@ fn policy(name: &str, rules: Vec<Rule>) -> Change {
 
 /// A policy that lets nobody reach the pods that `selector` selects.
 pub(crate) fn forbidding(name: &str, selector: Selector) -> Change {
-    Change::Policy(Policy { id: NamespacedName::new("bench", name), selector, ingress: Some(Vec::new()), egress: None })
+    Change::Policy(Policy {
+        id: NamespacedName::new("bench", name),
+        enforcement: Enforcement::Enforced,
+        selector,
+        ingress: Some(Vec::new()),
+        egress: None,
+    })
 }
 
 /// One policy that lets all other pods of the namespace reach the server.
@@ -77,6 +84,7 @@ pub(crate) fn from_client() -> Change {
     let server = Rule { peers: Peers::AnyOf(vec![group(labelled("app", "server"))]), ports: Ports::All };
     Change::Policy(Policy {
         id: NamespacedName::new("bench", "to-server"),
+        enforcement: Enforcement::Enforced,
         selector: labelled("app", "peer-0"),
         ingress: None,
         egress: Some(vec![server]),
@@ -161,7 +169,15 @@ fn cluster_rule(action: TierAction, pods: Selector, ports: Ports) -> ClusterRule
 fn cluster_policy(name: &str, tier: Tier, priority: u16, ingress: Vec<ClusterRule>) -> Change {
     let everyone = PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods: Selector::default() };
     let name = name.into();
-    Change::ClusterPolicy(ClusterPolicy { name, tier, priority, subject: everyone, ingress, egress: vec![] })
+    Change::ClusterPolicy(ClusterPolicy {
+        name,
+        enforcement: Enforcement::Enforced,
+        tier,
+        priority,
+        subject: everyone,
+        ingress,
+        egress: vec![],
+    })
 }
 
 /// The address of a peer, which is neither the client nor the server.

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use palisade_model::testing::{NODE, bare_pod};
 use palisade_model::{
-    Change, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch,
-    PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    Change, Enforcement, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy,
+    PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
 };
 
 /// The namespace of the victim, which has two pods on the node.
@@ -45,7 +45,13 @@ fn pod(namespace: &str, app: &str, number: u32, is_local: bool) -> Change {
 }
 
 pub(crate) fn policy(namespace: &str, name: &str, selector: Selector, rules: Vec<Rule>) -> Change {
-    Change::Policy(Policy { id: NamespacedName::new(namespace, name), selector, ingress: Some(rules), egress: None })
+    Change::Policy(Policy {
+        id: NamespacedName::new(namespace, name),
+        enforcement: Enforcement::Enforced,
+        selector,
+        ingress: Some(rules),
+        egress: None,
+    })
 }
 
 pub(crate) fn rule(peer: Peer, ports: Vec<PortMatch>) -> Rule {

@@ -9,8 +9,8 @@ use palisade::render::{Epoch, TABLE};
 use palisade_integration::netns::{Host, Network, Node, Place};
 use palisade_model::testing::bare_pod;
 use palisade_model::{
-    Change, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, PortMatch,
-    PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    Change, Enforcement, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy,
+    PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
 };
 use palisade_nft::{Connection, Conntrack, Kernel, KernelConntrack, Mark, Name, Ownership};
 
@@ -165,12 +165,24 @@ pub(super) fn pod_gone(name: &str) -> Change {
 
 /// Nobody but these rules say may reach pod `of`.
 pub(super) fn ingress(of: &str, rules: Vec<Rule>) -> Change {
-    Change::Policy(Policy { id: id("ingress", of), selector: app(of), ingress: Some(rules), egress: None })
+    Change::Policy(Policy {
+        id: id("ingress", of),
+        enforcement: Enforcement::Enforced,
+        selector: app(of),
+        ingress: Some(rules),
+        egress: None,
+    })
 }
 
 /// Pod `of` may reach nobody but those that these rules say.
 pub(super) fn egress(of: &str, rules: Vec<Rule>) -> Change {
-    Change::Policy(Policy { id: id("egress", of), selector: app(of), ingress: None, egress: Some(rules) })
+    Change::Policy(Policy {
+        id: id("egress", of),
+        enforcement: Enforcement::Enforced,
+        selector: app(of),
+        ingress: None,
+        egress: Some(rules),
+    })
 }
 
 /// As if there had never been such a policy.

@@ -178,7 +178,7 @@ impl Index {
             Direction::Ingress => ingress.is_some(),
         });
         let judged = egress.is_some() || ingress.is_some() || !tiers.is_empty();
-        judged.then_some(PodEnforcement { addresses, egress, ingress, tiers })
+        judged.then_some(PodEnforcement { addresses, egress, ingress, tiers, audit: BTreeMap::new() })
     }
 }
 

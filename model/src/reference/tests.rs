@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Age, ContainerPort, Labels, Phase, PortRange, Requirement, Selector};
+use crate::{Age, ContainerPort, Enforcement, Labels, Phase, PortRange, Requirement, Selector};
 
 const A: &str = "10.0.0.1";
 const B: &str = "10.0.0.2";
@@ -70,11 +70,11 @@ fn named(name: &str) -> PortMatch {
 }
 
 fn ingress(name: &str, selector: Selector, rules: impl Into<Vec<Rule>>) -> Policy {
-    Policy { id: id(name), selector, ingress: Some(rules.into()), egress: None }
+    Policy { id: id(name), enforcement: Enforcement::Enforced, selector, ingress: Some(rules.into()), egress: None }
 }
 
 fn egress(name: &str, selector: Selector, rules: impl Into<Vec<Rule>>) -> Policy {
-    Policy { id: id(name), selector, ingress: None, egress: Some(rules.into()) }
+    Policy { id: id(name), enforcement: Enforcement::Enforced, selector, ingress: None, egress: Some(rules.into()) }
 }
 
 fn flow(source: &str, destination: &str, protocol: Protocol, port: u16) -> Flow {

@@ -8,9 +8,9 @@ use proptest::sample::{Index, select, subsequence};
 
 use super::NODE;
 use crate::{
-    Age, Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ContainerPort, Cost, IpBlock, Namespace,
-    NamespaceScope, NamespacedName, Node, Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch, PortRange, Ports,
-    Protocol, Requirement, Rule, Selector, Shares, Tier, TierAction,
+    Age, Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ContainerPort, Cost, Enforcement, IpBlock,
+    Namespace, NamespaceScope, NamespacedName, Node, Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch, PortRange,
+    Ports, Protocol, Requirement, Rule, Selector, Shares, Tier, TierAction,
 };
 
 const NAMESPACES: [&str; 3] = ["x", "y", "z"];
@@ -127,6 +127,7 @@ pub fn cluster_policy(count: usize) -> impl Strategy<Value = ClusterPolicy> {
     (cluster_policy_name(), select(&Tier::ALL[..]), priority, body).prop_map(
         |(name, tier, priority, (namespaces, pods, ingress, egress))| ClusterPolicy {
             name,
+            enforcement: Enforcement::Enforced,
             tier,
             priority,
             subject: PodGroup { namespaces: NamespaceScope::Matching(namespaces), pods },
@@ -201,7 +202,13 @@ pub fn node() -> impl Strategy<Value = &'static str> {
 pub fn policy() -> impl Strategy<Value = Policy> {
     (policy_id(), selector(), rules(3), rules(3)).prop_filter_map("a policy has a direction", |parts| {
         let (id, selector, ingress, egress) = parts;
-        (ingress.is_some() || egress.is_some()).then_some(Policy { id, selector, ingress, egress })
+        (ingress.is_some() || egress.is_some()).then_some(Policy {
+            id,
+            enforcement: Enforcement::Enforced,
+            selector,
+            ingress,
+            egress,
+        })
     })
 }
 
@@ -217,6 +224,7 @@ pub fn many_rules(count: usize) -> impl Strategy<Value = Policy> {
     let rules = vec(rule, 0..=count).boxed();
     (policy_id(), rules.clone(), rules).prop_map(|(id, ingress, egress)| Policy {
         id,
+        enforcement: Enforcement::Enforced,
         selector: Selector::default(),
         ingress: Some(ingress),
         egress: Some(egress),

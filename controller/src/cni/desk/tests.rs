@@ -1,5 +1,5 @@
 use palisade_model::testing::bare_pod;
-use palisade_model::{Change, ContainerPort, Labels, Policy, Protocol, Selector};
+use palisade_model::{Change, ContainerPort, Enforcement, Labels, Policy, Protocol, Selector};
 use palisade_nft::{Fake, Name};
 use tempfile::TempDir;
 
@@ -88,7 +88,13 @@ fn enforcer() -> Enforcer<Fake> {
     let table = Name::new("palisade").unwrap();
     let mut enforcer = Enforcer::new(NODE, table.clone(), Fake::new(table));
     let id = NamespacedName::new("shop", "deny");
-    enforcer.apply(Change::Policy(Policy { id, selector: Selector::default(), ingress: Some(vec![]), egress: None }));
+    enforcer.apply(Change::Policy(Policy {
+        id,
+        enforcement: Enforcement::Enforced,
+        selector: Selector::default(),
+        ingress: Some(vec![]),
+        egress: None,
+    }));
     enforcer
 }
 

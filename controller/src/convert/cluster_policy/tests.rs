@@ -77,6 +77,7 @@ fn every_kind_of_peer_and_port_is_understood() {
     };
     let expected = ClusterPolicy {
         name: "lockdown".into(),
+        enforcement: Enforcement::Enforced,
         tier: Tier::Baseline,
         priority: 1000,
         subject: PodGroup { pods: app, ..all() },

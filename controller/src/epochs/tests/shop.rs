@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use super::node::{Memory, Node};
 use palisade_model::testing::bare_pod;
 use palisade_model::{
-    Change, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, Ports, Requirement, Rule,
-    Selector,
+    Change, Enforcement, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, Ports,
+    Requirement, Rule, Selector,
 };
 
 pub(super) fn ip(number: u8) -> IpAddr {
@@ -40,6 +40,7 @@ pub(super) fn policy(name: &str, of: &str, from: &[&str]) -> Change {
     let rules = from.iter().map(|of| Rule { peers: Peers::AnyOf(vec![peer(of)]), ports: Ports::All }).collect();
     Change::Policy(Policy {
         id: NamespacedName::new("shop", name),
+        enforcement: Enforcement::Enforced,
         selector: app(of),
         ingress: Some(rules),
         egress: None,

@@ -5,8 +5,8 @@ use ipnet::{IpNet, Ipv4Net};
 use super::{Kind, Shape, Size};
 use crate::testing::{NODE, bare_pod};
 use crate::{
-    Age, Change, ContainerPort, IpBlock, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup,
-    Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
+    Age, Change, ContainerPort, Enforcement, IpBlock, Labels, Namespace, NamespaceScope, NamespacedName, Peer, Peers,
+    Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule, Selector,
 };
 
 const NODES: u32 = 5_000;
@@ -129,7 +129,13 @@ impl Objects {
             rule(blocks, vec![tcp(443)]),
         ];
         let id = NamespacedName::new(name.as_str(), format!("policy-{index}"));
-        Change::Policy(Policy { id, selector, ingress: Some(ingress), egress: Some(egress) })
+        Change::Policy(Policy {
+            id,
+            enforcement: Enforcement::Enforced,
+            selector,
+            ingress: Some(ingress),
+            egress: Some(egress),
+        })
     }
 
     fn pod_id(&self, number: u32) -> NamespacedName {
