@@ -12,7 +12,7 @@ pub use summary::Summary;
 
 use std::collections::BTreeMap;
 
-use crate::{Chain, Comment, Elements, Name, Rule, Ruleset, Set};
+use crate::{Chain, Comment, Elements, Name, NamedCounter, Rule, Ruleset, Set};
 
 /// What must change to make one ruleset another: only what really differs.
 ///
@@ -26,6 +26,8 @@ pub struct Diff {
     pub chains: BTreeMap<Name, ChainChange>,
     /// What becomes of sets.
     pub sets: BTreeMap<Name, SetChange>,
+    /// What becomes of named counters.
+    pub counters: BTreeMap<Name, CounterChange>,
 }
 
 /// What becomes of the table.
@@ -93,12 +95,21 @@ pub enum SetChange {
     },
 }
 
+/// What becomes of a named counter. One that stays is as it is: what it has counted goes on, and its comment with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CounterChange {
+    /// It is new, and begins with nothing.
+    Created(NamedCounter),
+    /// It goes, and what it has counted with it.
+    Removed(NamedCounter),
+}
+
 /// The difference between what a table holds (`None`: there is no such table) and what it shall hold.
 ///
 /// Both are of the same table: a `from` of another name counts as none. Foreign rules and objects in `to` are never
 /// written.
 pub fn diff(from: Option<&Ruleset>, to: &Ruleset) -> Diff {
-    let Ruleset { table, comment, chains, sets, foreign } = to;
+    let Ruleset { table, comment, chains, sets, counters, foreign } = to;
     let comment = comment.clone();
     match from.filter(|from| from.table == *table) {
         None => everything(TableChange::Created { comment }, to),
@@ -110,6 +121,7 @@ pub fn diff(from: Option<&Ruleset>, to: &Ruleset) -> Diff {
                 table: TableChange::Kept,
                 chains: compare(&from.chains, chains, ChainChange::between),
                 sets: compare(&from.sets, sets, SetChange::between),
+                counters: compare(&from.counters, counters, CounterChange::between),
             };
             diff.include_dependents(to);
             diff
@@ -120,8 +132,8 @@ pub fn diff(from: Option<&Ruleset>, to: &Ruleset) -> Diff {
 impl Diff {
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        let Self { table, chains, sets } = self;
-        *table == TableChange::Kept && chains.is_empty() && sets.is_empty()
+        let Self { table, chains, sets, counters } = self;
+        *table == TableChange::Kept && chains.is_empty() && sets.is_empty() && counters.is_empty()
     }
 }
 
@@ -165,11 +177,28 @@ impl SetChange {
     }
 }
 
+impl CounterChange {
+    /// What makes `to` of `from`, where there is one and not the other.
+    pub(crate) fn between(from: Option<&NamedCounter>, to: Option<&NamedCounter>) -> Option<Self> {
+        match (from, to) {
+            (None, Some(to)) => Some(Self::Created(to.clone())),
+            (Some(from), None) => Some(Self::Removed(from.clone())),
+            (None, None) | (Some(_), Some(_)) => None,
+        }
+    }
+
+    /// Whether it goes.
+    pub(crate) fn is_removal(&self) -> bool {
+        matches!(self, Self::Removed(_))
+    }
+}
+
 fn everything(table: TableChange, to: &Ruleset) -> Diff {
     Diff {
         table,
         chains: compare(&BTreeMap::new(), &to.chains, ChainChange::between),
         sets: compare(&BTreeMap::new(), &to.sets, SetChange::between),
+        counters: compare(&BTreeMap::new(), &to.counters, CounterChange::between),
     }
 }
 

@@ -2,8 +2,37 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
-use crate::diff::{ChainChange, SetChange};
-use crate::{Chain, Diff, Edit, ElementsKind, Name, Rule, Ruleset, SetEdit, Table, TableChange};
+use crate::diff::{ChainChange, CounterChange, SetChange};
+use crate::{Chain, Diff, Elements, ElementsKind, Name, NamedCounter, Rule, Ruleset, Set, Table, TableChange};
+
+/// A replacement of some objects of a [`Ruleset`], by name. What it does not name stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// Chains as they shall be; `None`: gone.
+    pub chains: BTreeMap<Name, Option<Chain>>,
+    /// Sets.
+    pub sets: BTreeMap<Name, SetEdit>,
+    /// Counters that shall be there, whatever their comments; `None`: gone.
+    pub counters: BTreeMap<Name, Option<NamedCounter>>,
+}
+
+/// What becomes of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetEdit {
+    /// It shall be this, whatever it was.
+    Put(Set),
+    /// Some of its elements go, then others come: both of the set's own type. An element to add that is there already
+    /// (in a map: with the same verdict), or one to remove that is not, is not an error and changes nothing. In a map,
+    /// adding a key that is there gives it the new verdict.
+    Elements {
+        /// What comes.
+        add: Elements,
+        /// What goes (in a map the verdicts do not matter).
+        remove: Elements,
+    },
+    /// It shall be gone.
+    Remove,
+}
 
 /// Why a ruleset cannot be edited so.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -34,6 +63,7 @@ impl Ruleset {
             comment: None,
             chains: BTreeMap::new(),
             sets: BTreeMap::new(),
+            counters: BTreeMap::new(),
             foreign: BTreeSet::new(),
         }
     }
@@ -48,11 +78,12 @@ impl Ruleset {
     /// [`EditError`]: then nothing is changed. That what rules and verdicts name is there is not looked at.
     pub fn apply(&mut self, edit: Edit) -> Result<Diff, EditError> {
         self.check(&edit)?;
-        let Edit { chains, sets } = edit;
+        let Edit { chains, sets, counters } = edit;
         let mut diff = Diff {
             table: TableChange::Kept,
             chains: collect(chains, |name, chain| self.replace_chain(name, chain)),
             sets: collect(sets, |name, edit| self.edit_set(name, edit)),
+            counters: collect(counters, |name, counter| self.edit_counter(name, counter)),
         };
         diff.include_dependents(self);
         Ok(diff)
@@ -97,6 +128,16 @@ impl Ruleset {
                 SetChange::of_elements(removed, added)
             }
         }
+    }
+
+    /// One that is there stays as it is.
+    fn edit_counter(&mut self, name: &Name, counter: Option<NamedCounter>) -> Option<CounterChange> {
+        let change = CounterChange::between(self.counters.get(name), counter.as_ref())?;
+        match counter {
+            Some(counter) => self.counters.insert(name.clone(), counter),
+            None => self.counters.remove(name),
+        };
+        Some(change)
     }
 }
 

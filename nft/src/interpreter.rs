@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use thiserror::Error;
 
 use crate::{
-    Action, AddressField, BaseChain, Chain, CtState, Hook, Mark, Match, Name, Rule, Ruleset, Statement, Verdict, depth,
+    Action, AddressField, BaseChain, Chain, Counter, CtState, Hook, LogPrefix, Mark, Match, Name, Rule, Ruleset,
+    Statement, Verdict, depth,
 };
 
 /// A packet at the forward hook, as far as our rules look at it: one that goes the way of its connection's first packet,
@@ -68,6 +69,8 @@ pub struct Walk {
     pub verdict: Outcome,
     /// The rules that gave a verdict, in order.
     pub trace: Vec<Step>,
+    /// The named counters that counted it and the logs that told of it, in order. No limit is ever reached.
+    pub met: Vec<Met>,
     /// The mark of its connection afterwards.
     pub mark: u32,
     /// How many sets and maps were looked up.
@@ -94,6 +97,15 @@ pub struct Step {
     pub verdict: Verdict,
 }
 
+/// What a packet met that counts it, or tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// A named counter.
+    Counter(Name),
+    /// A log with this prefix.
+    Log(LogPrefix),
+}
+
 /// Why a packet cannot be walked through a ruleset: one that the kernel would not have taken, or that is not all ours.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WalkError {
@@ -103,6 +115,9 @@ pub enum WalkError {
     /// A rule names a set that is not there.
     #[error("there is no set {0}")]
     NoSuchSet(Name),
+    /// A rule names a counter that is not there.
+    #[error("there is no counter {0}")]
+    NoSuchCounter(Name),
     /// A rule looks up what a set of that type cannot hold.
     #[error("set {0} is not of the type of the key that is looked up in it")]
     WrongType(Name),
@@ -137,7 +152,7 @@ pub fn walk_at(hook: Hook, ruleset: &Ruleset, packet: &Packet) -> Result<Walk, W
     let mut base_chains: Vec<_> =
         ruleset.chains.iter().filter_map(|(name, chain)| Some((at_hook(chain.base?)?, name, chain))).collect();
     base_chains.sort_by_key(|(priority, name, _)| (*priority, *name));
-    let mut walker = Walker { ruleset, packet, mark: packet.mark, trace: vec![], lookups: 0 };
+    let mut walker = Walker { ruleset, packet, mark: packet.mark, trace: vec![], met: vec![], lookups: 0 };
     let mut verdict = Outcome::Accept;
     for (_, name, chain) in base_chains {
         if walker.chain(name, chain, 0)? == Flow::Drop {
@@ -145,8 +160,8 @@ pub fn walk_at(hook: Hook, ruleset: &Ruleset, packet: &Packet) -> Result<Walk, W
             break;
         }
     }
-    let Walker { trace, mark, lookups, .. } = walker;
-    Ok(Walk { verdict, trace, mark, lookups })
+    let Walker { trace, met, mark, lookups, .. } = walker;
+    Ok(Walk { verdict, trace, met, mark, lookups })
 }
 
 struct Walker<'a> {
@@ -154,6 +169,7 @@ struct Walker<'a> {
     packet: &'a Packet,
     mark: u32,
     trace: Vec<Step>,
+    met: Vec<Met>,
     lookups: usize,
 }
 
@@ -199,7 +215,9 @@ impl<'a> Walker<'a> {
                 return Ok(None);
             }
         }
+        self.meet(statement)?;
         match &statement.action {
+            Action::Continue => Ok(None),
             Action::Verdict(verdict) => Ok(Some(verdict)),
             Action::Vmap(key, map) => self.lookup_verdict(*key, map),
             Action::SetCtMark(Mark { mask, value }) => {
@@ -209,6 +227,17 @@ impl<'a> Walker<'a> {
                 Ok(None)
             }
         }
+    }
+
+    fn meet(&mut self, statement: &Statement) -> Result<(), WalkError> {
+        if let Some(Counter::Named(name)) = &statement.counter {
+            if !self.ruleset.counters.contains_key(name) {
+                return Err(WalkError::NoSuchCounter(name.clone()));
+            }
+            self.met.push(Met::Counter(name.clone()));
+        }
+        self.met.extend(statement.log.iter().map(|log| Met::Log(log.prefix.clone())));
+        Ok(())
     }
 
     fn matches(&mut self, condition: &Match) -> Result<bool, WalkError> {

@@ -12,12 +12,14 @@
 mod backend;
 mod collection;
 mod conntrack;
+mod counter;
 mod depth;
 mod diff;
 mod edit;
 mod elements;
 mod fake;
 mod interpreter;
+mod log;
 mod name;
 mod netlink;
 mod references;
@@ -27,16 +29,18 @@ mod transaction;
 
 pub use backend::{Backend, BackendError, CommitError, Errno, Owner, Process};
 pub use conntrack::{Connection, Conntrack, NoConntrack};
-pub use diff::{ChainChange, Diff, Division, SetChange, Summary, TableChange, diff};
-pub use edit::EditError;
+pub use counter::{Counter, CounterValue, NamedCounter};
+pub use diff::{ChainChange, CounterChange, Diff, Division, SetChange, Summary, TableChange, diff};
+pub use edit::{Edit, EditError, SetEdit};
 pub use elements::{Elements, ElementsKind, Endpoint, Pair, Range};
 pub use fake::{Fake, Fault};
-pub use interpreter::{Outcome, Packet, PacketState, Step, Transport, Walk, WalkError, walk, walk_at};
+pub use interpreter::{Met, Outcome, Packet, PacketState, Step, Transport, Walk, WalkError, walk, walk_at};
+pub use log::{Limit, Log, LogPrefix, LogPrefixError};
 pub use name::{Comment, LinkName, LinkNameError, Name, NameError};
-pub use netlink::{Counter, Event, Kernel, KernelConntrack, Monitor, OpenError, Ownership};
+pub use netlink::{Event, Kernel, KernelConntrack, Monitor, OpenError, Ownership};
 pub use ruleset::{
-    Action, AddressField, BaseChain, Chain, CtState, Edit, End, Family, Group, Hook, Key, LinkField, Mark, Match, Rule,
-    Ruleset, Set, SetEdit, Statement, Table, TableFamily, Verdict,
+    Action, AddressField, BaseChain, Chain, CtState, End, Family, Group, Hook, Key, LinkField, Mark, Match, Rule,
+    Ruleset, Set, Statement, Table, TableFamily, Verdict,
 };
 pub use transaction::{Operation, Transaction};
 

@@ -1,6 +1,6 @@
-//! Which chains and sets rules and verdicts name.
+//! Which chains, sets and counters rules and verdicts name.
 
-use crate::{Action, Chain, ElementsKind, Family, Key, Match, Name, Rule, Ruleset, Statement, Verdict};
+use crate::{Action, Chain, Counter, ElementsKind, Family, Key, Match, Name, Rule, Ruleset, Statement, Verdict};
 
 impl Verdict {
     /// The chain that it leads to.
@@ -17,8 +17,13 @@ impl Statement {
     pub(crate) fn target(&self) -> Option<&Name> {
         match &self.action {
             Action::Verdict(verdict) => verdict.target(),
-            Action::Vmap(..) | Action::SetCtMark(_) => None,
+            Action::Continue | Action::Vmap(..) | Action::SetCtMark(_) => None,
         }
+    }
+
+    /// The counter that it names.
+    pub fn named_counter(&self) -> Option<&Name> {
+        self.counter.as_ref().and_then(Counter::name)
     }
 
     /// What it looks up, and in which sets.
@@ -49,7 +54,7 @@ impl Statement {
     pub(crate) fn vmap(&self) -> Option<(Key, &Name)> {
         match &self.action {
             Action::Vmap(key, map) => Some((*key, map)),
-            Action::Verdict(_) | Action::SetCtMark(_) => None,
+            Action::Continue | Action::Verdict(_) | Action::SetCtMark(_) => None,
         }
     }
 }

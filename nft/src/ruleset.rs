@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::{Comment, Elements, ElementsKind, Name};
+use crate::{Comment, Counter, Elements, ElementsKind, Limit, Log, Name, NamedCounter};
 
 /// A table's family and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub enum TableFamily {
 
 /// The content of one table.
 ///
-/// Every chain and set that a rule or verdict names is there.
+/// Every chain, set and counter that a rule or verdict names is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruleset {
     /// Which table.
@@ -34,6 +34,8 @@ pub struct Ruleset {
     pub chains: BTreeMap<Name, Chain>,
     /// The sets and verdict maps.
     pub sets: BTreeMap<Name, Set>,
+    /// The counters that rules name.
+    pub counters: BTreeMap<Name, NamedCounter>,
     /// What else another hand put into our table, read from the kernel, as `flowtable f`, `set Odd`: objects that we
     /// never make and cannot write. They are told apart by these words alone. While there are any, rules and verdicts
     /// may name some of them, and only replacing the whole table (delete, then create) is sure to be rid of them.
@@ -89,14 +91,19 @@ pub enum Rule {
     Foreign,
 }
 
-/// `MATCHES [counter] ACTION [comment]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// `MATCHES [counter] [limit] [log] ACTION [comment]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Statement {
     /// All must hold.
     pub matches: Vec<Match>,
-    /// Whether matching packets are counted. Counts are no part of the value: rules that differ in them are equal.
-    pub counter: bool,
-    /// What happens to matching packets.
+    /// Where matching packets are counted, if they are. Counts are no part of the value: rules that differ in them are
+    /// equal.
+    pub counter: Option<Counter>,
+    /// How many of them the rule goes on with.
+    pub limit: Option<Limit>,
+    /// Whom these are told.
+    pub log: Option<Log>,
+    /// What happens to these.
     pub action: Action,
     /// The comment.
     pub comment: Option<Comment>,
@@ -247,8 +254,11 @@ pub enum End {
 }
 
 /// What a rule does.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Action {
+    /// Nothing: the next rule is asked. For rules that count or log; nft has no words for one that does not even match.
+    #[default]
+    Continue,
     /// A fixed verdict.
     Verdict(Verdict),
     /// `ip saddr vmap @map`: the verdict that the map holds for the key; the rule does nothing where it holds none.
@@ -268,33 +278,6 @@ pub enum Verdict {
     Jump(Name),
     /// `goto chain`: at that chain's end the calling chain ends too.
     Goto(Name),
-}
-
-/// A replacement of some objects of a [`Ruleset`], by name. What it does not name stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Edit {
-    /// Chains as they shall be; `None`: gone.
-    pub chains: BTreeMap<Name, Option<Chain>>,
-    /// Sets.
-    pub sets: BTreeMap<Name, SetEdit>,
-}
-
-/// What becomes of a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SetEdit {
-    /// It shall be this, whatever it was.
-    Put(Set),
-    /// Some of its elements go, then others come: both of the set's own type. An element to add that is there already
-    /// (in a map: with the same verdict), or one to remove that is not, is not an error and changes nothing. In a map,
-    /// adding a key that is there gives it the new verdict.
-    Elements {
-        /// What comes.
-        add: Elements,
-        /// What goes (in a map the verdicts do not matter).
-        remove: Elements,
-    },
-    /// It shall be gone.
-    Remove,
 }
 
 impl Elements {

@@ -2,6 +2,7 @@
 
 pub(crate) mod arbitrary;
 pub(crate) mod build;
+mod counters;
 mod kernel;
 mod laws;
 mod snapshots;

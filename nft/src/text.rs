@@ -8,12 +8,14 @@ mod rule;
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::{BaseChain, Chain, Comment, ElementsKind, Hook, Name, Rule, Ruleset, Set, Table, TableFamily};
+use crate::{
+    BaseChain, Chain, Comment, ElementsKind, Hook, Name, NamedCounter, Rule, Ruleset, Set, Table, TableFamily,
+};
 
 /// The table as `nft list ruleset` shows it. What is foreign in it prints as comments.
 impl Display for Ruleset {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { table, comment, chains, sets, foreign } = self;
+        let Self { table, comment, chains, sets, counters, foreign } = self;
         writeln!(f, "table {table} {{")?;
         if let Some(comment) = comment {
             writeln!(f, "\t{}", quoted(comment))?;
@@ -22,6 +24,11 @@ impl Display for Ruleset {
             writeln!(f, "\t# not of ours: {}", object.escape_debug())?;
         }
         let mut separator = "";
+        for (name, counter) in counters {
+            f.write_str(separator)?;
+            write_counter(f, name, counter)?;
+            separator = "\n";
+        }
         for (name, set) in sets {
             f.write_str(separator)?;
             write_set(f, name, set)?;
@@ -104,6 +111,13 @@ fn set_type(kind: ElementsKind) -> &'static str {
         ElementsKind::Links => "ifname",
         ElementsKind::LinkVerdicts => "ifname : verdict",
     }
+}
+
+fn write_counter(f: &mut Formatter<'_>, name: &Name, counter: &NamedCounter) -> fmt::Result {
+    let NamedCounter { comment } = counter;
+    writeln!(f, "\tcounter {name} {{")?;
+    comment.iter().try_for_each(|comment| writeln!(f, "\t\t{}", quoted(comment)))?;
+    writeln!(f, "\t}}")
 }
 
 fn write_set(f: &mut Formatter<'_>, name: &Name, set: &Set) -> fmt::Result {

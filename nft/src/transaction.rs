@@ -40,6 +40,13 @@ pub enum Operation {
         /// Its comment.
         comment: Option<Comment>,
     },
+    /// A counter. One that is there already keeps its value, and its comment.
+    CreateCounter {
+        /// Its name.
+        name: Name,
+        /// Its comment.
+        comment: Option<Comment>,
+    },
     /// Elements go: each must be there.
     DeleteElements {
         /// The set's name.
@@ -59,7 +66,7 @@ pub enum Operation {
         /// The chain's name.
         chain: Name,
     },
-    /// A rule comes to the end of a chain: the chains and sets that it names must be there.
+    /// A rule comes to the end of a chain: the chains, sets and counters that it names must be there.
     AddRule {
         /// The chain's name.
         chain: Name,
@@ -68,6 +75,11 @@ pub enum Operation {
     },
     /// A set that nothing refers to goes, with its elements.
     DeleteSet {
+        /// Its name.
+        name: Name,
+    },
+    /// A counter that nothing refers to goes, with its value.
+    DeleteCounter {
         /// Its name.
         name: Name,
     },
@@ -85,7 +97,7 @@ impl Transaction {
     }
 
     /// For kernels before 6.2, which refuse to delete what has lost its last reference in the same transaction: first
-    /// everything but the deletions of chains and sets that go for good, then these. Each half stands alone: the first
+    /// everything but the deletions of chains, sets and counters that go for good, then these. Each half stands alone: the first
     /// leaves what is retired unused.
     ///
     /// What is re-created must be deleted in the first half; where it is referred to, such kernels refuse that.
@@ -102,16 +114,19 @@ impl Transaction {
 enum Object {
     Chain(Name),
     Set(Name),
+    Counter(Name),
 }
 
 impl Operation {
-    /// The chain or set that it is about; `None`: the table.
+    /// The chain, set or counter that it is about; `None`: the table.
     pub fn object(&self) -> Option<&Name> {
         match self {
             Self::CreateTable { .. } | Self::DeleteTable => None,
             Self::CreateChain { name, .. }
             | Self::CreateSet { name, .. }
+            | Self::CreateCounter { name, .. }
             | Self::DeleteSet { name }
+            | Self::DeleteCounter { name }
             | Self::DeleteChain { name } => Some(name),
             Self::DeleteElements { set, .. } | Self::AddElements { set, .. } => Some(set),
             Self::FlushChain { chain } | Self::AddRule { chain, .. } => Some(chain),
@@ -122,6 +137,7 @@ impl Operation {
         match self {
             Self::CreateChain { name, .. } => Some(Object::Chain(name.clone())),
             Self::CreateSet { name, .. } => Some(Object::Set(name.clone())),
+            Self::CreateCounter { name, .. } => Some(Object::Counter(name.clone())),
             _ => None,
         }
     }
@@ -130,6 +146,7 @@ impl Operation {
         match self {
             Self::DeleteChain { name } => Some(Object::Chain(name.clone())),
             Self::DeleteSet { name } => Some(Object::Set(name.clone())),
+            Self::DeleteCounter { name } => Some(Object::Counter(name.clone())),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use palisade_model::Direction;
-use palisade_nft::{Backend, Counter, Name, Ownership, Ruleset};
+use palisade_nft::{Backend, CounterValue, Name, Ownership, Ruleset};
 use serde::Serialize;
 
 use super::kernel;
@@ -131,8 +131,8 @@ struct Dropped {
 }
 
 impl Dropped {
-    fn of(chain: &Name, counters: &BTreeMap<Name, Counter>) -> Self {
-        let Counter { packets, bytes } = counters.get(chain).copied().unwrap_or_default();
+    fn of(chain: &Name, counters: &BTreeMap<Name, CounterValue>) -> Self {
+        let CounterValue { packets, bytes } = counters.get(chain).copied().unwrap_or_default();
         Self { packets, bytes }
     }
 }
@@ -149,7 +149,7 @@ impl Contents {
     }
 }
 
-fn pods(ruleset: &Ruleset, counters: &BTreeMap<Name, Counter>) -> BTreeMap<String, Pod> {
+fn pods(ruleset: &Ruleset, counters: &BTreeMap<Name, CounterValue>) -> BTreeMap<String, Pod> {
     let dropped = |pod: &InspectedPod, direction| Some(Dropped::of(pod.chains.get(&direction)?, counters));
     render::pods(ruleset)
         .into_iter()

@@ -8,8 +8,8 @@ use palisade_model::{
     Verdict as PolicyVerdict,
 };
 use palisade_nft::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Hook, Key, Match, Name,
-    Range, Rule, Ruleset, Set, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, Counter, CtState, Elements, Endpoint, Family, Hook, Key, Match,
+    Name, Range, Rule, Ruleset, Set, Statement, Verdict,
 };
 
 use super::names::{self, Memo};
@@ -150,7 +150,7 @@ pub(super) fn pod_chain(direction: Direction, id: &NamespacedName, pod: &PodEnfo
             });
             let policies = statement([], Action::Verdict(Verdict::Jump(names::policies_chain(table))));
             let drop = Statement {
-                counter: true,
+                counter: Some(Counter::Own),
                 comment: Some(Comment::new(&format!("{direction} of {id} that no policy allows"))),
                 ..statement([], Action::Verdict(Verdict::Drop))
             };
@@ -345,7 +345,7 @@ pub(super) fn accept(matches: impl IntoIterator<Item = Match>) -> Statement {
 }
 
 pub(super) fn statement(matches: impl IntoIterator<Item = Match>, action: Action) -> Statement {
-    Statement { matches: matches.into_iter().collect(), counter: false, action, comment: None }
+    Statement { matches: matches.into_iter().collect(), action, ..Statement::default() }
 }
 
 fn policies_comment(key: &TableKey) -> Comment {

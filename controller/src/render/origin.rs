@@ -12,8 +12,8 @@ use std::net::IpAddr;
 
 use palisade_model::Direction;
 use palisade_nft::{
-    Action, AddressField, Chain, Comment, CtState, Elements, End, Family, Key, Match, Name, Pair, Rule, Set, SetEdit,
-    Statement, Verdict,
+    Action, AddressField, Chain, Comment, Counter, CtState, Elements, End, Family, Key, Match, Name, Pair, Rule, Set,
+    SetEdit, Statement, Verdict,
 };
 
 use super::objects::{ICMPV6, accept, ipv4, ipv6, statement};
@@ -164,5 +164,5 @@ pub(super) fn goto(matches: impl IntoIterator<Item = Match>, chain: Name) -> Sta
 
 pub(super) fn counted_drop(matches: impl IntoIterator<Item = Match>, comment: &str) -> Statement {
     let comment = Some(Comment::new(comment));
-    Statement { counter: true, comment, ..statement(matches, Action::Verdict(Verdict::Drop)) }
+    Statement { counter: Some(Counter::Own), comment, ..statement(matches, Action::Verdict(Verdict::Drop)) }
 }

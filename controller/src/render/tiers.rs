@@ -22,8 +22,8 @@ use palisade_model::{
     Direction, NamespacedName, PodEnforcement, Tier, TierAction, TierClause, TierKey, TierMatch, TierSegment, TierTable,
 };
 use palisade_nft::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Edit, End, Family, Hook, Key, Match, Name, Set, SetEdit,
-    Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, Counter, CtState, Edit, End, Family, Hook, Key, Match, Name, Set,
+    SetEdit, Statement, Verdict,
 };
 
 use super::names;
@@ -233,7 +233,7 @@ fn lookups(clause: &TierClause) -> Vec<Statement> {
     let more = if clause.more > 0 { format!(" and {} more", clause.more) } else { String::new() };
     let comment = Comment::new(&format!("{} by {}{more}", clause.action, clause.rule));
     let rule = |matches: Vec<Match>| Statement {
-        counter: clause.action == TierAction::Deny,
+        counter: (clause.action == TierAction::Deny).then_some(Counter::Own),
         comment: Some(comment.clone()),
         ..statement(matches, Action::Verdict(verdict.clone()))
     };

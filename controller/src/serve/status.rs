@@ -195,14 +195,17 @@ pub(super) fn changes(summary: &Summary) -> String {
         sets_removed,
         elements_added,
         elements_removed,
+        counters_added,
+        counters_removed,
     } = *summary;
-    let list = |what, counts: [usize; 4]| {
-        let named = ["chains", "rules", "sets", "elements"].into_iter().zip(counts).filter(|(_, count)| *count > 0);
+    let list = |what, counts: [usize; 5]| {
+        let named =
+            ["chains", "rules", "sets", "elements", "counters"].into_iter().zip(counts).filter(|(_, count)| *count > 0);
         let named: Vec<_> = named.map(|(name, count)| format!("{count} {name}")).collect();
         (!named.is_empty()).then(|| format!("{} {what}", named.join(", ")))
     };
-    let added = list("added", [chains_added, rules_added, sets_added, elements_added]);
-    let removed = list("removed", [chains_removed, rules_removed, sets_removed, elements_removed]);
+    let added = list("added", [chains_added, rules_added, sets_added, elements_added, counters_added]);
+    let removed = list("removed", [chains_removed, rules_removed, sets_removed, elements_removed, counters_removed]);
     [added, removed].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 

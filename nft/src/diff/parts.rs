@@ -32,6 +32,7 @@ pub struct Division {
 /// What an object takes as long as, in elements of a hash set.
 const RULE: usize = 4;
 const CHAIN: usize = 8;
+const COUNTER: usize = 8;
 const SET: usize = 64;
 /// So many sets are passed over in a list in the time of an element.
 const PASSED_OVER: usize = 32;
@@ -40,7 +41,8 @@ impl Division {
     /// What a difference counts as.
     pub fn weight(&self, diff: &Diff) -> usize {
         let chains = diff.chains.values().map(|change| self.weight_of_chain(change)).sum::<usize>();
-        chains + diff.sets.values().map(|change| self.weight_of_set(change)).sum::<usize>()
+        let sets = diff.sets.values().map(|change| self.weight_of_set(change)).sum::<usize>();
+        chains + sets + diff.counters.len() * COUNTER
     }
 
     fn weight_of_chain(&self, change: &ChainChange) -> usize {
@@ -103,11 +105,12 @@ impl Diff {
     }
 }
 
-/// A chain, or a set or map.
+/// A chain, a set or map, or a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Object {
     Chain,
     Set,
+    Counter,
 }
 
 struct Divider<'a> {
@@ -129,6 +132,7 @@ impl Divider<'_> {
             match object {
                 Object::Chain => self.take_chain(&name),
                 Object::Set => self.take_set(&name),
+                Object::Counter => self.take_counter(&name),
             }
         }
         let mut whole = Diff::default();
@@ -160,6 +164,9 @@ impl Divider<'_> {
         let comes = |change: &SetChange| !matches!(change, SetChange::Removed(_));
         let sets: Vec<Name> = self.rest.sets.iter().filter(|(_, c)| comes(c)).map(|(name, _)| name.clone()).collect();
         sets.into_iter().for_each(|name| self.switch(vec![Switch::Set(name)]));
+        let counters = self.rest.counters.iter().filter(|(_, change)| !change.is_removal());
+        let counters: Vec<Name> = counters.map(|(name, _)| name.clone()).collect();
+        counters.iter().for_each(|name| self.take_counter(name));
     }
 
     fn remove(&mut self, name: &Name, object: Object) {
@@ -167,6 +174,7 @@ impl Divider<'_> {
         match object {
             Object::Chain => removed.chains.extend(self.rest.chains.remove_entry(name)),
             Object::Set => removed.sets.extend(self.rest.sets.remove_entry(name)),
+            Object::Counter => removed.counters.extend(self.rest.counters.remove_entry(name)),
         }
         self.put(removed);
     }
@@ -174,6 +182,11 @@ impl Divider<'_> {
     fn take_chain(&mut self, name: &Name) {
         let chains = self.rest.chains.remove_entry(name).into_iter().collect();
         self.put(Diff { chains, ..Diff::default() });
+    }
+
+    fn take_counter(&mut self, name: &Name) {
+        let counters = self.rest.counters.remove_entry(name).into_iter().collect();
+        self.put(Diff { counters, ..Diff::default() });
     }
 
     /// A set or map that nothing looks up yet, or a set whose elements come and go: in as many parts as it needs.

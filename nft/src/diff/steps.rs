@@ -9,9 +9,11 @@
 //! - Where a base chain takes the place of another, a forbidden packet can pass the one while it has no rules yet, and the
 //!   other when it has none any more: one in some 2,000 replacements, and with it the connection that it began.
 
+use std::collections::BTreeMap;
 use std::mem;
 
-use super::{ChainChange, Diff, SetChange, TableChange};
+use super::{ChainChange, CounterChange, Diff, SetChange, TableChange};
+use crate::Name;
 
 impl Diff {
     /// The same difference in the steps that are safe for packets in flight, each to be committed by itself: first, if
@@ -28,10 +30,13 @@ impl Diff {
         }
         let is_new = |chain: &ChainChange| matches!(chain, ChainChange::Created(chain) if chain.base.is_none());
         let is_retired = |chain: &ChainChange| matches!(chain, ChainChange::Removed(chain) if chain.base.is_none());
-        let prepared =
-            self.extract(|chain| prepares && is_new(chain), |set| prepares && matches!(set, SetChange::Created(_)));
-        let unhooked = self.extract(is_unhooked, |_| false);
-        let retired = self.extract(is_retired, is_removed);
+        let prepared = self.extract(
+            |chain| prepares && is_new(chain),
+            |set| prepares && matches!(set, SetChange::Created(_)),
+            |counter| prepares && !counter.is_removal(),
+        );
+        let unhooked = self.extract(is_unhooked, |_| false, |_| false);
+        let retired = self.extract(is_retired, is_removed, CounterChange::is_removal);
         [prepared, self, unhooked, retired].into_iter().filter(|step| !step.is_empty()).collect()
     }
 
@@ -40,6 +45,7 @@ impl Diff {
         self.table == TableChange::Kept
             && self.chains.values().all(|change| matches!(change, ChainChange::Removed(_)))
             && self.sets.values().all(is_removed)
+            && self.counters.values().all(CounterChange::is_removal)
     }
 
     fn adds_ranges(&self) -> bool {
@@ -69,19 +75,32 @@ impl Diff {
             || self.sets.values().any(|change| matches!(change, SetChange::Recreated { .. }))
     }
 
-    fn extract(&mut self, of_chains: impl Fn(&ChainChange) -> bool, of_sets: impl Fn(&SetChange) -> bool) -> Self {
-        let (chains, other_chains) = mem::take(&mut self.chains).into_iter().partition(|(_, change)| of_chains(change));
-        let (sets, other_sets) = mem::take(&mut self.sets).into_iter().partition(|(_, change)| of_sets(change));
-        (self.chains, self.sets) = (other_chains, other_sets);
-        Self { table: TableChange::Kept, chains, sets }
+    pub(super) fn extract(
+        &mut self,
+        of_chains: impl Fn(&ChainChange) -> bool,
+        of_sets: impl Fn(&SetChange) -> bool,
+        of_counters: impl Fn(&CounterChange) -> bool,
+    ) -> Self {
+        Self {
+            table: TableChange::Kept,
+            chains: extract(&mut self.chains, of_chains),
+            sets: extract(&mut self.sets, of_sets),
+            counters: extract(&mut self.counters, of_counters),
+        }
     }
+}
+
+fn extract<C>(changes: &mut BTreeMap<Name, C>, wanted: impl Fn(&C) -> bool) -> BTreeMap<Name, C> {
+    let (extracted, rest) = mem::take(changes).into_iter().partition(|(_, change)| wanted(change));
+    *changes = rest;
+    extracted
 }
 
 fn is_unhooked(change: &ChainChange) -> bool {
     matches!(change, ChainChange::Removed(chain) if chain.base.is_some())
 }
 
-fn is_removed(change: &SetChange) -> bool {
+pub(super) fn is_removed(change: &SetChange) -> bool {
     matches!(change, SetChange::Removed(_))
 }
 
@@ -112,7 +131,7 @@ mod tests {
 
     fn jump(to: &str) -> Statement {
         let action = Action::Verdict(Verdict::Jump(name(to)));
-        Statement { matches: vec![], counter: false, action, comment: None }
+        Statement { action, ..Statement::default() }
     }
 
     fn steps(before: &Ruleset, after: &Ruleset) -> Vec<String> {

@@ -1,4 +1,4 @@
-use super::{ChainChange, Diff, SetChange};
+use super::{ChainChange, CounterChange, Diff, SetChange};
 
 /// How much a [`Diff`] writes, for logs and metrics. What is re-created, or written anew, counts on both sides; what a
 /// re-created table held does not count.
@@ -13,15 +13,18 @@ pub struct Summary {
     pub sets_removed: usize,
     pub elements_added: usize,
     pub elements_removed: usize,
+    pub counters_added: usize,
+    pub counters_removed: usize,
 }
 
 impl Diff {
     /// How much it writes.
     pub fn summary(&self) -> Summary {
-        let Self { table: _, chains, sets } = self;
+        let Self { table: _, chains, sets, counters } = self;
         let mut summary = Summary::default();
         chains.values().for_each(|change| summary.count_chain(change));
         sets.values().for_each(|change| summary.count_set(change));
+        counters.values().for_each(|change| summary.count_counter(change));
         summary
     }
 }
@@ -70,6 +73,13 @@ impl Summary {
                 self.elements_added += set.elements.len();
                 self.elements_removed += before.elements.len();
             }
+        }
+    }
+
+    fn count_counter(&mut self, change: &CounterChange) {
+        match change {
+            CounterChange::Created(_) => self.counters_added += 1,
+            CounterChange::Removed(_) => self.counters_removed += 1,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ChainChange, Diff, SetChange, TableChange};
+use super::{ChainChange, CounterChange, Diff, SetChange, TableChange};
 use crate::{Chain, Name, Set};
 
 impl Diff {
@@ -16,6 +16,7 @@ impl Diff {
         }
         compose(&mut self.chains, later.chains, ChainChange::then);
         compose(&mut self.sets, later.sets, SetChange::then);
+        compose(&mut self.counters, later.counters, CounterChange::then);
         self
     }
 }
@@ -58,6 +59,13 @@ impl ChainChange {
             Self::Created(chain) | Self::Recreated { chain, .. } => Some(chain),
             Self::Removed(_) | Self::Rewritten { .. } => None,
         }
+    }
+}
+
+impl CounterChange {
+    /// One that shall go and then come again stays.
+    fn then(self, later: Self) -> Option<Self> {
+        (self.is_removal() == later.is_removal()).then_some(later)
     }
 }
 

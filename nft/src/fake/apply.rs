@@ -4,8 +4,8 @@ use libc::{EBUSY, EEXIST, EINVAL, ENOENT, EOPNOTSUPP};
 
 use crate::collection::Misfit;
 use crate::{
-    Action, BaseChain, Chain, Comment, Elements, ElementsKind, Name, Operation, Rule, Ruleset, Set, Statement, Table,
-    Verdict,
+    Action, BaseChain, Chain, Comment, Elements, ElementsKind, Name, NamedCounter, Operation, Rule, Ruleset, Set,
+    Statement, Table, Verdict,
 };
 
 /// Applies one operation, or gives the error number that the kernel would.
@@ -26,6 +26,10 @@ impl Ruleset {
             Operation::CreateTable { .. } | Operation::DeleteTable => Ok(()),
             Operation::CreateChain { name, base, comment } => self.create_chain(name, *base, comment.as_ref()),
             Operation::CreateSet { name, kind, comment } => self.create_set(name, *kind, comment.as_ref()),
+            Operation::CreateCounter { name, comment } => {
+                self.counters.entry(name.clone()).or_insert_with(|| NamedCounter { comment: comment.clone() });
+                Ok(())
+            }
             Operation::DeleteElements { elements, .. } | Operation::AddElements { elements, .. }
                 if elements.is_empty() =>
             {
@@ -39,6 +43,7 @@ impl Ruleset {
             }
             Operation::AddRule { chain, rule } => self.add_rule(chain, rule),
             Operation::DeleteSet { name } => self.delete_set(name),
+            Operation::DeleteCounter { name } => self.delete_counter(name),
             Operation::DeleteChain { name } => self.delete_chain(name),
         }
     }
@@ -92,6 +97,9 @@ impl Ruleset {
                 return Err(EINVAL);
             }
         }
+        if rule.named_counter().is_some_and(|counter| !self.counters.contains_key(counter)) {
+            return Err(ENOENT);
+        }
         self.chain(chain)?.rules.push(Rule::Own(rule.clone()));
         Ok(())
     }
@@ -102,6 +110,14 @@ impl Ruleset {
             return Err(EBUSY);
         }
         self.sets.remove(name).map(drop).ok_or(ENOENT)
+    }
+
+    fn delete_counter(&mut self, name: &Name) -> Result<(), i32> {
+        let mut named = self.chains.values().flat_map(Chain::statements).filter_map(Statement::named_counter);
+        if self.counters.contains_key(name) && named.any(|named| named == name) {
+            return Err(EBUSY);
+        }
+        self.counters.remove(name).map(drop).ok_or(ENOENT)
     }
 
     fn delete_chain(&mut self, name: &Name) -> Result<(), i32> {

@@ -72,6 +72,19 @@ fn what_is_referred_to_is_not_deleted() {
 }
 
 #[test]
+fn counters_are_kept_while_they_are_named() {
+    let counter = |counter: &str| Operation::CreateCounter { name: name(counter), comment: None };
+    let delete = |counter: &str| Operation::DeleteCounter { name: name(counter) };
+    refused(&append("new", told("x")), ENOENT);
+    refused(&delete("x"), ENOENT);
+    let mut fake = Fake::holding(one_pod());
+    commit(&mut fake, vec![counter("dropped"), append("segment", told("dropped")), counter("dropped")]).unwrap();
+    assert_eq!(commit(&mut fake, vec![delete("dropped")]).unwrap_err().errno(), Errno(EBUSY));
+    let flush = Operation::FlushChain { chain: name("segment") };
+    assert_eq!(commit(&mut fake, vec![flush, delete("dropped")]), Ok(()));
+}
+
+#[test]
 fn what_is_there_otherwise_is_refused() {
     refused(&create_chain("egress", Some(BaseChain { hook: Hook::Forward, priority: 0 })), EOPNOTSUPP);
     refused(&create_chain("segment", Some(BaseChain { hook: Hook::Forward, priority: 0 })), EEXIST);

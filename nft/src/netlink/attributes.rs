@@ -45,6 +45,11 @@ impl Writer {
         self.bytes(kind, &value.to_be_bytes());
     }
 
+    /// A number in network order.
+    pub(super) fn be64(&mut self, kind: u16, value: u64) {
+        self.bytes(kind, &value.to_be_bytes());
+    }
+
     /// The attributes that `content` writes.
     pub(super) fn nested(&mut self, kind: u16, content: impl FnOnce(&mut Self)) {
         let start = self.open(kind | NLA_F_NESTED);

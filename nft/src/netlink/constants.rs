@@ -43,6 +43,7 @@ pub(super) const NFT_MSG_NEWGEN: u8 = 15;
 pub(super) const NFT_MSG_GETGEN: u8 = 16;
 pub(super) const NFT_MSG_NEWOBJ: u8 = 18;
 pub(super) const NFT_MSG_GETOBJ: u8 = 19;
+pub(super) const NFT_MSG_DELOBJ: u8 = 20;
 pub(super) const NFT_MSG_NEWFLOWTABLE: u8 = 22;
 pub(super) const NFT_MSG_GETFLOWTABLE: u8 = 23;
 
@@ -113,6 +114,10 @@ pub(super) const NFTA_SET_ELEM_LIST_SET: u16 = 2;
 pub(super) const NFTA_SET_ELEM_LIST_ELEMENTS: u16 = 3;
 
 pub(super) const NFTA_OBJ_NAME: u16 = 2;
+pub(super) const NFTA_OBJ_TYPE: u16 = 3;
+pub(super) const NFTA_OBJ_DATA: u16 = 4;
+pub(super) const NFTA_OBJ_USERDATA: u16 = 8;
+pub(super) const NFT_OBJECT_COUNTER: u32 = 1;
 pub(super) const NFTA_FLOWTABLE_NAME: u16 = 2;
 
 pub(super) const NFTA_DATA_VALUE: u16 = 1;
@@ -201,6 +206,20 @@ pub(super) const NFTA_IMMEDIATE_DATA: u16 = 2;
 
 pub(super) const NFTA_COUNTER_BYTES: u16 = 1;
 pub(super) const NFTA_COUNTER_PACKETS: u16 = 2;
+
+pub(super) const NFTA_OBJREF_IMM_TYPE: u16 = 1;
+pub(super) const NFTA_OBJREF_IMM_NAME: u16 = 2;
+
+pub(super) const NFTA_LIMIT_RATE: u16 = 1;
+pub(super) const NFTA_LIMIT_UNIT: u16 = 2;
+pub(super) const NFTA_LIMIT_BURST: u16 = 3;
+pub(super) const NFTA_LIMIT_TYPE: u16 = 4;
+pub(super) const NFTA_LIMIT_FLAGS: u16 = 5;
+pub(super) const NFT_LIMIT_PKTS: u32 = 0;
+
+pub(super) const NFTA_LOG_GROUP: u16 = 1;
+pub(super) const NFTA_LOG_PREFIX: u16 = 2;
+pub(super) const NFTA_LOG_SNAPLEN: u16 = 3;
 
 pub(super) const IPCTNL_MSG_CT_NEW: u8 = 0;
 pub(super) const IPCTNL_MSG_CT_GET: u8 = 1;

@@ -3,7 +3,7 @@
 use super::attributes::Writer;
 use super::constants::*;
 use super::message::{Message, TooLong};
-use super::{chain, elements, rule, set, userdata};
+use super::{chain, elements, object, rule, set, userdata};
 use crate::{Comment, Operation, Table, Transaction};
 
 /// A message, and the index of the operation that it is part of.
@@ -49,6 +49,9 @@ fn operation(table: &Table, flags: u32, index: usize, operation: &Operation) -> 
             message.text(NFTA_SET_NAME, name.as_str());
             set::write(message, *kind, comment.as_ref(), id);
         }),
+        Operation::CreateCounter { name, comment } => message(NFT_MSG_NEWOBJ, NLM_F_CREATE, table, |message| {
+            object::write(message, name, comment.as_ref());
+        }),
         Operation::DeleteElements { set, elements } => {
             return elements::messages(NFT_MSG_DELSETELEM, 0, table, set, elements);
         }
@@ -65,6 +68,7 @@ fn operation(table: &Table, flags: u32, index: usize, operation: &Operation) -> 
         Operation::DeleteSet { name } => {
             message(NFT_MSG_DELSET, 0, table, |message| message.text(NFTA_SET_NAME, name.as_str()))
         }
+        Operation::DeleteCounter { name } => message(NFT_MSG_DELOBJ, 0, table, |message| object::name(message, name)),
         Operation::DeleteChain { name } => {
             message(NFT_MSG_DELCHAIN, 0, table, |message| message.text(NFTA_CHAIN_NAME, name.as_str()))
         }

@@ -1,7 +1,9 @@
+use std::num::NonZeroU32;
+
 use super::attributes::{Attribute, Attributes, Malformed, Writer};
 use super::constants::*;
 use super::verdict;
-use crate::{Name, Verdict};
+use crate::{CounterValue, Limit, Log, LogPrefix, Name, Verdict};
 
 /// An instruction of a rule: the few that our rules are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +27,13 @@ pub(super) enum Expression {
     /// `fib FLAGS oif present => reg 1`.
     Fib { flags: u32 },
     /// `counter`.
-    Counter(Counter),
+    Counter(CounterValue),
+    /// `objref type 1 name NAME`: a named counter.
+    CounterReference(Name),
+    /// `limit rate RATE/second burst BURST type packets flags 0x0`.
+    Limit(Limit),
+    /// `log prefix PREFIX group GROUP snaplen SNAPLEN qthreshold 0`.
+    Log(Log),
     /// `immediate reg 0 VERDICT`.
     Verdict(Verdict),
 }
@@ -41,14 +49,8 @@ pub(super) enum Lookup {
     Verdict,
 }
 
-/// What a rule has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counter {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes.
-    pub bytes: u64,
-}
+/// The unit of a limit's rate, in seconds.
+const SECOND: u64 = 1;
 
 impl Expression {
     /// Writes it, as an element of a rule's list.
@@ -78,6 +80,9 @@ impl Expression {
             Self::Compare { .. } => "cmp",
             Self::Lookup { .. } => "lookup",
             Self::Counter(_) => "counter",
+            Self::CounterReference(_) => "objref",
+            Self::Limit(_) => "limit",
+            Self::Log(_) => "log",
             Self::Verdict(_) => "immediate",
         }
     }
@@ -139,6 +144,24 @@ impl Expression {
                 }
             }
             Self::Counter(_) => {}
+            Self::CounterReference(name) => {
+                data.be32(NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
+                data.text(NFTA_OBJREF_IMM_NAME, name.as_str());
+            }
+            Self::Limit(Limit { rate, burst }) => {
+                data.be64(NFTA_LIMIT_RATE, u64::from(rate.get()));
+                data.be64(NFTA_LIMIT_UNIT, SECOND);
+                data.be32(NFTA_LIMIT_BURST, burst.get());
+                data.be32(NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
+                data.be32(NFTA_LIMIT_FLAGS, 0);
+            }
+            Self::Log(Log { prefix, group, snaplen }) => {
+                data.be16(NFTA_LOG_GROUP, *group);
+                data.text(NFTA_LOG_PREFIX, prefix.as_str());
+                if let Some(snaplen) = snaplen {
+                    data.be32(NFTA_LOG_SNAPLEN, snaplen.get());
+                }
+            }
             Self::Verdict(verdict) => {
                 data.be32(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
                 data.nested(NFTA_IMMEDIATE_DATA, |nest| verdict::write(nest, verdict));
@@ -200,10 +223,31 @@ impl Expression {
                 };
                 fields.is(NFTA_LOOKUP_SREG, NFT_REG_1).then_some(Self::Lookup { set, result })
             }
-            "counter" => Some(Self::Counter(Counter {
-                packets: fields.take(NFTA_COUNTER_PACKETS)?.be64().ok()?,
-                bytes: fields.take(NFTA_COUNTER_BYTES)?.be64().ok()?,
+            "counter" => Some(Self::Counter(CounterValue {
+                packets: fields.be64(NFTA_COUNTER_PACKETS)?,
+                bytes: fields.be64(NFTA_COUNTER_BYTES)?,
             })),
+            "objref" => {
+                let name = Name::new(&*fields.take(NFTA_OBJREF_IMM_NAME)?.text()).ok()?;
+                fields.is(NFTA_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER).then_some(Self::CounterReference(name))
+            }
+            "limit" => {
+                let rate = NonZeroU32::new(fields.be64(NFTA_LIMIT_RATE)?.try_into().ok()?)?;
+                let burst = NonZeroU32::new(fields.be32(NFTA_LIMIT_BURST)?)?;
+                let plain = fields.be64(NFTA_LIMIT_UNIT) == Some(SECOND)
+                    && fields.is(NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS)
+                    && fields.is(NFTA_LIMIT_FLAGS, 0);
+                plain.then_some(Self::Limit(Limit { rate, burst }))
+            }
+            "log" => {
+                let group = fields.take(NFTA_LOG_GROUP)?.be16().ok()?;
+                let prefix = LogPrefix::new(&*fields.take(NFTA_LOG_PREFIX)?.text()).ok()?;
+                let snaplen = match fields.take(NFTA_LOG_SNAPLEN) {
+                    Some(snaplen) => Some(NonZeroU32::new(snaplen.be32().ok()?)?),
+                    None => None,
+                };
+                Some(Self::Log(Log { prefix, group, snaplen }))
+            }
             "immediate" => {
                 let verdict = verdict::read(fields.take(NFTA_IMMEDIATE_DATA)?.nested()).ok()??;
                 fields.is(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT).then_some(Self::Verdict(verdict))
@@ -228,6 +272,10 @@ impl<'a> Fields<'a> {
 
     fn be32(&mut self, kind: u16) -> Option<u32> {
         self.take(kind)?.be32().ok()
+    }
+
+    fn be64(&mut self, kind: u16) -> Option<u64> {
+        self.take(kind)?.be64().ok()
     }
 
     fn value(&mut self, kind: u16) -> Option<&'a [u8]> {

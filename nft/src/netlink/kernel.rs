@@ -17,12 +17,13 @@ use self::old::{creates_table, is_unsupported, release, retires_in_two_steps};
 use self::owner::owner;
 use super::chain;
 use super::constants::{NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST};
-use super::expression::Counter;
 use super::monitor::{Ear, Monitor};
 use super::passage;
 use super::read;
 use super::socket::Channel;
-use crate::{Backend, BackendError, Comment, CommitError, Errno, Name, Owner, Ruleset, Table, Transaction};
+use crate::{
+    Backend, BackendError, Comment, CommitError, CounterValue, Errno, Name, Owner, Ruleset, Table, Transaction,
+};
 
 /// A table that only its owner can write, and that stays when the owner goes.
 const OWNED: u32 = NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST;
@@ -129,15 +130,23 @@ impl Kernel {
         self.bytes_sent
     }
 
-    /// What the rules that count have counted, by chain.
+    /// What the rules that count by themselves have counted, by chain.
     ///
     /// # Errors
     /// [`BackendError`] where the rules could not be listed.
-    pub fn counters(&mut self) -> Result<BTreeMap<Name, Counter>, BackendError> {
+    pub fn counters(&mut self) -> Result<BTreeMap<Name, CounterValue>, BackendError> {
         self.consistently(|kernel| {
             let rules = kernel.dump(NFT_MSG_GETRULE)?;
             Ok(read::counters(&read::rules(&rules, &kernel.table)?))
         })
+    }
+
+    /// What the named counters have counted. Whoever owns the table, any socket may ask.
+    ///
+    /// # Errors
+    /// [`BackendError`] where they could not be listed.
+    pub fn named_counters(&mut self) -> Result<BTreeMap<Name, CounterValue>, BackendError> {
+        self.consistently(|kernel| Ok(read::named_counters(kernel.objects()?)))
     }
 
     /// The chains that are ours, with their comments.

@@ -23,6 +23,7 @@ mod expression;
 mod kernel;
 mod message;
 mod monitor;
+mod object;
 mod passage;
 mod read;
 mod rule;
@@ -34,6 +35,5 @@ mod userdata;
 mod verdict;
 
 pub use conntrack::KernelConntrack;
-pub use expression::Counter;
 pub use kernel::{Kernel, OpenError, Ownership};
 pub use monitor::{Event, Monitor};

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::attributes::{Attribute, Attributes, Malformed};
 use super::constants::*;
 use super::elements::Element;
-use super::expression::Counter;
 use super::message::Messages;
-use super::{chain, elements, rule, set, userdata};
-use crate::{Chain, Comment, Elements, ElementsKind, Name, Rule, Ruleset, Set, Table};
+use super::{chain, elements, object, rule, set, userdata};
+use crate::{Chain, Comment, CounterValue, Elements, ElementsKind, Name, NamedCounter, Rule, Ruleset, Set, Table};
 
 /// A table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +31,7 @@ impl TableState {
 pub(super) struct Placed {
     chain: Option<Name>,
     rule: Rule,
-    counter: Option<Counter>,
+    counter: Option<CounterValue>,
 }
 
 /// The content of a table, as listed.
@@ -46,8 +45,10 @@ pub(super) struct Contents {
     pub(super) sets: Vec<(set::Found, Option<Elements>)>,
     /// Its rules, in order.
     pub(super) rules: Vec<Placed>,
-    /// Its flowtables and stateful objects.
-    pub(super) others: Vec<String>,
+    /// Its stateful objects.
+    pub(super) objects: Vec<object::Found>,
+    /// The names of its flowtables.
+    pub(super) flowtables: Vec<String>,
 }
 
 /// The table, if it is there.
@@ -114,18 +115,17 @@ pub(super) fn rules(bytes: &[u8], table: &Table) -> Result<Vec<Placed>, Malforme
     objects(bytes, NFT_MSG_NEWRULE, table)?.into_iter().map(placed).collect()
 }
 
-/// The flowtables of `table`, or its stateful objects, as `flowtable f` and `object c`.
-pub(super) fn others(bytes: &[u8], table: &Table) -> Result<Vec<String>, Malformed> {
-    let name = |message: &Attributes<'_>, kind| {
-        message
-            .find(kind)
-            .map(|name| name.map_or_else(Default::default, |name: Attribute<'_>| name.text().into_owned()))
+/// The stateful objects of `table`.
+pub(super) fn stateful(bytes: &[u8], table: &Table) -> Result<Vec<object::Found>, Malformed> {
+    objects(bytes, NFT_MSG_NEWOBJ, table)?.into_iter().map(object::read).collect()
+}
+
+/// The names of the flowtables of `table`.
+pub(super) fn flowtables(bytes: &[u8], table: &Table) -> Result<Vec<String>, Malformed> {
+    let name = |message: Attributes<'_>| {
+        Ok(message.find(NFTA_FLOWTABLE_NAME)?.map(|name| name.text().into_owned()).unwrap_or_default())
     };
-    let flowtables = objects(bytes, NFT_MSG_NEWFLOWTABLE, table)?;
-    let flowtables = flowtables.iter().map(|one| Ok(format!("flowtable {}", name(one, NFTA_FLOWTABLE_NAME)?)));
-    let stateful = objects(bytes, NFT_MSG_NEWOBJ, table)?;
-    let stateful = stateful.iter().map(|one| Ok(format!("object {}", name(one, NFTA_OBJ_NAME)?)));
-    flowtables.chain(stateful).collect()
+    objects(bytes, NFT_MSG_NEWFLOWTABLE, table)?.into_iter().map(name).collect()
 }
 
 /// The number of the ruleset's generation.
@@ -142,8 +142,8 @@ pub(super) fn generation(bytes: &[u8]) -> Result<u32, Malformed> {
 }
 
 /// What each chain's rules have counted together, of the chains that have rules that count.
-pub(super) fn counters(rules: &[Placed]) -> BTreeMap<Name, Counter> {
-    let mut counters = BTreeMap::<_, Counter>::new();
+pub(super) fn counters(rules: &[Placed]) -> BTreeMap<Name, CounterValue> {
+    let mut counters = BTreeMap::<_, CounterValue>::new();
     for Placed { chain, counter, .. } in rules {
         if let (Some(chain), Some(counted)) = (chain, counter) {
             let sum = counters.entry(chain.clone()).or_default();
@@ -154,9 +154,19 @@ pub(super) fn counters(rules: &[Placed]) -> BTreeMap<Name, Counter> {
     counters
 }
 
+/// What the named counters among `objects` have counted.
+pub(super) fn named_counters(objects: Vec<object::Found>) -> BTreeMap<Name, CounterValue> {
+    let value = |found| match found {
+        object::Found::Counter { name, value, .. } => Some((name, value)),
+        object::Found::Foreign { .. } => None,
+    };
+    objects.into_iter().filter_map(value).collect()
+}
+
 /// The contents of `table` as a ruleset.
 pub(super) fn ruleset(table: Table, contents: Contents) -> Ruleset {
-    let mut foreign: BTreeSet<String> = contents.others.into_iter().collect();
+    let flowtables = contents.flowtables.into_iter();
+    let mut foreign: BTreeSet<String> = flowtables.map(|name| format!("flowtable {name}")).collect();
     if contents.table.flags & NFT_TABLE_F_DORMANT != 0 {
         foreign.insert("flags dormant".to_owned());
     }
@@ -186,7 +196,14 @@ pub(super) fn ruleset(table: Table, contents: Contents) -> Ruleset {
             (set::Found::OfRule, _) => {}
         }
     }
-    Ruleset { table, comment: contents.table.comment, chains, sets, foreign }
+    let mut counters = BTreeMap::new();
+    for found in contents.objects {
+        match found {
+            object::Found::Counter { name, comment, .. } => drop(counters.insert(name, NamedCounter { comment })),
+            object::Found::Foreign { name } => drop(foreign.insert(format!("object {name}"))),
+        }
+    }
+    Ruleset { table, comment: contents.table.comment, chains, sets, counters, foreign }
 }
 
 /// The messages of type `kind` that are about objects of `table`, which all kinds name in the same attribute.

@@ -11,10 +11,11 @@ use std::net::IpAddr;
 use self::reader::statement;
 use super::attributes::{Attributes, Malformed, Writer};
 use super::constants::*;
-use super::expression::{Counter, Expression, Lookup};
+use super::expression::{Expression, Lookup};
 use super::userdata;
 use crate::{
-    Action, AddressField, CtState, End, Family, Group, Key, LinkField, Mark, Match, Name, Rule, Statement, TableFamily,
+    Action, AddressField, Counter, CounterValue, CtState, End, Family, Group, Key, LinkField, Mark, Match, Name, Rule,
+    Statement, TableFamily,
 };
 
 /// Writes the attributes that make up `rule`, in a table of family `table`: expressions and comment.
@@ -32,7 +33,7 @@ pub(super) fn write(message: &mut Writer, rule: &Statement, table: TableFamily) 
 }
 
 /// Reads the rule of a message, and what it has counted, if it counts.
-pub(super) fn read(message: Attributes<'_>, table: TableFamily) -> Result<(Rule, Option<Counter>), Malformed> {
+pub(super) fn read(message: Attributes<'_>, table: TableFamily) -> Result<(Rule, Option<CounterValue>), Malformed> {
     let comment = message.find(NFTA_RULE_USERDATA)?.and_then(|data| userdata::comment(data.value, userdata::COMMENT));
     let list = message.find(NFTA_RULE_EXPRESSIONS)?.map_or(Attributes(&[]), |list| list.nested());
     let mut expressions = list.map(|element| Expression::read(element?)).collect::<Result<Option<Vec<_>>, _>>()?;
@@ -42,7 +43,7 @@ pub(super) fn read(message: Attributes<'_>, table: TableFamily) -> Result<(Rule,
     Ok((statement.map_or(Rule::Foreign, |statement| Rule::Own(Statement { comment, ..statement })), counter))
 }
 
-fn reset_counter(expression: &mut Expression) -> Option<Counter> {
+fn reset_counter(expression: &mut Expression) -> Option<CounterValue> {
     match expression {
         Expression::Counter(counter) => Some(std::mem::take(counter)),
         _ => None,
@@ -55,11 +56,18 @@ pub(super) fn expressions(rule: &Statement, table: TableFamily) -> Vec<Expressio
     for one in &rule.matches {
         writer.condition(one);
     }
-    if rule.counter {
-        writer.expressions.push(Expression::Counter(Counter::default()));
-    }
+    writer.expressions.extend(rule.counter.as_ref().map(counter));
+    writer.expressions.extend(rule.limit.map(Expression::Limit));
+    writer.expressions.extend(rule.log.clone().map(Expression::Log));
     writer.action(&rule.action);
     writer.expressions
+}
+
+fn counter(counter: &Counter) -> Expression {
+    match counter {
+        Counter::Own => Expression::Counter(CounterValue::default()),
+        Counter::Named(name) => Expression::CounterReference(name.clone()),
+    }
 }
 
 /// What the conditions so far say of a packet.
@@ -176,6 +184,7 @@ impl Compiler {
 
     fn action(&mut self, action: &Action) {
         match action {
+            Action::Continue => {}
             Action::Verdict(verdict) => self.expressions.push(Expression::Verdict(verdict.clone())),
             Action::Vmap(key, map) => self.lookup(*key, map, Lookup::Verdict),
             Action::SetCtMark(Mark { mask, value }) => {

@@ -3,7 +3,7 @@
 
 use crate::Comment;
 
-/// `NFTNL_UDATA_TABLE_COMMENT`, `..._CHAIN_COMMENT` and `..._RULE_COMMENT`.
+/// `NFTNL_UDATA_TABLE_COMMENT`, `..._CHAIN_COMMENT`, `..._RULE_COMMENT` and `..._OBJ_COMMENT`.
 pub(super) const COMMENT: u8 = 0;
 /// `NFTNL_UDATA_SET_COMMENT`.
 pub(super) const SET_COMMENT: u8 = 7;

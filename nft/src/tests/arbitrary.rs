@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
-use super::build::name;
+use super::build::{limit, log, name};
 use crate::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Edit, Elements, ElementsKind, End, Endpoint, Family,
-    Hook, Key, LinkField, LinkName, Mark, Match, Operation, Pair, Range, Rule, Ruleset, Set, SetEdit, Statement,
-    Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, Counter, CtState, Edit, Elements, ElementsKind, End, Endpoint,
+    Family, Hook, Key, LinkField, LinkName, Mark, Match, Name, NamedCounter, Operation, Pair, Range, Rule, Ruleset,
+    Set, SetEdit, Statement, Verdict,
 };
 
 /// The first two are base chains. A chain leads only to later ones, a map only to the last two, which look up no maps:
@@ -20,20 +21,27 @@ use crate::{
 const CHAINS: [&str; 7] = ["base-0", "base-1", "chain-0", "chain-1", "chain-2", "chain-3", "chain-4"];
 pub(crate) const SETS: [&str; 5] = ["set-0", "set-1", "set-2", "set-3", "set-4"];
 const MAPPED: usize = 5;
+const COUNTERS: [&str; 3] = ["counter-0", "counter-1", "counter-2"];
+const ALL: usize = CHAINS.len() + SETS.len() + COUNTERS.len();
 
 /// A ruleset in numbers, which [`Sketch::build`] makes sense of whatever they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Sketch {
     chains: Vec<Option<ChainSketch>>,
     sets: Vec<Option<SetSketch>>,
+    /// Which counters are there. What a counter's comment is follows from its name: it cannot be changed.
+    counters: Vec<bool>,
 }
 
 #[derive(Clone, Debug)]
 struct ChainSketch {
     priority: i32,
     comment: Option<u8>,
-    rules: Vec<[u8; 6]>,
+    rules: Vec<Numbers>,
 }
+
+/// A rule.
+type Numbers = [u8; 8];
 
 #[derive(Clone, Debug)]
 struct SetSketch {
@@ -58,7 +66,7 @@ pub(crate) fn steady_pairs() -> impl Strategy<Value = (Ruleset, Ruleset)> {
 
 /// Three, of which each has most in common with the one before: little changes from one to the next.
 pub(crate) fn triples() -> impl Strategy<Value = (Ruleset, Ruleset, Ruleset)> {
-    let changed = || subsequence((0..CHAINS.len() + SETS.len()).collect::<Vec<_>>(), 0..4);
+    let changed = || subsequence((0..ALL).collect::<Vec<_>>(), 0..4);
     (sketches(), sketches(), sketches(), changed(), changed()).prop_map(
         |(first, second, third, to_second, to_third)| {
             let second = first.with(&second, &to_second);
@@ -71,7 +79,7 @@ pub(crate) fn triples() -> impl Strategy<Value = (Ruleset, Ruleset, Ruleset)> {
 /// A ruleset and operations that make no sense: what they name may be missing, in use, or in the way. Elements are of
 /// their sets' types, which commands for nft do not say.
 pub(crate) fn operations() -> impl Strategy<Value = (Ruleset, Vec<Operation>)> {
-    (alike(1), vec(any::<[u8; 6]>(), 1..6)).prop_map(|((before, after), numbers)| {
+    (alike(1), vec(any::<Numbers>(), 1..6)).prop_map(|((before, after), numbers)| {
         let ruleset = after.build();
         (before.build(), numbers.into_iter().map(|numbers| operation(&after, &ruleset, numbers)).collect())
     })
@@ -79,7 +87,7 @@ pub(crate) fn operations() -> impl Strategy<Value = (Ruleset, Vec<Operation>)> {
 
 /// A ruleset, another, and an edit that makes the second of the first, saying more than it needs to.
 pub(crate) fn edits() -> impl Strategy<Value = (Ruleset, Ruleset, Edit)> {
-    (pairs(), vec(0..3_u8, CHAINS.len() + SETS.len())).prop_map(|((before, after), ways)| {
+    (pairs(), vec(0..3_u8, ALL)).prop_map(|((before, after), ways)| {
         let mut ways = ways.into_iter().cycle();
         let mut edit = Edit::default();
         for chain in CHAINS.map(name) {
@@ -92,6 +100,12 @@ pub(crate) fn edits() -> impl Strategy<Value = (Ruleset, Ruleset, Edit)> {
             let (from, to) = (before.sets.get(&set), after.sets.get(&set));
             if from != to || ways.next() == Some(0) {
                 edit.sets.insert(set, set_edit(from, to, ways.next().unwrap_or_default()));
+            }
+        }
+        for counter in COUNTERS.map(name) {
+            let to = after.counters.get(&counter);
+            if before.counters.get(&counter) != to || ways.next() == Some(0) {
+                edit.counters.insert(counter, to.cloned());
             }
         }
         (before, after, edit)
@@ -109,13 +123,14 @@ fn set_edit(from: Option<&Set>, to: Option<&Set>, way: u8) -> SetEdit {
 }
 
 fn sketches() -> impl Strategy<Value = Sketch> {
-    let chain = (-30..30, option::weighted(0.3, 0..2_u8), vec(any::<[u8; 6]>(), 0..4))
+    let chain = (-30..30, option::weighted(0.3, 0..2_u8), vec(any::<Numbers>(), 0..4))
         .prop_map(|(priority, comment, rules)| ChainSketch { priority, comment, rules });
     let set = (0..ElementsKind::ALL.len(), option::weighted(0.3, 0..2_u8), vec((0..16_u8, any::<u8>()), 0..6))
         .prop_map(|(kind, comment, elements)| SetSketch { kind: ElementsKind::ALL[kind], comment, elements });
     let chains = vec(option::weighted(0.8, chain), CHAINS.len());
     let sets = vec(option::weighted(0.8, set), SETS.len());
-    (chains, sets).prop_map(|(chains, sets)| Sketch { chains, sets })
+    let counters = vec(weighted(0.8), COUNTERS.len());
+    (chains, sets, counters).prop_map(|(chains, sets, counters)| Sketch { chains, sets, counters })
 }
 
 /// Two sketches. Of what is in both, 0: each has its own, 1: the kernel can make the one of the other, 2: it is equal;
@@ -144,6 +159,11 @@ impl Sketch {
     fn with(&self, other: &Self, numbers: &[usize]) -> Self {
         let mut sketch = self.clone();
         for number in numbers {
+            let counter = number.checked_sub(CHAINS.len() + SETS.len());
+            if let Some(counter) = counter {
+                sketch.counters[counter] = other.counters[counter];
+                continue;
+            }
             match number.checked_sub(CHAINS.len()) {
                 None => {
                     let comment_of = |chain: &ChainSketch| (chain.priority, chain.comment);
@@ -173,6 +193,10 @@ impl Sketch {
                 ruleset.sets.insert(name(SETS[i]), Set { elements, comment: comment.map(remark) });
             }
         }
+        for counter in (0..COUNTERS.len()).filter_map(|number| self.counter(number)) {
+            let comment = comment_of(&counter);
+            ruleset.counters.insert(counter, NamedCounter { comment });
+        }
         for (i, sketch) in self.chains.iter().enumerate() {
             if let Some(ChainSketch { priority, comment, rules }) = sketch {
                 let base = (i < 2).then_some(BaseChain { hook: hook(i), priority: *priority });
@@ -183,7 +207,29 @@ impl Sketch {
         ruleset
     }
 
-    fn rule(&self, chain: usize, [first, second, field, set, action, rest]: [u8; 6]) -> Statement {
+    fn rule(&self, chain: usize, numbers: Numbers) -> Statement {
+        let [.., counting, telling] = numbers;
+        let Statement { matches, action, comment, .. } = self.judging(chain, numbers);
+        let named = || self.counter(usize::from(counting / 4) % COUNTERS.len());
+        let counter = match counting % 4 {
+            0 => None,
+            1 => Some(Counter::Own),
+            _ => named().map(Counter::Named),
+        };
+        let limit = telling.is_multiple_of(2).then(|| limit(1 + u32::from(telling), 1 + u32::from(telling % 8)));
+        let prefix = format!(" pod-{telling} *{{}}'#;\\ *");
+        let log = telling.is_multiple_of(3).then(|| log(&prefix, telling.into(), (telling % 4).into()));
+        let says_something = !matches.is_empty() || counter.is_some() || limit.is_some() || log.is_some();
+        let action = if says_something && telling.is_multiple_of(5) { Action::Continue } else { action };
+        Statement { matches, counter, limit, log, action, comment }
+    }
+
+    fn counter(&self, number: usize) -> Option<Name> {
+        self.counters[number].then(|| name(COUNTERS[number]))
+    }
+
+    /// What a rule asks, and does then.
+    fn judging(&self, chain: usize, [first, second, field, set, action, rest, ..]: Numbers) -> Statement {
         let field = [AddressField::Saddr, AddressField::Daddr, AddressField::OriginalSaddr, AddressField::ReplySaddr]
             [usize::from(field) % 4];
         let set = usize::from(set) % SETS.len();
@@ -215,13 +261,13 @@ impl Sketch {
                     _ => {}
                 }
                 if action == 255 {
-                    return Statement { matches, counter: false, action: Action::SetCtMark(mark(rest)), comment: None };
+                    return Statement { matches, action: Action::SetCtMark(mark(rest)), ..Statement::default() };
                 }
                 Action::Verdict(self.verdict(chain + 1, action))
             }
         };
         let comment = rest.is_multiple_of(5).then(|| remark(rest));
-        Statement { matches, counter: rest.is_multiple_of(2), action, comment }
+        Statement { matches, action, comment, ..Statement::default() }
     }
 
     /// A verdict that leads, if anywhere, to a chain from `first` on.
@@ -340,13 +386,18 @@ fn remark(number: u8) -> Comment {
     Comment::new(&format!("remark {number}, with {{}} and 'é' \\\\"))
 }
 
-fn operation(sketch: &Sketch, ruleset: &Ruleset, numbers: [u8; 6]) -> Operation {
+fn comment_of(counter: &Name) -> Option<Comment> {
+    (counter.as_str() != COUNTERS[0]).then(|| Comment::new(&format!("what {counter} counts")))
+}
+
+fn operation(sketch: &Sketch, ruleset: &Ruleset, numbers: Numbers) -> Operation {
     let chain = usize::from(numbers[1]) % CHAINS.len();
     let set = name(SETS[usize::from(numbers[2]) % SETS.len()]);
     let elements = ruleset.sets.get(&set).map_or(Elements::empty(ElementsKind::Ipv4), |set| set.elements.clone());
     let base = (chain < 2).then_some(BaseChain { hook: hook(chain), priority: i32::from(numbers[3] % 2) });
+    let counter = name(COUNTERS[usize::from(numbers[4]) % COUNTERS.len()]);
     let (name, kind) = (name(CHAINS[chain]), elements.kind());
-    match numbers[0] % 12 {
+    match numbers[0] % 14 {
         0 => Operation::CreateChain { name, base, comment: None },
         1 => Operation::CreateSet { name: set, kind, comment: None },
         2 | 3 if !elements.is_empty() => Operation::DeleteElements { set, elements },
@@ -354,6 +405,8 @@ fn operation(sketch: &Sketch, ruleset: &Ruleset, numbers: [u8; 6]) -> Operation 
         2..=6 => Operation::FlushChain { chain: name },
         7 | 8 => Operation::AddRule { chain: name, rule: sketch.rule(chain, numbers) },
         9 => Operation::DeleteSet { name: set },
+        10 => Operation::CreateCounter { comment: comment_of(&counter), name: counter },
+        11 => Operation::DeleteCounter { name: counter },
         _ => Operation::DeleteChain { name },
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 
 use crate::{
-    Action, AddressField, BaseChain, Chain, Comment, Elements, Family, Hook, Key, Match, Name, Range, Rule, Ruleset,
-    Set, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, Counter, Elements, Family, Hook, Key, Limit, Log, LogPrefix,
+    Match, Name, NamedCounter, Range, Rule, Ruleset, Set, Statement, Verdict,
 };
 
 pub(crate) const SADDR: Key = Key::Address(Family::Ipv4, AddressField::Saddr);
@@ -44,11 +45,11 @@ pub(crate) fn commented(chain: Chain, comment: &str) -> Chain {
 
 pub(crate) fn rule(matches: impl IntoIterator<Item = Match>, verdict: Verdict) -> Statement {
     let matches = matches.into_iter().collect();
-    Statement { matches, counter: false, action: Action::Verdict(verdict), comment: None }
+    Statement { matches, action: Action::Verdict(verdict), ..Statement::default() }
 }
 
 pub(crate) fn vmap(key: Key, map: &str) -> Statement {
-    Statement { matches: vec![], counter: false, action: Action::Vmap(key, name(map)), comment: None }
+    Statement { action: Action::Vmap(key, name(map)), ..Statement::default() }
 }
 
 pub(crate) fn within(key: Key, set: &str) -> Match {
@@ -77,10 +78,33 @@ pub(crate) fn verdicts<const N: usize>(verdicts: [(&str, Verdict); N]) -> Elemen
     Elements::Ipv4Verdicts(verdicts)
 }
 
+pub(crate) fn limit(rate: u32, burst: u32) -> Limit {
+    Limit { rate: NonZeroU32::new(rate).unwrap(), burst: NonZeroU32::new(burst).unwrap() }
+}
+
+pub(crate) fn log(prefix: &str, group: u16, snaplen: u32) -> Log {
+    Log { prefix: LogPrefix::new(prefix).unwrap(), group, snaplen: NonZeroU32::new(snaplen) }
+}
+
+/// A rule that counts in `counter`, and says so, now and then, in group 6.
+pub(crate) fn told(counter: &str) -> Statement {
+    Statement {
+        counter: Some(Counter::Named(name(counter))),
+        limit: Some(limit(10, 7)),
+        log: Some(log(&format!("{counter} "), 6, 192)),
+        ..Statement::default()
+    }
+}
+
+/// Counters without comments.
+pub(crate) fn counters(counters: &[&str]) -> BTreeMap<Name, NamedCounter> {
+    counters.iter().map(|counter| (name(counter), NamedCounter::default())).collect()
+}
+
 /// What one pod looks like.
 pub(crate) fn one_pod() -> Ruleset {
-    let counted =
-        Statement { counter: true, comment: Some(Comment::new("shop/web egress")), ..rule([], Verdict::Drop) };
+    let comment = Some(Comment::new("shop/web egress"));
+    let counted = Statement { counter: Some(Counter::Own), comment, ..rule([], Verdict::Drop) };
     let pod = chain([
         rule([Match::Address(AddressField::Daddr, v4("10.1.1.1").into())], Verdict::Accept),
         vmap(Key::Port(6), "ports"),

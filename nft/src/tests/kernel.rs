@@ -32,7 +32,8 @@ fn canonical(listing: &str) -> BTreeSet<String> {
             Some(elements) => sorted(elements.trim_end_matches(" }")),
             None => line.trim().to_owned(),
         });
-        lines.filter(|line| !line.starts_with("table ") && line != "}").collect::<Vec<_>>().join("\n")
+        let is_said = |line: &String| !line.starts_with("table ") && line != "}" && line != "packets 0 bytes 0";
+        lines.filter(is_said).collect::<Vec<_>>().join("\n")
     });
     blocks.filter(|block| !block.is_empty()).collect()
 }

@@ -2,20 +2,50 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 use super::quoted;
-use crate::{Action, AddressField, CtState, End, Family, Group, Key, LinkField, Mark, Match, Statement, Verdict};
+use crate::{
+    Action, AddressField, Counter, CtState, End, Family, Group, Key, Limit, LinkField, Log, Mark, Match, Statement,
+    Verdict,
+};
 
 /// As nft writes a rule: `ip saddr @pods counter accept comment "..."`.
 impl Display for Statement {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { matches, counter, action, comment } = self;
-        for condition in matches {
-            write!(f, "{condition} ")?;
+        let Self { matches, counter, limit, log, action, comment } = self;
+        let matches = matches.iter().map(Match::to_string);
+        let counter = counter.as_ref().map(Counter::to_string);
+        let limit = limit.as_ref().map(Limit::to_string);
+        let log = log.as_ref().map(Log::to_string);
+        let action = (*action != Action::Continue).then(|| action.to_string());
+        let words = matches.chain(counter).chain(limit).chain(log).chain(action).chain(comment.as_ref().map(quoted));
+        f.write_str(&words.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// `counter`, or `counter name "x"`.
+impl Display for Counter {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => f.write_str("counter"),
+            Self::Named(name) => write!(f, "counter name \"{name}\""),
         }
-        if *counter {
-            f.write_str("counter ")?;
-        }
-        write!(f, "{action}")?;
-        comment.iter().try_for_each(|comment| write!(f, " {}", quoted(comment)))
+    }
+}
+
+/// `limit rate 10/second burst 9 packets`; without the burst where that is the default.
+impl Display for Limit {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { rate, burst } = self;
+        write!(f, "limit rate {rate}/second")?;
+        if *burst == Self::DEFAULT_BURST { Ok(()) } else { write!(f, " burst {burst} packets") }
+    }
+}
+
+/// `log prefix "p" group 6 snaplen 192`.
+impl Display for Log {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { prefix, group, snaplen } = self;
+        write!(f, "log prefix \"{prefix}\" group {group}")?;
+        snaplen.iter().try_for_each(|snaplen| write!(f, " snaplen {snaplen}"))
     }
 }
 
@@ -55,10 +85,11 @@ impl Display for Match {
     }
 }
 
-/// `accept`, or `ip saddr vmap @pods`.
+/// `accept`, or `ip saddr vmap @pods`; nothing where the rule goes on.
 impl Display for Action {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Continue => Ok(()),
             Self::Verdict(verdict) => verdict.fmt(f),
             Self::Vmap(key, map) => write!(f, "{key} vmap @{map}"),
             Self::SetCtMark(Mark { mask, value }) => {

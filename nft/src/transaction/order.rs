@@ -1,16 +1,18 @@
 use super::{Operation, Transaction};
-use crate::{Chain, ChainChange, Diff, Elements, Name, Rule, Set, SetChange, TableChange};
+use crate::{Chain, ChainChange, CounterChange, Diff, Elements, Name, Rule, Set, SetChange, TableChange};
 
 /// In an order that the kernel accepts: references are released before what they name is deleted, what is deleted goes
 /// before its name comes again, and what is named comes before what names it.
 impl From<&Diff> for Transaction {
     fn from(diff: &Diff) -> Self {
-        let Diff { table, chains, sets } = diff;
+        let Diff { table, chains, sets, counters } = diff;
         let mut operations = table_operations(table);
         operations.extend(chains.iter().filter_map(|(name, change)| flush_chain(name, change)));
         operations.extend(sets.iter().filter_map(|(name, change)| delete_elements(name, change)));
         operations.extend(sets.iter().filter_map(|(name, change)| delete_set(name, change)));
         operations.extend(chains.iter().filter_map(|(name, change)| delete_chain(name, change)));
+        operations.extend(counters.iter().filter_map(|(name, change)| delete_counter(name, change)));
+        operations.extend(counters.iter().filter_map(|(name, change)| create_counter(name, change)));
         operations.extend(chains.iter().filter_map(|(name, change)| create_chain(name, change)));
         operations.extend(sets.iter().filter_map(|(name, change)| create_set(name, change)));
         operations.extend(sets.iter().filter_map(|(name, change)| add_elements(name, change)));
@@ -60,6 +62,19 @@ fn delete_chain(name: &Name, change: &ChainChange) -> Option<Operation> {
     match change {
         ChainChange::Removed(_) | ChainChange::Recreated { .. } => Some(Operation::DeleteChain { name: name.clone() }),
         ChainChange::Created(_) | ChainChange::Rewritten { .. } => None,
+    }
+}
+
+fn delete_counter(name: &Name, change: &CounterChange) -> Option<Operation> {
+    change.is_removal().then(|| Operation::DeleteCounter { name: name.clone() })
+}
+
+fn create_counter(name: &Name, change: &CounterChange) -> Option<Operation> {
+    match change {
+        CounterChange::Created(counter) => {
+            Some(Operation::CreateCounter { name: name.clone(), comment: counter.comment.clone() })
+        }
+        CounterChange::Removed(_) => None,
     }
 }
 

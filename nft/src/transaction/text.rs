@@ -49,6 +49,10 @@ impl Display for Command<'_> {
                 let attributes = set_attributes(*kind, comment.as_ref());
                 write!(f, "{}{}", command("add", set_keyword(*kind), name.as_str()), block(&attributes))
             }
+            Operation::CreateCounter { name, comment } => {
+                let attributes: Vec<String> = comment.iter().map(quoted).collect();
+                write!(f, "{}{}", command("add", "counter", name.as_str()), block(&attributes))
+            }
             Operation::DeleteElements { set, elements } => {
                 write!(f, "{} {{ {} }}", command("delete", "element", set.as_str()), list(elements))
             }
@@ -58,6 +62,7 @@ impl Display for Command<'_> {
             Operation::FlushChain { chain } => f.write_str(&command("flush", "chain", chain.as_str())),
             Operation::AddRule { chain, rule } => write!(f, "{} {rule}", command("add", "rule", chain.as_str())),
             Operation::DeleteSet { name } => f.write_str(&command("delete", "set", name.as_str())),
+            Operation::DeleteCounter { name } => f.write_str(&command("delete", "counter", name.as_str())),
             Operation::DeleteChain { name } => f.write_str(&command("delete", "chain", name.as_str())),
         }
     }

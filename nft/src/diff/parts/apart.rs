@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::mem;
 
 use super::{Object, switches};
-use crate::{ChainChange, Diff, Name, SetChange};
+use crate::diff::steps::is_removed;
+use crate::{ChainChange, CounterChange, Diff, Name, SetChange};
 
 impl Diff {
     /// Whether it can be committed ahead of `pending`, although it was made after it: neither changes what the other changes
@@ -13,6 +14,7 @@ impl Diff {
         let is_in = |(object, name): &(Object, Name)| match object {
             Object::Chain => pending.chains.contains_key(name),
             Object::Set => pending.sets.contains_key(name),
+            Object::Counter => pending.counters.contains_key(name),
         };
         let leads_to_pending = |references: BTreeSet<(Object, Name)>| references.iter().any(is_in);
         let chains = self.chains.iter().all(|(name, change)| {
@@ -22,29 +24,30 @@ impl Diff {
             let is_same = pending.sets.get(name).is_some_and(|pending| !pending.commutes_with(change));
             !is_same && !leads_to_pending(switches::references_of_set(Some(change)))
         });
-        chains && sets
+        chains && sets && !self.counters.keys().any(|name| pending.counters.contains_key(name))
     }
 
     /// What it adds or changes, and what it takes away.
-    pub fn split_removals(self) -> (Self, Self) {
-        let Self { table, chains, sets } = self;
-        let (gone, chains) = chains.into_iter().partition(|(_, change)| matches!(change, ChainChange::Removed(_)));
-        let (gone_sets, sets) = sets.into_iter().partition(|(_, change)| matches!(change, SetChange::Removed(_)));
-        (Self { table, chains, sets }, Self { chains: gone, sets: gone_sets, ..Self::default() })
+    pub fn split_removals(mut self) -> (Self, Self) {
+        let is_gone = |change: &ChainChange| matches!(change, ChainChange::Removed(_));
+        let gone = self.extract(is_gone, is_removed, CounterChange::is_removal);
+        (self, gone)
     }
 
     /// Whether both change something of one name.
     pub fn shares_names_with(&self, other: &Self) -> bool {
         let is_chain = |name: &Name| self.chains.contains_key(name);
         let is_set = |name: &Name| self.sets.contains_key(name);
-        other.chains.keys().any(is_chain) || other.sets.keys().any(is_set)
+        let is_counter = |name: &Name| self.counters.contains_key(name);
+        other.chains.keys().any(is_chain) || other.sets.keys().any(is_set) || other.counters.keys().any(is_counter)
     }
 
     /// Takes out what it changes of that which `other` changes, too.
     pub fn extract_names_of(&mut self, other: &Self) -> Self {
         let chains = other.chains.keys().filter_map(|name| self.chains.remove_entry(name)).collect();
         let sets = other.sets.keys().filter_map(|name| self.sets.remove_entry(name)).collect();
-        Self { chains, sets, ..Self::default() }
+        let counters = other.counters.keys().filter_map(|name| self.counters.remove_entry(name)).collect();
+        Self { chains, sets, counters, ..Self::default() }
     }
 
     /// Joins what it changes of the elements of `set`, which is no map, with the change of that set in `pending`.

@@ -40,6 +40,8 @@ impl Needed {
                     }
                     _ => continue,
                 },
+                Object::Counter if rest.counters.contains_key(name) => BTreeSet::new(),
+                Object::Counter => continue,
             };
             if !self.seen.insert(reference.clone()) {
                 continue;

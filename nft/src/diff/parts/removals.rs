@@ -15,7 +15,9 @@ pub(super) fn in_order(diff: &Diff) -> Vec<(Name, Object)> {
         SetChange::Removed(set) => Some(((Object::Set, name.clone()), switches::references_of(&set.elements))),
         _ => None,
     });
-    let removed: BTreeMap<_, _> = chains.chain(sets).collect();
+    let counters = diff.counters.iter().filter(|(_, change)| change.is_removal());
+    let counters = counters.map(|(name, _)| ((Object::Counter, name.clone()), BTreeSet::new()));
+    let removed: BTreeMap<_, _> = chains.chain(sets).chain(counters).collect();
     let mut named = BTreeMap::<_, usize>::new();
     for reference in removed.values().flatten() {
         *named.entry(reference).or_default() += 1;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use super::{Division, Object, is_of_map};
+use super::{COUNTER, Division, Object, is_of_map};
 use crate::{Chain, ChainChange, Diff, Elements, Name, Rule, SetChange, Statement, Verdict};
 
 /// A change that takes effect at once.
@@ -131,6 +131,7 @@ impl Reach<'_> {
                 }
                 Some(ChainChange::Recreated { .. }) | None => BTreeSet::new(),
             },
+            (Object::Counter, _) => BTreeSet::new(),
             (Object::Set, name) => match self.diff.sets.get(name) {
                 Some(SetChange::Created(set) | SetChange::Removed(set)) => {
                     self.of(references_of(&set.elements).into_iter())
@@ -180,13 +181,14 @@ impl Weights<'_> {
             }
             (Object::Chain, _) => 0,
             (Object::Set, name) => self.of(&Switch::Set(name.clone())),
+            (Object::Counter, name) => self.diff.counters.get(name).map_or(0, |_| COUNTER),
         };
         self.known.insert(object, weight);
         weight
     }
 }
 
-/// What a chain leads to and looks up as it comes.
+/// What a chain leads to, looks up and counts in as it comes.
 pub(super) fn references_of_chain(change: Option<&ChainChange>) -> BTreeSet<(Object, Name)> {
     let rules = match change {
         Some(ChainChange::Created(chain)) => &chain.rules,
@@ -202,7 +204,8 @@ fn references_of_rules(rules: &[Rule]) -> impl Iterator<Item = (Object, Name)> {
 
 fn references_of_statement(statement: &Statement) -> impl Iterator<Item = (Object, Name)> {
     let sets = statement.lookups().map(|(_, set)| (Object::Set, set.clone()));
-    sets.chain(statement.target().map(|chain| (Object::Chain, chain.clone())))
+    let counter = statement.named_counter().map(|counter| (Object::Counter, counter.clone()));
+    sets.chain(counter).chain(statement.target().map(|chain| (Object::Chain, chain.clone())))
 }
 
 /// Where the elements of a map lead that come.

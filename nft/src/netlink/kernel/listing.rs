@@ -8,7 +8,7 @@ use crate::netlink::constants::*;
 use crate::netlink::message::Message;
 use crate::netlink::read::{self, Contents, Listed, TableState};
 use crate::netlink::socket::Failure;
-use crate::netlink::{encode, set};
+use crate::netlink::{encode, object, set};
 use crate::{Backend, BackendError, Elements, ElementsKind, Name};
 
 /// How often a listing is begun that changes overtake, before that is an error.
@@ -33,9 +33,13 @@ impl Kernel {
         let sets = read::sets(&self.dump(NFT_MSG_GETSET)?, &self.table)?;
         let sets = sets.into_iter().map(|found| self.with_elements(found)).collect::<Result<_, _>>()?;
         let rules = read::rules(&self.dump(NFT_MSG_GETRULE)?, &self.table)?;
-        let mut others = read::others(&self.dump(NFT_MSG_GETOBJ)?, &self.table)?;
-        others.extend(read::others(&self.dump(NFT_MSG_GETFLOWTABLE)?, &self.table)?);
-        Ok(Some(Contents { table, chains, sets, rules, others }))
+        let objects = self.objects()?;
+        let flowtables = read::flowtables(&self.dump(NFT_MSG_GETFLOWTABLE)?, &self.table)?;
+        Ok(Some(Contents { table, chains, sets, rules, objects, flowtables }))
+    }
+
+    pub(super) fn objects(&mut self) -> Result<Vec<object::Found>, Failure> {
+        Ok(read::stateful(&self.dump(NFT_MSG_GETOBJ)?, &self.table)?)
     }
 
     fn with_elements(&mut self, found: set::Found) -> Result<(set::Found, Option<Elements>), Failure> {

@@ -6,14 +6,16 @@ use super::{
 };
 use crate::netlink::constants::{NFT_CMP_NEQ, NFT_CT_MARK, NFT_CT_STATE, NFT_META_L4PROTO, NFT_META_PKTTYPE};
 use crate::netlink::expression::{Expression, Lookup};
-use crate::{Action, AddressField, CtState, End, Family, Group, Key, LinkField, Mark, Match, Statement, TableFamily};
+use crate::{
+    Action, AddressField, Counter, CtState, End, Family, Group, Key, LinkField, Mark, Match, Statement, TableFamily,
+};
 
 const FIELDS: [AddressField; 4] =
     [AddressField::Saddr, AddressField::Daddr, AddressField::OriginalSaddr, AddressField::ReplySaddr];
 
 /// The statement that is made of just these `expressions` in a table of family `table`, if there is one.
 pub(super) fn statement(expressions: &[Expression], table: TableFamily) -> Option<Statement> {
-    let reader = Reader { table, known: Known::default(), matches: Vec::new(), counter: false };
+    let reader = Reader { table, known: Known::default(), statement: Statement::default() };
     reader.statement(expressions).filter(|statement| super::expressions(statement, table) == expressions)
 }
 
@@ -22,17 +24,33 @@ pub(super) fn statement(expressions: &[Expression], table: TableFamily) -> Optio
 struct Reader {
     table: TableFamily,
     known: Known,
-    matches: Vec<Match>,
-    counter: bool,
+    /// What is known of it so far.
+    statement: Statement,
 }
 
 impl Reader {
     fn statement(mut self, mut rest: &[Expression]) -> Option<Statement> {
+        if rest.is_empty() {
+            return None;
+        }
         loop {
             rest = match rest {
+                [] => return Some(self.finish(Action::Continue)),
                 [Expression::Verdict(verdict)] => return Some(self.finish(Action::Verdict(verdict.clone()))),
                 [Expression::Counter(_), rest @ ..] => {
-                    self.counter = true;
+                    self.statement.counter = Some(Counter::Own);
+                    rest
+                }
+                [Expression::CounterReference(name), rest @ ..] => {
+                    self.statement.counter = Some(Counter::Named(name.clone()));
+                    rest
+                }
+                [Expression::Limit(limit), rest @ ..] => {
+                    self.statement.limit = Some(*limit);
+                    rest
+                }
+                [Expression::Log(log), rest @ ..] => {
+                    self.statement.log = Some(log.clone());
                     rest
                 }
                 [Expression::Ct { .. }, Expression::Bitwise { mask, xor }, Expression::CtSet { .. }] => {
@@ -44,7 +62,7 @@ impl Reader {
                     Expression::Compare { data, .. },
                     rest @ ..,
                 ] => {
-                    self.matches.push(of_conntrack(*key, *mask, data)?);
+                    self.statement.matches.push(of_conntrack(*key, *mask, data)?);
                     rest
                 }
                 [
@@ -53,7 +71,7 @@ impl Reader {
                     rest @ ..,
                 ] => {
                     let not = number(data)?;
-                    self.matches.push(Match::CtStateIsNot(states().find(|state| state_bit(*state) == not)?));
+                    self.statement.matches.push(Match::CtStateIsNot(states().find(|state| state_bit(*state) == not)?));
                     rest
                 }
                 [Expression::Meta { key, .. }, Expression::Compare { data, .. }, rest @ ..] => {
@@ -68,11 +86,11 @@ impl Reader {
                     rest
                 }
                 [ETHER_TYPE, Expression::Compare { .. }, ARP_SADDR, Expression::Compare { data, .. }, rest @ ..] => {
-                    self.matches.push(Match::ArpSaddr(<[u8; 4]>::try_from(&**data).ok()?.into()));
+                    self.statement.matches.push(Match::ArpSaddr(<[u8; 4]>::try_from(&**data).ok()?.into()));
                     rest
                 }
                 [ICMPV6_TYPE, Expression::Compare { .. }, ND_TARGET, Expression::Compare { data, .. }, rest @ ..] => {
-                    self.matches.push(Match::NeighborAdvert(<[u8; 16]>::try_from(&**data).ok()?.into()));
+                    self.statement.matches.push(Match::NeighborAdvert(<[u8; 16]>::try_from(&**data).ok()?.into()));
                     rest
                 }
                 [
@@ -81,21 +99,21 @@ impl Reader {
                     Expression::Compare { data: to, .. },
                     rest @ ..,
                 ] => {
-                    self.matches.push(Match::Icmpv6Types { first: *from.first()?, last: *to.first()? });
+                    self.statement.matches.push(Match::Icmpv6Types { first: *from.first()?, last: *to.first()? });
                     rest
                 }
                 [TCP_FLAGS, Expression::Mask(_), Expression::Compare { .. }, rest @ ..] => {
-                    self.matches.push(Match::NotSyn);
+                    self.statement.matches.push(Match::NotSyn);
                     rest
                 }
                 [FIB, Expression::Compare { .. }, rest @ ..] => {
-                    self.matches.push(Match::FibMissing);
+                    self.statement.matches.push(Match::FibMissing);
                     rest
                 }
                 [load @ Expression::Payload { .. }, Expression::Compare { data, .. }, rest @ ..]
                     if let Some(found) = field(load, data) =>
                 {
-                    self.matches.push(found);
+                    self.statement.matches.push(found);
                     rest
                 }
                 _ => match self.key(rest)? {
@@ -103,7 +121,7 @@ impl Reader {
                         return Some(self.finish(Action::Vmap(key, set.clone())));
                     }
                     (key, [condition, rest @ ..]) => {
-                        self.matches.push(keyed(key, condition)?);
+                        self.statement.matches.push(keyed(key, condition)?);
                         rest
                     }
                     _ => return None,
@@ -113,7 +131,7 @@ impl Reader {
     }
 
     fn finish(self, action: Action) -> Statement {
-        Statement { matches: self.matches, counter: self.counter, action, comment: None }
+        Statement { action, ..self.statement }
     }
 
     /// `meta KEY VALUE`: asked for by the rule, or implied by what follows.
@@ -125,13 +143,13 @@ impl Reader {
                 let implied = matches!(rest.first(), Some(&(ICMPV6_TYPE | DPORT | TCP_FLAGS | SCTP_CHUNK)))
                     || self.key(rest).is_some_and(|(key, _)| matches!(key, Key::Port(_) | Key::Endpoint(..)));
                 if !implied {
-                    self.matches.push(Match::L4Proto(value));
+                    self.statement.matches.push(Match::L4Proto(value));
                 }
             }
             NFT_META_PKTTYPE => {
                 let groups = [Group::Broadcast, Group::Multicast];
                 let group = groups.into_iter().find(|group| value == [packet_type(*group)])?;
-                self.matches.push(Match::ToGroup(group));
+                self.statement.matches.push(Match::ToGroup(group));
             }
             _ => {
                 let asked = |family: &Family| family_of(self.table, *family) == (key, value.to_vec());

@@ -4,7 +4,7 @@ use crate::tests::build::name;
 use crate::{Backend, Ownership, Rule};
 
 /// Scripts that another hand may run on our table, and what is read of that.
-const OBJECTS: [(&str, &[&str]); 12] = [
+const OBJECTS: [(&str, &[&str]); 14] = [
     ("add chain inet palisade Odd", &["chain Odd"]),
     ("add chain inet palisade nat { type nat hook prerouting priority -100; }", &["chain nat"]),
     ("add chain inet palisade late { type filter hook forward priority 10; policy drop; }", &["chain late"]),
@@ -15,12 +15,14 @@ const OBJECTS: [(&str, &[&str]); 12] = [
     ("add map inet palisade to { type ipv4_addr : ipv4_addr; }", &["set to"]),
     ("add element inet palisade peers-4 { 10.9.9.9 comment \"mine\" }", &["set peers-4"]),
     ("add element inet palisade pods-4 { 10.9.9.9 : return }", &["set pods-4"]),
-    ("add counter inet palisade hits; add set inet palisade Odd { type ipv4_addr; }", &["object hits", "set Odd"]),
+    ("add counter inet palisade Hits; add set inet palisade Odd { type ipv4_addr; }", &["object Hits", "set Odd"]),
+    ("add quota inet palisade some { 5 bytes }", &["object some"]),
+    ("add limit inet palisade dropped { rate 5/second }", &["object dropped"]),
     ("add table inet palisade { flags dormant; }", &["flags dormant"]),
 ];
 
 /// Rules of others, and how many of ours and theirs the chain has then.
-const RULES: [&str; 9] = [
+const RULES: [&str; 18] = [
     "tcp dport { 22, 80 } accept",
     "meta l4proto { tcp, udp } jump { accept; }",
     "ip saddr 10.0.0.0/8 accept",
@@ -28,6 +30,15 @@ const RULES: [&str; 9] = [
     "ct status snat accept",
     "ip saddr != 10.0.0.1 accept",
     "counter log drop",
+    "log prefix \"p\" level warn",
+    "log group 6",
+    "log prefix \"\u{e9}\" group 6",
+    "log prefix \"p\" group 6 queue-threshold 5",
+    "limit rate 10/minute counter drop",
+    "limit rate 10/minute",
+    "limit rate over 10/second drop",
+    "limit rate 10 bytes/second",
+    "log prefix \"p\" group 6 counter",
     "tcp sport vmap @ports",
     "return",
 ];

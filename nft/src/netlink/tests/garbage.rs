@@ -17,7 +17,8 @@ fn read_all(bytes: &[u8]) {
     let _ = read::chains(bytes, &table);
     let _ = read::sets(bytes, &table);
     let _ = read::rules(bytes, &table).map(|rules| read::counters(&rules));
-    let _ = read::others(bytes, &table);
+    let _ = read::stateful(bytes, &table).map(read::named_counters);
+    let _ = read::flowtables(bytes, &table);
     let _ = read::generation(bytes);
     for kind in
         [ElementsKind::Ipv4, ElementsKind::Ipv6Ranges, ElementsKind::PortRangeVerdicts, ElementsKind::Ipv4Endpoints]
@@ -70,6 +71,7 @@ proptest! {
         prop_assert!(read::table(&bytes, &ruleset.table).unwrap().is_some());
         prop_assert_eq!(read::chains(&bytes, &ruleset.table).unwrap().len(), ruleset.chains.len());
         prop_assert_eq!(read::sets(&bytes, &ruleset.table).unwrap().len(), ruleset.sets.len());
+        prop_assert_eq!(read::stateful(&bytes, &ruleset.table).unwrap().len(), ruleset.counters.len());
         let rules = ruleset.chains.values().map(|chain| chain.rules.len()).sum::<usize>();
         prop_assert_eq!(read::rules(&bytes, &ruleset.table).unwrap().len(), rules);
     }

@@ -56,7 +56,7 @@ pub(in crate::netlink) fn list() -> String {
 pub(in crate::netlink) fn blocks() -> Vec<String> {
     let mut blocks = vec![String::new()];
     for line in output(&["-s", "list", "ruleset"]).lines() {
-        if ["\tset ", "\tmap ", "\tchain "].iter().any(|start| line.starts_with(start)) {
+        if ["\tcounter ", "\tset ", "\tmap ", "\tchain "].iter().any(|start| line.starts_with(start)) {
             blocks.push(String::new());
         }
         let line = line.split(" # progname").next().unwrap();

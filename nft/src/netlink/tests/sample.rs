@@ -2,10 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
 use super::namespace::TABLE;
-use crate::tests::build::{name, v4};
+use crate::tests::build::{counters, limit, log, name, told, v4};
 use crate::{
-    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, End, Endpoint, Family, Group, Hook, Key,
-    LinkField, LinkName, Mark, Match, Name, Pair, Range, Rule, Ruleset, Set, Statement, Table, TableFamily, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, Counter, CtState, Elements, End, Endpoint, Family, Group, Hook,
+    Key, LinkField, LinkName, Mark, Match, Name, NamedCounter, Pair, Range, Rule, Ruleset, Set, Statement, Table,
+    TableFamily, Verdict,
 };
 
 /// A ruleset with something of everything that there is.
@@ -49,6 +50,16 @@ pub(in crate::netlink) fn everything() -> Ruleset {
             Action::Vmap(ip6(daddr), name("pods-6")),
             None,
         ),
+        Statement { comment: comment("shop/web egress"), ..told("dropped") },
+        Statement { matches: vec![Match::L4Proto(6)], log: Some(log(&"x".repeat(127), 0, 0)), ..Statement::default() },
+        Statement { matches: vec![Match::UdpDport(53)], limit: Some(limit(1, 5)), ..Statement::default() },
+        Statement { matches: vec![Match::HopLimit(9)], ..Statement::default() },
+        Statement { log: Some(log("*", u16::MAX, u32::MAX)), ..rule(vec![], Action::SetCtMark(judged)) },
+        Statement {
+            counter: Some(Counter::Named(name("passed"))),
+            limit: Some(limit(u32::MAX, u32::MAX)),
+            ..rule(vec![], Action::Vmap(ip6(daddr), name("pods-6")))
+        },
         statement(vec![], true, Action::Verdict(Verdict::Drop), Some("shop/web egress")),
     ];
     let segment = vec![
@@ -82,10 +93,13 @@ pub(in crate::netlink) fn everything() -> Ruleset {
         ("pod", pod),
         ("segment", segment),
     ];
+    let mut counters = counters(&["dropped", "passed", "unused"]);
+    counters.insert(name("dropped"), NamedCounter { comment: comment("pod shop/web") });
     Ruleset {
         comment: comment("layout 1"),
         chains: chains.into_iter().map(|(key, chain)| (name(key), chain)).collect(),
         sets: sets(),
+        counters,
         ..Ruleset::empty(name(TABLE))
     }
 }
@@ -224,11 +238,12 @@ pub(in crate::netlink) fn own(statements: Vec<Statement>) -> Vec<Rule> {
 
 pub(in crate::netlink) fn statement(
     matches: Vec<Match>,
-    counter: bool,
+    counted: bool,
     action: Action,
     text: Option<&str>,
 ) -> Statement {
-    Statement { matches, counter, action, comment: text.and_then(comment) }
+    let counter = counted.then_some(Counter::Own);
+    Statement { matches, counter, action, comment: text.and_then(comment), ..Statement::default() }
 }
 
 /// A ruleset of one set, `peers`.
