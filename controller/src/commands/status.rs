@@ -19,7 +19,7 @@ use crate::sysctl::{self, Unmet};
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
     let ruleset = kernel.read()?;
-    let counters = if ruleset.is_some() { kernel.counters()? } else { BTreeMap::new() };
+    let counters = if ruleset.is_some() { kernel.named_counters()? } else { BTreeMap::new() };
     let sysctls = sysctl::look(
         Path::new(sysctl::PROC_SYS),
         ruleset.as_ref().is_some_and(|held| render::origins(held) == Origins::Guarded),
@@ -123,7 +123,7 @@ struct Pod {
     ingress: Option<Dropped>,
 }
 
-/// What was dropped in one chain since it was last written: for a pod, in one direction.
+/// What was dropped of a pod's connections in one direction, since it came.
 #[derive(Debug, Serialize)]
 struct Dropped {
     packets: u64,
@@ -131,8 +131,8 @@ struct Dropped {
 }
 
 impl Dropped {
-    fn of(chain: &Name, counters: &BTreeMap<Name, CounterValue>) -> Self {
-        let CounterValue { packets, bytes } = counters.get(chain).copied().unwrap_or_default();
+    fn of(counter: &Name, counters: &BTreeMap<Name, CounterValue>) -> Self {
+        let CounterValue { packets, bytes } = counters.get(counter).copied().unwrap_or_default();
         Self { packets, bytes }
     }
 }
@@ -150,7 +150,7 @@ impl Contents {
 }
 
 fn pods(ruleset: &Ruleset, counters: &BTreeMap<Name, CounterValue>) -> BTreeMap<String, Pod> {
-    let dropped = |pod: &InspectedPod, direction| Some(Dropped::of(pod.chains.get(&direction)?, counters));
+    let dropped = |pod: &InspectedPod, direction| Some(Dropped::of(&pod.counter(direction)?, counters));
     render::pods(ruleset)
         .into_iter()
         .map(|(name, pod)| {

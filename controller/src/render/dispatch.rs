@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use palisade_model::{Direction, PodEnforcement};
+use palisade_model::Direction;
 use palisade_nft::{Family, Name, SetEdit};
 
 use super::{is_nothing, names, objects};
@@ -15,6 +15,12 @@ pub(super) enum Map {
     Forward(Direction),
     /// Of what pods send to this node.
     OwnNode,
+    /// Of what cluster policies deny.
+    Denied(Direction),
+    /// Of what is allowed, where there are audited policies.
+    Audit(Direction),
+    /// Of what these would drop.
+    WouldDrop(Direction),
 }
 
 impl From<Direction> for Map {
@@ -24,10 +30,13 @@ impl From<Direction> for Map {
 }
 
 impl Map {
-    fn name(self, family: Family) -> Name {
+    pub(super) fn name(self, family: Family) -> Name {
         match self {
             Self::Forward(direction) => names::dispatch_map(direction, family),
             Self::OwnNode => names::own_node(family),
+            Self::Denied(direction) => names::denied_map(direction, family),
+            Self::Audit(direction) => names::audit_map(direction, family),
+            Self::WouldDrop(direction) => names::would_drop_map(direction, family),
         }
     }
 }
@@ -40,23 +49,19 @@ pub(super) struct Dispatch {
 }
 
 impl Dispatch {
-    /// A pod's addresses lead to its chain.
-    pub(super) fn move_pod(
-        &mut self,
-        map: Map,
-        chain: &Name,
-        before: Option<&PodEnforcement>,
-        after: Option<&PodEnforcement>,
-    ) {
-        for (pod, moves) in [(before, &mut self.removed), (after, &mut self.added)] {
-            let addresses = pod.into_iter().flat_map(|pod| &pod.addresses);
-            moves.entry(map).or_default().extend(addresses.map(|address| (*address, chain.clone())));
-        }
+    /// Its addresses lead to a pod's chains.
+    pub(super) fn add(&mut self, addresses: &[IpAddr], entries: &[(Map, Name)]) {
+        enter(&mut self.added, addresses, entries);
+    }
+
+    /// They lead there no more, unless they are added as well.
+    pub(super) fn remove(&mut self, addresses: &[IpAddr], entries: &[(Map, Name)]) {
+        enter(&mut self.removed, addresses, entries);
     }
 
     /// Says nothing of these addresses where packets are forwarded.
     pub(super) fn leave_out(&mut self, addresses: &BTreeSet<IpAddr>) {
-        let moves = self.removed.iter_mut().chain(&mut self.added).filter(|(map, _)| **map != Map::OwnNode);
+        let moves = self.removed.iter_mut().chain(&mut self.added).filter(|(map, _)| matches!(map, Map::Forward(_)));
         for (_, elements) in moves {
             elements.retain(|(address, _)| !addresses.contains(address));
         }
@@ -73,5 +78,11 @@ impl Dispatch {
             let edit = SetEdit::Elements { add, remove };
             (!is_nothing(&edit)).then(|| (map.name(family), edit))
         })
+    }
+}
+
+fn enter(moves: &mut BTreeMap<Map, Vec<(IpAddr, Name)>>, addresses: &[IpAddr], entries: &[(Map, Name)]) {
+    for (map, chain) in entries {
+        moves.entry(*map).or_default().extend(addresses.iter().map(|address| (*address, chain.clone())));
     }
 }

@@ -13,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use palisade_model::{LocalPod, NamespacedName};
+use palisade_model::{Direction, LocalPod, NamespacedName};
 use palisade_nft::{
     Action, AddressField, BaseChain, Chain, Edit, Elements, Family, Hook, Key, LinkField, LinkName, Match, Name,
     Ruleset, Set, SetEdit, Statement, Verdict,
 };
 
+use super::logs::{Logs, Prefix, Told};
 use super::names;
 use super::objects::statement;
 use super::origin::{Moves, addresses, chain, counted_drop, goto, pairs, set};
@@ -34,6 +35,7 @@ const OIFNAME: Key = Key::Link(LinkField::Oifname);
 pub(super) struct Guard {
     /// Whether packets are held against where they come from.
     on: bool,
+    logs: Logs,
     links: NodeLinks,
     locals: BTreeMap<NamespacedName, LocalPod>,
     behind: BTreeMap<NamespacedName, Behind>,
@@ -99,6 +101,10 @@ pub(super) fn is_of_local_pods(name: &Name) -> bool {
 impl Guard {
     pub(super) fn new(on: bool) -> Self {
         Self { on, ..Self::default() }
+    }
+
+    pub(super) fn with_logs(self, logs: Logs) -> Self {
+        Self { logs, ..self }
     }
 
     pub(super) fn links(&self) -> &NodeLinks {
@@ -200,7 +206,7 @@ impl Guard {
             self.forgers.entry(link.clone()).or_default().insert(id.clone());
         }
         touched.extend(before.into_iter().chain(after).cloned());
-        edit.chains.insert(names::forged(id), after.map(|_| forged(id)));
+        edit.chains.insert(names::forged(id), after.map(|_| forged(id, self.logs)));
     }
 
     fn behind(&self, pod: &LocalPod) -> Behind {
@@ -225,9 +231,10 @@ fn link(behind: Option<&Behind>) -> Option<&LinkName> {
     behind.and_then(|behind| behind.link.as_ref())
 }
 
-fn forged(pod: &NamespacedName) -> Chain {
+fn forged(pod: &NamespacedName, logs: Logs) -> Chain {
     let text = format!("{FORGED_BY}{pod}");
-    chain(&text, [counted_drop([], &text)])
+    let told = logs.only_tell(Statement::default(), &Prefix::of(Told::Forged, Direction::Egress, pod));
+    chain(&text, told.into_iter().chain([counted_drop([], &text)]))
 }
 
 const FORGED_BY: &str = "forged by ";

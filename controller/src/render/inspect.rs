@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use palisade_model::{Direction, NamespacedName};
 use palisade_nft::{Comment, Elements, Family, Name, Ruleset, Set, Verdict};
 
-use super::{Origins, frames, guard, names, objects, pod_range};
+use super::{Origins, frames, guard, names, pod, pod_range};
 
 /// An isolated pod, as a ruleset has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,13 @@ pub struct InspectedPod {
     pub chains: BTreeMap<Direction, Name>,
 }
 
+impl InspectedPod {
+    /// What counts what is dropped in a direction in which it is isolated.
+    pub fn counter(&self, direction: Direction) -> Option<Name> {
+        names::dropped_by(self.chains.get(&direction)?)
+    }
+}
+
 /// The isolated pods of `ruleset`, by `namespace/name` (cut, where that is too long for a chain's comment).
 pub fn pods(ruleset: &Ruleset) -> BTreeMap<String, InspectedPod> {
     let mut pods: BTreeMap<String, InspectedPod> = BTreeMap::new();
@@ -26,8 +33,8 @@ pub fn pods(ruleset: &Ruleset) -> BTreeMap<String, InspectedPod> {
             let Some(map) = ruleset.sets.get(&names::dispatch_map(direction, family)) else { continue };
             for (address, chain) in dispatched(&map.elements) {
                 let comment = ruleset.chains.get(chain).and_then(|chain| chain.comment.as_ref());
-                let Some(pod) = comment.and_then(|comment| objects::pod_of(direction, comment)) else { continue };
-                let pod = pods.entry(pod.to_owned()).or_default();
+                let Some(name) = comment.and_then(|comment| pod::pod_of(direction, comment)) else { continue };
+                let pod = pods.entry(name).or_default();
                 pod.addresses.insert(address);
                 pod.chains.insert(direction, chain.clone());
             }

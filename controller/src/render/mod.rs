@@ -6,7 +6,7 @@
 //!
 //! | object | name | holds |
 //! |---|---|---|
-//! | mark | `layout-4` | nothing: the version of this layout |
+//! | mark | `layout-5` | nothing: the version of this layout |
 //! | base chain | `forward-egress`, `forward-ingress` | what is known, what always passes, then the dispatch |
 //! | chain | `known` | accepts what was judged in this [epoch](Epoch) |
 //! | chain | `judged` | marks what both directions allow with the epoch, and accepts it |
@@ -14,11 +14,13 @@
 //! | chain | `errors`, `unseen`, ... | who a packet can be from (`origin.rs`) |
 //! | chain | `unknown-pods-egress`, ... | where a pod range is guarded: addresses of it that are no known pod's (`pod_range.rs`) |
 //! | dispatch map | `egress-pods-4`, ... | address of an isolated local pod : goto its chain |
-//! | pod chain | `pod-egress-NAMESPACE-POD-HASH` | the pod itself, its policies, then count and drop |
+//! | pod chain | `pod-egress-NAMESPACE-POD-HASH` | the pod itself, its policies, then count, tell and drop (`pod.rs`) |
+//! | counter | `dropped-egress-NAMESPACE-POD-HASH`, ... | what is dropped of a pod's connections, for as long as it is here |
 //! | policies chain | `policies-egress-NAMESPACE-POLICY-HASH` | the decision table of one combination of policies |
 //! | port map | `ports-egress-tcp-NAMESPACE-POLICY-HASH` | destination port : segment |
 //! | peers chain | `peers-egress-DEFINITION-HASH` | the lookups of a segment |
 //! | tiers | `admin-egress-...`, `input-egress`, ... | the tables of cluster policies (`tiers.rs`) |
+//! | `watched-...`, `shadow-...` | as without that word | the same table for pods under audited policies ([`Form`](names::Form)) |
 //! | set | `pods-DEFINITION-HASH-4`, `cidrs-...`, `endpoints-...` | the union of those definitions |
 //!
 //! Invariants:
@@ -36,13 +38,16 @@ mod epoch;
 mod frames;
 mod guard;
 mod inspect;
+mod logs;
 mod names;
 mod objects;
 mod origin;
+mod pod;
 mod pod_range;
 mod ranges;
 mod tiers;
 mod users;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -52,20 +57,23 @@ use palisade_model::{
     Clause, Delta, Direction, LocalPod, NamespacedName, PeerMatch, PodEnforcement, SetDelta, SetKey, Table, TableKey,
     TierKey, Verdict,
 };
-use palisade_nft::{Diff, Edit, Family, LinkName, Name, Ruleset, SetEdit};
+use palisade_nft::{Diff, Edit, Family, LinkName, Name, NamedCounter, Ruleset, SetEdit};
 
 use self::dispatch::{Dispatch, Map};
 use self::frames::{Frames, PodPort};
 use self::guard::Guard;
-use self::names::Memo;
+use self::names::{Form, Memo};
 use self::origin::Moves;
+use self::pod::Chains;
 use self::tiers::Tiers;
 use self::users::Users;
+use self::ways::Ways;
 use crate::links::NodeLinks;
 
 pub use epoch::Epoch;
 pub use frames::table as table_of_frames;
 pub use inspect::{Forger, InspectedPod, forger, local_pods, origins, pods};
+pub use logs::{Logs, Prefix, Told, pod_text};
 pub use pod_range::PodRange;
 
 /// The name of the table, of family inet.
@@ -78,8 +86,12 @@ pub const TABLE: &str = "palisade";
 pub struct Renderer {
     pods: BTreeMap<NamespacedName, PodEnforcement>,
     tables: BTreeMap<Arc<TableKey>, Arc<Table>>,
+    /// The tables that are used in another than the plain form, with how many pods do.
+    forms: Users<(Arc<TableKey>, Form)>,
     tiers: Tiers,
+    ways: Ways,
     peers: Users,
+    logs: Logs,
     /// The addresses of pods that are not open to packets whose connection nobody saw begin.
     isolated: BTreeMap<NamespacedName, Vec<IpAddr>>,
     /// Addresses that nothing is let to or from, whoever has them.
@@ -94,6 +106,9 @@ pub struct Renderer {
     /// Whether there are more of them than before.
     lost_more: bool,
 }
+
+/// The counters of some pods.
+type Counters = BTreeMap<NamespacedName, BTreeSet<Name>>;
 
 /// Whether packets are held against where they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,9 +131,8 @@ pub fn skeleton(table: Name, origins: Origins) -> Ruleset {
 /// The verdict maps that lead from a pod's address to its chain, in both directions and families: what they say of one has
 /// nothing to do with what they say of another.
 pub fn dispatch_maps() -> impl Iterator<Item = Name> {
-    let forward = Direction::ALL.into_iter().flat_map(|direction| Family::ALL.map(|family| (direction, family)));
-    let forward = forward.map(|(direction, family)| names::dispatch_map(direction, family));
-    forward.chain(Family::ALL.map(names::own_node))
+    let maps = Direction::ALL.map(Map::Forward).into_iter().chain([Map::OwnNode]);
+    maps.flat_map(|map| Family::ALL.map(|family| map.name(family)))
 }
 
 /// The chain of connections that egress and ingress allow.
@@ -133,8 +147,11 @@ impl Renderer {
         Self {
             pods: BTreeMap::new(),
             tables: BTreeMap::new(),
+            forms: Users::default(),
             tiers: Tiers::default(),
+            ways: Ways::default(),
             peers: Users::default(),
+            logs: Logs::default(),
             isolated: BTreeMap::new(),
             held: BTreeSet::new(),
             guard: Guard::new(origins == Origins::Guarded),
@@ -144,6 +161,17 @@ impl Renderer {
             lost: BTreeSet::new(),
             lost_more: false,
         }
+    }
+
+    /// What is dropped is told to this group. To be said before anything else.
+    #[must_use]
+    pub fn with_logs(self, logs: Logs) -> Self {
+        Self { logs, guard: self.guard.with_logs(logs), ..self }
+    }
+
+    /// Whom what is dropped is told.
+    pub fn logs(&self) -> Logs {
+        self.logs
     }
 
     /// Whether what is allowed now may be forbidden after an edit that is the last that was made. Sets only ever allow, but for
@@ -278,6 +306,9 @@ impl Renderer {
     /// from the addresses that are `held`, whoever has them.
     pub fn edit(&mut self, delta: &Delta, held: &BTreeSet<IpAddr>) -> Edit {
         let mut edit = Edit::default();
+        let pods: BTreeSet<&NamespacedName> = delta.pods.keys().chain(delta.locals.keys()).collect();
+        let counters: Counters =
+            pods.iter().map(|id| ((*id).clone(), self.counters_of(id).into_keys().collect())).collect();
         for (key, set) in &delta.sets {
             edit.sets.extend(set_edits(key, set));
         }
@@ -294,9 +325,11 @@ impl Renderer {
         self.tiers.edit_input(&mut edit);
         self.hold(held, &mut dispatch);
         edit.sets.extend(dispatch.into_edits());
+        self.ways.edit(&self.tiers.directions(), &mut edit);
         self.frames_outdated |= !delta.locals.is_empty() || !delta.pods.is_empty() || !delta.tiers.is_empty();
         self.edit_isolated(delta, &mut edit);
         self.guard.edit(&delta.locals, &mut edit);
+        self.edit_counters(pods.into_iter(), &counters, &mut edit);
         edit
     }
 
@@ -309,8 +342,7 @@ impl Renderer {
         dispatch.leave_out(held);
         for (direction, address) in Direction::ALL.into_iter().flat_map(|d| changed.iter().map(move |a| (d, *a))) {
             let of_pod = self.pods.iter().find(|(_, pod)| pod.addresses.contains(&address));
-            let judged = of_pod.filter(|(_, pod)| pod.is_judged(direction));
-            let chain = judged.map(|(pod, _)| names::pod_chain(direction, pod));
+            let chain = of_pod.and_then(|(id, pod)| pod::entry(direction, id, pod));
             let chain = if held.contains(&address) { Some(names::renewed()) } else { chain };
             dispatch.removed.entry(direction.into()).or_default().push((address, names::renewed()));
             dispatch.added.entry(direction.into()).or_default().extend(chain.map(|chain| (address, chain)));
@@ -319,16 +351,20 @@ impl Renderer {
 
     /// The namespaces that something in `diff` is for.
     pub fn whose(&self, diff: &Diff) -> BTreeSet<Arc<str>> {
+        let has_form = |key: &TableKey, table: &Table, form: Form| {
+            diff.chains.contains_key(&names::policies_chain(key, form))
+                || names::port_maps(key, form, table).any(|map| diff.sets.contains_key(&map))
+                || table.lists().into_iter().any(|of| {
+                    names::peers_chain(key.direction, form, of).is_some_and(|at| diff.chains.contains_key(&at))
+                })
+        };
         let is_in = |key: &TableKey, table: &Table| {
             let lists = || table.lists().into_iter().chain([&*table.always]);
             let mut sets = lists().flatten().filter_map(|clause| match &clause.peers {
                 PeerMatch::Set(set) => Some(names::sets(set)),
                 PeerMatch::All => None,
             });
-            diff.chains.contains_key(&names::policies_chain(key))
-                || names::port_maps(key, table).any(|map| diff.sets.contains_key(&map))
-                || lists()
-                    .any(|of| names::peers_chain(key.direction, of).is_some_and(|at| diff.chains.contains_key(&at)))
+            Form::ALL.into_iter().any(|form| has_form(key, table, form))
                 || sets.any(|of_families| of_families.iter().any(|(name, _)| diff.sets.contains_key(name)))
         };
         let tables = self.tables.iter().filter(|(key, table)| is_in(key, table)).map(|(key, _)| key.namespace());
@@ -374,62 +410,114 @@ impl Renderer {
 
     fn edit_pod(
         &mut self,
-        pod: &NamespacedName,
+        id: &NamespacedName,
         after: Option<PodEnforcement>,
         dispatch: &mut Dispatch,
         edit: &mut Edit,
     ) {
-        let before = self.pods.remove(pod);
-        for direction in Direction::ALL {
-            let [was, is] = [&before, &after].map(|of| of.as_ref().filter(|of| of.is_judged(direction)));
-            if was.is_some() || is.is_some() {
-                let chain = names::pod_chain(direction, pod);
-                dispatch.move_pod(direction.into(), &chain, was, is);
-                edit.chains.insert(chain, is.map(|is| objects::pod_chain(direction, pod, is)));
-            }
+        let before = self.pods.remove(id);
+        let [was, is] =
+            [&before, &after].map(|pod| pod.as_ref().map(|pod| Chains::of(id, pod, self.logs)).unwrap_or_default());
+        let addresses =
+            |pod: &Option<PodEnforcement>| pod.as_ref().map(|pod| pod.addresses.clone()).unwrap_or_default();
+        dispatch.remove(&addresses(&before), &was.entries);
+        dispatch.add(&addresses(&after), &is.entries);
+        edit.chains.extend(was.chains.into_keys().map(|name| (name, None)));
+        edit.chains.extend(is.chains.into_iter().map(|(name, chain)| (name, Some(chain))));
+        let [was, is] = [&before, &after].map(|pod| pod.as_ref().is_some_and(tiers::is_at_input));
+        self.tiers.count_at_input(was, is);
+        self.ways.count(before.as_ref(), after.as_ref());
+        // First what comes, then what goes: a form that stays in use never counts down to zero.
+        for (pod, is_used) in [(&after, true), (&before, false)] {
+            let (policies, tiers) = pod.as_ref().map(pod::forms).unwrap_or_default();
+            policies.into_iter().for_each(|(key, form)| self.use_form(key, form, is_used, edit));
+            tiers.into_iter().for_each(|(key, form)| self.tiers.use_form(key, form, is_used, edit));
         }
-        let [was, is] = [&before, &after].map(|of| of.as_ref().filter(|of| tiers::is_at_input(of)));
-        if was.is_some() || is.is_some() {
-            let chain = names::node_chain(pod);
-            dispatch.move_pod(Map::OwnNode, &chain, was, is);
-            self.tiers.count_at_input(was.is_some(), is.is_some());
-            edit.chains.insert(chain, is.map(|is| tiers::node_chain(pod, is)));
+        self.pods.extend(after.map(|enforcement| (id.clone(), enforcement)));
+    }
+
+    /// A pod is counted for as long as it is here.
+    fn edit_counters<'a>(&self, pods: impl Iterator<Item = &'a NamespacedName>, before: &Counters, edit: &mut Edit) {
+        for id in pods {
+            let counters = self.counters_of(id);
+            let of_before = before.get(id).into_iter().flatten();
+            let gone = of_before.filter(|name| !counters.contains_key(*name));
+            edit.counters.extend(gone.map(|name| (name.clone(), None)));
+            edit.counters.extend(counters.into_iter().map(|(name, counter)| (name, Some(counter))));
         }
-        self.pods.extend(after.map(|enforcement| (pod.clone(), enforcement)));
+    }
+
+    fn counters_of(&self, id: &NamespacedName) -> BTreeMap<Name, NamedCounter> {
+        let pod = self.pods.get(id);
+        let is_here = pod.is_some() || self.guard.locals().contains_key(id);
+        if is_here { pod::counters(id, pod) } else { BTreeMap::new() }
     }
 
     fn edit_table(&mut self, key: &Arc<TableKey>, after: Option<Arc<Table>>, edit: &mut Edit) {
         let before = self.tables.remove(key);
-        let mut gone: BTreeSet<Name> = before.iter().flat_map(|table| names::port_maps(key, table)).collect();
+        for form in Form::ALL {
+            if form == Form::Plain || self.forms.has(&(key.clone(), form)) {
+                self.put_table(key, form, before.as_deref(), after.as_deref(), edit);
+            }
+        }
+        self.tables.extend(after.map(|table| (key.clone(), table)));
+    }
+
+    /// One more pod comes under a table in this form, or one less.
+    fn use_form(&mut self, key: &Arc<TableKey>, form: Form, is_used: bool, edit: &mut Edit) {
+        let of = (key.clone(), form);
+        let changes = if is_used { self.forms.hold(&of) } else { self.forms.release(&of) };
+        if let Some(table) = self.tables.get(key).cloned().filter(|_| changes) {
+            let (before, after) = if is_used { (None, Some(&*table)) } else { (Some(&*table), None) };
+            self.put_table(key, form, before, after, edit);
+        }
+    }
+
+    /// Makes of a table in one form what it is to be.
+    fn put_table(
+        &mut self,
+        key: &TableKey,
+        form: Form,
+        before: Option<&Table>,
+        after: Option<&Table>,
+        edit: &mut Edit,
+    ) {
+        let mut gone: BTreeSet<Name> = before.iter().flat_map(|table| names::port_maps(key, form, table)).collect();
         let mut memo = Memo::default();
-        if let Some(table) = &after {
-            for (name, map) in objects::port_maps(key, table, &mut memo) {
+        if let Some(table) = after {
+            for (name, map) in objects::port_maps(key, form, table, &mut memo) {
                 gone.remove(&name);
                 edit.sets.insert(name, SetEdit::Put(map));
             }
         }
         edit.sets.extend(gone.into_iter().map(|name| (name, SetEdit::Remove)));
-        let chain = after.as_ref().map(|table| objects::policies_chain(key, table, &mut memo));
-        edit.chains.insert(names::policies_chain(key), chain);
+        let chain = after.map(|table| objects::policies_chain(key, form, table, &mut memo));
+        edit.chains.insert(names::policies_chain(key, form), chain);
         // First what comes, then what goes: a chain that stays in use never counts down to zero.
         for clauses in after.iter().flat_map(|table| table.lists()) {
-            self.hold_peers(key.direction, clauses, &mut memo, edit);
+            self.hold_peers(key.direction, form, clauses, &mut memo, edit);
         }
         for clauses in before.iter().flat_map(|table| table.lists()) {
-            self.release_peers(key.direction, clauses, edit);
+            self.release_peers(key.direction, form, clauses, edit);
         }
-        self.tables.extend(after.map(|table| (key.clone(), table)));
     }
 
-    fn hold_peers<'a>(&mut self, direction: Direction, clauses: &'a [Clause], memo: &mut Memo<'a>, edit: &mut Edit) {
-        let Some(name) = memo.peers_chain(direction, clauses) else { return };
+    fn hold_peers<'a>(
+        &mut self,
+        direction: Direction,
+        form: Form,
+        clauses: &'a [Clause],
+        memo: &mut Memo<'a>,
+        edit: &mut Edit,
+    ) {
+        let Some(name) = memo.peers_chain(direction, form, clauses) else { return };
         if self.peers.hold(&name) {
-            edit.chains.insert(name, Some(objects::peers_chain(direction, clauses, memo)));
+            edit.chains.insert(name, Some(objects::peers_chain(direction, form, clauses, memo)));
         }
     }
 
-    fn release_peers(&mut self, direction: Direction, clauses: &[Clause], edit: &mut Edit) {
-        let Some(name) = names::peers_chain(direction, clauses) else { return };
+    fn release_peers(&mut self, direction: Direction, form: Form, clauses: &[Clause], edit: &mut Edit) {
+        let Some(name) = names::peers_chain(direction, form, clauses) else { return };
         if self.peers.release(&name) {
             edit.chains.insert(name, None);
         }

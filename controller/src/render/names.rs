@@ -17,7 +17,7 @@ const READABLE: usize = 63;
 /// they are called there is another one. It is no part of the table's comment, because that goes with the table alone,
 /// and the base chains go with it.
 pub(super) fn layout() -> Name {
-    name("layout-4".to_owned())
+    name("layout-5".to_owned())
 }
 
 pub(super) fn base_chain(direction: Direction) -> Name {
@@ -161,8 +161,87 @@ fn of_pod(pod: &NamespacedName) -> String {
     format!("{}-{}-{}", readable(&pod.namespace), readable(&pod.name), hash(pod))
 }
 
-pub(super) fn policies_chain(key: &TableKey) -> Name {
-    name(format!("policies-{}-{}", key.direction, policies(key)))
+pub(super) fn policies_chain(key: &TableKey, form: Form) -> Name {
+    name(format!("{}policies-{}-{}", form.prefix(), key.direction, policies(key)))
+}
+
+/// In which form a table is rendered: what it leads to differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Form {
+    /// What it allows is allowed, and what it denies is dropped.
+    #[default]
+    Plain,
+    /// What it allows goes on to the audit of the pod.
+    Watched,
+    /// What it denies is recorded, and allowed.
+    Shadow,
+}
+
+impl Form {
+    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Watched, Self::Shadow];
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Watched => "watched-",
+            Self::Shadow => "shadow-",
+        }
+    }
+}
+
+/// The counter of what is dropped of a pod's connections, by whatever policies.
+pub(super) fn dropped(direction: Direction, pod: &NamespacedName) -> Name {
+    name(format!("dropped-{direction}-{}", of_pod(pod)))
+}
+
+/// The same, by the pod's chain.
+pub(super) fn dropped_by(chain: &Name) -> Option<Name> {
+    chain.as_str().strip_prefix("pod-").map(|rest| name(format!("dropped-{rest}")))
+}
+
+/// What cluster policies deny: the chain that leads to the pod's own.
+pub(super) fn denied_chain(direction: Direction) -> Name {
+    name(format!("denied-{direction}"))
+}
+
+/// The verdict map of that.
+pub(super) fn denied_map(direction: Direction, family: Family) -> Name {
+    name(format!("denied-{direction}-{}", digit(family)))
+}
+
+/// What cluster policies deny of a pod's connections: the pod's chain, and its counter.
+pub(super) fn denied(direction: Direction, pod: &NamespacedName) -> Name {
+    name(format!("denied-{direction}-{}", of_pod(pod)))
+}
+
+/// What is allowed where there are audited policies: the chain that leads to the pod's own.
+pub(super) fn audit_chain(direction: Direction) -> Name {
+    name(format!("audit-{direction}"))
+}
+
+/// The verdict map of that.
+pub(super) fn audit_map(direction: Direction, family: Family) -> Name {
+    name(format!("audit-{direction}-{}", digit(family)))
+}
+
+/// What audited policies would say of a pod's connections.
+pub(super) fn audit(direction: Direction, pod: &NamespacedName) -> Name {
+    name(format!("audit-{direction}-{}", of_pod(pod)))
+}
+
+/// What audited policies would drop: the chain that leads to the pod's own.
+pub(super) fn would_drop_chain(direction: Direction) -> Name {
+    name(format!("would-drop-{direction}"))
+}
+
+/// The verdict map of that.
+pub(super) fn would_drop_map(direction: Direction, family: Family) -> Name {
+    name(format!("would-drop-{direction}-{}", digit(family)))
+}
+
+/// What audited policies would drop of a pod's connections: the pod's chain, and its counter.
+pub(super) fn would_drop(direction: Direction, pod: &NamespacedName) -> Name {
+    name(format!("would-drop-{direction}-{}", of_pod(pod)))
 }
 
 /// The chain that a rule with the action Pass leads to.
@@ -186,14 +265,15 @@ pub(super) fn node_chain(pod: &NamespacedName) -> Name {
 }
 
 /// The table of a tier.
-pub(super) fn tier_chain(key: &TierKey) -> Name {
-    name(of_tier(key, ""))
+pub(super) fn tier_chain(key: &TierKey, form: Form) -> Name {
+    name(format!("{}{}", form.prefix(), of_tier(key, "")))
 }
 
 /// Its port map of one protocol, as [`port_map`].
-pub(super) fn tier_port_map(key: &TierKey, protocol: Protocol, has_ranges: bool) -> Name {
+pub(super) fn tier_port_map(key: &TierKey, form: Form, protocol: Protocol, has_ranges: bool) -> Name {
     let ranges = if has_ranges { "-ranges" } else { "" };
-    name(format!("ports{ranges}-{}", of_tier(key, &format!("-{}", protocol.to_string().to_lowercase()))))
+    let of_tier = of_tier(key, &format!("-{}", protocol.to_string().to_lowercase()));
+    name(format!("{}ports{ranges}-{of_tier}", form.prefix()))
 }
 
 fn of_tier(key: &TierKey, part: &str) -> String {
@@ -202,21 +282,22 @@ fn of_tier(key: &TierKey, part: &str) -> String {
 }
 
 /// The chain of a segment's lookups; `None` where there are none.
-pub(super) fn rules_chain(clauses: &[TierClause]) -> Option<Name> {
+pub(super) fn rules_chain(clauses: &[TierClause], form: Form) -> Option<Name> {
     let rule = &clauses.first()?.rule;
-    Some(name(format!("rules-{}-{}-{}", rule.direction, readable(&rule.policy), hash(clauses))))
+    let (prefix, policy) = (form.prefix(), readable(&rule.policy));
+    Some(name(format!("{prefix}rules-{}-{policy}-{}", rule.direction, hash(clauses))))
 }
 
 /// The port map of one protocol. Whether it holds ranges is part of the name, because it is part of the map's type.
-pub(super) fn port_map(key: &TableKey, table: &Table, protocol: Protocol) -> Name {
+pub(super) fn port_map(key: &TableKey, form: Form, table: &Table, protocol: Protocol) -> Name {
     let segments = table.segments.get(&protocol).into_iter().flatten();
     let ranges = if has_ranges(segments.map(|segment| segment.ports)) { "-ranges" } else { "" };
     let protocol = protocol.to_string().to_lowercase();
-    name(format!("ports{ranges}-{}-{protocol}-{}", key.direction, policies(key)))
+    name(format!("{}ports{ranges}-{}-{protocol}-{}", form.prefix(), key.direction, policies(key)))
 }
 
-pub(super) fn port_maps<'a>(key: &'a TableKey, table: &'a Table) -> impl Iterator<Item = Name> + use<'a> {
-    table.segments.keys().map(|protocol| port_map(key, table, *protocol))
+pub(super) fn port_maps<'a>(key: &'a TableKey, form: Form, table: &'a Table) -> impl Iterator<Item = Name> + use<'a> {
+    table.segments.keys().map(move |protocol| port_map(key, form, table, *protocol))
 }
 
 /// Whether any of these is more than a port.
@@ -225,13 +306,13 @@ pub(super) fn has_ranges(mut ports: impl Iterator<Item = PortRange>) -> bool {
 }
 
 /// The chain of a segment's lookups; `None` where the segment needs none, because it says the same of everyone.
-pub(super) fn peers_chain(direction: Direction, clauses: &[Clause]) -> Option<Name> {
+pub(super) fn peers_chain(direction: Direction, form: Form, clauses: &[Clause]) -> Option<Name> {
     let set = clauses.iter().find_map(|clause| match &clause.peers {
         PeerMatch::Set(set) => Some(set),
         PeerMatch::All => None,
     })?;
     let first = readable(&definitions(set).next().unwrap_or_default());
-    Some(name(format!("peers-{direction}-{first}-{}", hash(clauses))))
+    Some(name(format!("{}peers-{direction}-{first}-{}", form.prefix(), hash(clauses))))
 }
 
 /// The sets that hold the members of `key`, by family: those of CIDR blocks only in the families that they have.
@@ -266,9 +347,9 @@ pub(super) struct Memo<'a> {
 }
 
 impl<'a> Memo<'a> {
-    /// As [`peers_chain`], of clauses in one direction.
-    pub(super) fn peers_chain(&mut self, direction: Direction, clauses: &'a [Clause]) -> Option<Name> {
-        self.peers.entry(clauses.as_ptr()).or_insert_with(|| peers_chain(direction, clauses)).clone()
+    /// As [`peers_chain`], of clauses in one direction and form.
+    pub(super) fn peers_chain(&mut self, direction: Direction, form: Form, clauses: &'a [Clause]) -> Option<Name> {
+        self.peers.entry(clauses.as_ptr()).or_insert_with(|| peers_chain(direction, form, clauses)).clone()
     }
 
     /// As [`sets`].
@@ -315,7 +396,7 @@ fn readable(text: &str) -> String {
 }
 
 /// 80 bits of SHA-256 in base32: nobody can find a definition that shares the name of somebody else's.
-fn hash(definition: impl Hash) -> String {
+pub(super) fn hash(definition: impl Hash) -> String {
     let mut hasher = Sha256Hasher(Sha256::new());
     definition.hash(&mut hasher);
     let digest = hasher.0.finalize();

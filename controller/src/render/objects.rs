@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use palisade_model::{
-    Clause, Direction, Member, NamespacedName, PeerMatch, PodEnforcement, PortRange, Protocol, SetKey, Table, TableKey,
-    Verdict as PolicyVerdict,
+    Clause, Direction, Member, PeerMatch, PortRange, Protocol, SetKey, Table, TableKey, Verdict as PolicyVerdict,
 };
 use palisade_nft::{
-    Action, AddressField, BaseChain, Chain, Comment, Counter, CtState, Elements, Endpoint, Family, Hook, Key, Match,
-    Name, Range, Rule, Ruleset, Set, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, CtState, Elements, Endpoint, Family, Hook, Key, Match, Name,
+    Range, Rule, Ruleset, Set, Statement, Verdict,
 };
 
-use super::names::{self, Memo};
+use super::names::{self, Form, Memo};
 use super::{Epoch, guard, origin, pod_range, ranges, tiers};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
@@ -140,59 +139,47 @@ pub(super) fn allowed(direction: Direction) -> Verdict {
     }
 }
 
-/// The Admin tier, then NetworkPolicy if it isolates the pod, otherwise the Baseline tier. That a pod reaches itself is for
-/// NetworkPolicy to allow.
-pub(super) fn pod_chain(direction: Direction, id: &NamespacedName, pod: &PodEnforcement) -> Chain {
-    let rules: Vec<Statement> = match pod.table(direction) {
-        Some(table) => {
-            let itself = pod.addresses.iter().map(|address| {
-                statement([Match::Address(peer(direction), *address)], Action::Verdict(allowed(direction)))
-            });
-            let policies = statement([], Action::Verdict(Verdict::Jump(names::policies_chain(table))));
-            let drop = Statement {
-                counter: Some(Counter::Own),
-                comment: Some(Comment::new(&format!("{direction} of {id} that no policy allows"))),
-                ..statement([], Action::Verdict(Verdict::Drop))
-            };
-            itself.chain([policies, drop]).collect()
-        }
-        None => tiers::instead(direction, pod).collect(),
-    };
-    Chain {
-        base: None,
-        rules: tiers::ahead(direction, pod).chain(rules).map(Rule::Own).collect(),
-        comment: Some(Comment::new(&format!("{}{id}", pod_comment(direction)))),
+/// What becomes of what one direction allows, by a table in some form.
+pub(super) fn accepted(direction: Direction, form: Form) -> Verdict {
+    match form {
+        Form::Plain | Form::Shadow => allowed(direction),
+        Form::Watched => Verdict::Goto(names::audit_chain(direction)),
     }
 }
 
-/// The pod that the comment on a pod chain names.
-pub(super) fn pod_of(direction: Direction, comment: &Comment) -> Option<&str> {
-    comment.as_str().strip_prefix(&pod_comment(direction))
+/// What becomes of what cluster policies deny in one direction, in a table in some form.
+pub(super) fn denied(direction: Direction, form: Form) -> Verdict {
+    match form {
+        Form::Plain | Form::Watched => Verdict::Goto(names::denied_chain(direction)),
+        Form::Shadow => Verdict::Goto(names::would_drop_chain(direction)),
+    }
 }
 
-fn pod_comment(direction: Direction) -> String {
-    format!("{direction} of pod ")
-}
-
-pub(super) fn policies_chain<'a>(key: &TableKey, table: &'a Table, memo: &mut Memo<'a>) -> Chain {
+pub(super) fn policies_chain<'a>(key: &TableKey, form: Form, table: &'a Table, memo: &mut Memo<'a>) -> Chain {
     let ports = table.segments.keys().map(|protocol| {
-        statement([], Action::Vmap(Key::Port(protocol.number()), names::port_map(key, table, *protocol)))
+        statement([], Action::Vmap(Key::Port(protocol.number()), names::port_map(key, form, table, *protocol)))
     });
-    let always = table.always.iter().flat_map(|clause| lookups(key.direction, clause, memo));
+    let always = table.always.iter().flat_map(|clause| lookups(key.direction, form, clause, memo));
     Chain { base: None, rules: ports.chain(always).map(Rule::Own).collect(), comment: Some(policies_comment(key)) }
 }
 
-pub(super) fn port_maps<'a>(key: &TableKey, table: &'a Table, memo: &mut Memo<'a>) -> Vec<(Name, Set)> {
+pub(super) fn port_maps<'a>(key: &TableKey, form: Form, table: &'a Table, memo: &mut Memo<'a>) -> Vec<(Name, Set)> {
     let map = |protocol: &Protocol| {
-        let elements = port_elements(key.direction, table, *protocol, memo);
-        (names::port_map(key, table, *protocol), Set { elements, comment: Some(policies_comment(key)) })
+        let elements = port_elements(key.direction, form, table, *protocol, memo);
+        (names::port_map(key, form, table, *protocol), Set { elements, comment: Some(policies_comment(key)) })
     };
     table.segments.keys().map(map).collect()
 }
 
-fn port_elements<'a>(direction: Direction, table: &'a Table, protocol: Protocol, memo: &mut Memo<'a>) -> Elements {
+fn port_elements<'a>(
+    direction: Direction,
+    form: Form,
+    table: &'a Table,
+    protocol: Protocol,
+    memo: &mut Memo<'a>,
+) -> Elements {
     let segments = table.segments.get(&protocol).into_iter().flatten();
-    let entries = segments.map(|segment| (segment.ports, segment_verdict(direction, &segment.clauses, memo)));
+    let entries = segments.map(|segment| (segment.ports, segment_verdict(direction, form, &segment.clauses, memo)));
     port_verdicts(entries.collect())
 }
 
@@ -206,28 +193,28 @@ pub(super) fn port_verdicts(entries: Vec<(PortRange, Verdict)>) -> Elements {
     }
 }
 
-fn segment_verdict<'a>(direction: Direction, clauses: &'a [Clause], memo: &mut Memo<'a>) -> Verdict {
-    match memo.peers_chain(direction, clauses) {
+fn segment_verdict<'a>(direction: Direction, form: Form, clauses: &'a [Clause], memo: &mut Memo<'a>) -> Verdict {
+    match memo.peers_chain(direction, form, clauses) {
         Some(chain) => Verdict::Jump(chain),
-        None => clauses.first().map_or(Verdict::Drop, |clause| verdict(direction, clause.verdict)),
+        None => clauses.first().map_or(Verdict::Drop, |clause| verdict(direction, form, clause.verdict)),
     }
 }
 
-pub(super) fn peers_chain<'a>(direction: Direction, clauses: &'a [Clause], memo: &mut Memo<'a>) -> Chain {
+pub(super) fn peers_chain<'a>(direction: Direction, form: Form, clauses: &'a [Clause], memo: &mut Memo<'a>) -> Chain {
     let sets = clauses.iter().filter_map(|clause| match &clause.peers {
         PeerMatch::Set(set) => Some(set),
         PeerMatch::All => None,
     });
     Chain {
         base: None,
-        rules: clauses.iter().flat_map(|clause| lookups(direction, clause, memo)).map(Rule::Own).collect(),
+        rules: clauses.iter().flat_map(|clause| lookups(direction, form, clause, memo)).map(Rule::Own).collect(),
         comment: Some(definitions_comment(sets.flat_map(|set| names::definitions(set)))),
     }
 }
 
 /// One rule for each family that the clause's set has, and for each protocol of its endpoints.
-fn lookups<'a>(direction: Direction, clause: &'a Clause, memo: &mut Memo<'a>) -> Vec<Statement> {
-    let action = Action::Verdict(verdict(direction, clause.verdict));
+fn lookups<'a>(direction: Direction, form: Form, clause: &'a Clause, memo: &mut Memo<'a>) -> Vec<Statement> {
+    let action = Action::Verdict(verdict(direction, form, clause.verdict));
     let PeerMatch::Set(set) = &clause.peers else { return vec![statement([], action)] };
     let lookup = |(name, family): &(Name, Family)| {
         let name = name.clone();
@@ -318,7 +305,7 @@ pub(super) fn subject(direction: Direction) -> AddressField {
 }
 
 /// The end of a connection that is the pod's peer.
-fn peer(direction: Direction) -> AddressField {
+pub(super) fn peer(direction: Direction) -> AddressField {
     match direction {
         Direction::Egress => AddressField::ReplySaddr,
         Direction::Ingress => AddressField::OriginalSaddr,
@@ -333,9 +320,9 @@ pub(super) fn packet_subject(direction: Direction) -> AddressField {
     }
 }
 
-fn verdict(direction: Direction, verdict: PolicyVerdict) -> Verdict {
+fn verdict(direction: Direction, form: Form, verdict: PolicyVerdict) -> Verdict {
     match verdict {
-        PolicyVerdict::Accept => allowed(direction),
+        PolicyVerdict::Accept => accepted(direction, form),
         PolicyVerdict::Drop => Verdict::Drop,
     }
 }

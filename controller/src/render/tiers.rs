@@ -15,18 +15,19 @@
 //!   is gone to, so that `pass`, and the end of any of them, comes back to the pod's chain as well.
 //! - What is for the node is judged packet by packet: it has no part in epochs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use palisade_model::{
-    Direction, NamespacedName, PodEnforcement, Tier, TierAction, TierClause, TierKey, TierMatch, TierSegment, TierTable,
+    Direction, NamespacedName, PodEnforcement, Protocol, Tier, TierAction, TierClause, TierKey, TierMatch, TierSegment,
+    TierTable,
 };
 use palisade_nft::{
     Action, AddressField, BaseChain, Chain, Comment, Counter, CtState, Edit, End, Family, Hook, Key, Match, Name, Set,
     SetEdit, Statement, Verdict,
 };
 
-use super::names;
+use super::names::{self, Form};
 use super::objects::{self, HIGHEST_HOP_LIMIT, ICMP, ICMPV6, accept, allowed, statement};
 use super::origin::{chain, counted_drop};
 use super::users::Users;
@@ -37,6 +38,8 @@ pub(super) struct Tiers {
     tables: BTreeMap<Arc<TierKey>, Arc<TierTable>>,
     /// The rules chains, with how many tables lead to them.
     rules: Users,
+    /// The tables that are used in another than the plain form, with how many pods do.
+    forms: Users<(Arc<TierKey>, Form)>,
     /// Sets that are looked up to deny or to pass on, with how many clauses do.
     restricting: Users,
     /// How many pods are judged at the input hook, and whether there is a chain at it.
@@ -67,22 +70,10 @@ impl Tiers {
 
     pub(super) fn edit_table(&mut self, key: &Arc<TierKey>, after: Option<Arc<TierTable>>, edit: &mut Edit) {
         let before = self.tables.remove(key);
-        let mut gone: Vec<Name> = before.iter().flat_map(|table| port_maps(key, table)).collect();
-        if let Some(table) = &after {
-            for (protocol, segments) in &table.segments {
-                let map = names::tier_port_map(key, *protocol, has_ranges(segments));
-                gone.retain(|name| *name != map);
-                edit.sets.insert(map, SetEdit::Put(port_map(key, segments)));
+        for form in Form::ALL {
+            if form == Form::Plain || self.forms.has(&(key.clone(), form)) {
+                self.put(key, form, before.as_deref(), after.as_deref(), edit);
             }
-        }
-        edit.sets.extend(gone.into_iter().map(|name| (name, SetEdit::Remove)));
-        edit.chains.insert(names::tier_chain(key), after.as_ref().map(|table| tier_chain(key, table)));
-        // First what comes, then what goes: a chain that stays in use never counts down to zero.
-        for clauses in after.iter().flat_map(|table| table.lists()) {
-            self.hold_rules(clauses, edit);
-        }
-        for clauses in before.iter().flat_map(|table| table.lists()) {
-            self.release_rules(clauses, edit);
         }
         for set in after.iter().flat_map(|table| restricting(table)) {
             self.restricting.hold(&set);
@@ -93,18 +84,61 @@ impl Tiers {
         self.tables.extend(after.map(|table| (key.clone(), table)));
     }
 
-    fn hold_rules(&mut self, clauses: &[TierClause], edit: &mut Edit) {
-        let Some(name) = names::rules_chain(clauses) else { return };
-        if self.rules.hold(&name) {
-            edit.chains.insert(name, Some(chain("cluster policies' rules at some ports", lookups_of(clauses))));
+    /// One more pod comes under a table in this form, or one less.
+    pub(super) fn use_form(&mut self, key: &Arc<TierKey>, form: Form, is_used: bool, edit: &mut Edit) {
+        let of = (key.clone(), form);
+        let changes = if is_used { self.forms.hold(&of) } else { self.forms.release(&of) };
+        if let Some(table) = self.tables.get(key).cloned().filter(|_| changes) {
+            let (before, after) = if is_used { (None, Some(&*table)) } else { (Some(&*table), None) };
+            self.put(key, form, before, after, edit);
         }
     }
 
-    fn release_rules(&mut self, clauses: &[TierClause], edit: &mut Edit) {
-        let Some(name) = names::rules_chain(clauses) else { return };
+    /// Makes of a table in one form what it is to be.
+    fn put(
+        &mut self,
+        key: &TierKey,
+        form: Form,
+        before: Option<&TierTable>,
+        after: Option<&TierTable>,
+        edit: &mut Edit,
+    ) {
+        let mut gone: Vec<Name> = before.iter().flat_map(|table| port_maps(key, form, table)).collect();
+        if let Some(table) = after {
+            for (protocol, segments) in &table.segments {
+                let map = names::tier_port_map(key, form, *protocol, has_ranges(segments));
+                gone.retain(|name| *name != map);
+                edit.sets.insert(map, SetEdit::Put(port_map(key, form, segments)));
+            }
+        }
+        edit.sets.extend(gone.into_iter().map(|name| (name, SetEdit::Remove)));
+        edit.chains.insert(names::tier_chain(key, form), after.map(|table| tier_chain(key, form, table)));
+        // First what comes, then what goes: a chain that stays in use never counts down to zero.
+        for clauses in after.iter().flat_map(|table| table.lists()) {
+            self.hold_rules(clauses, form, edit);
+        }
+        for clauses in before.iter().flat_map(|table| table.lists()) {
+            self.release_rules(clauses, form, edit);
+        }
+    }
+
+    fn hold_rules(&mut self, clauses: &[TierClause], form: Form, edit: &mut Edit) {
+        let Some(name) = names::rules_chain(clauses, form) else { return };
+        if self.rules.hold(&name) {
+            edit.chains.insert(name, Some(chain("cluster policies' rules at some ports", lookups_of(clauses, form))));
+        }
+    }
+
+    fn release_rules(&mut self, clauses: &[TierClause], form: Form, edit: &mut Edit) {
+        let Some(name) = names::rules_chain(clauses, form) else { return };
         if self.rules.release(&name) {
             edit.chains.insert(name, None);
         }
+    }
+
+    /// In which directions there are tables.
+    pub(super) fn directions(&self) -> BTreeSet<Direction> {
+        self.tables.keys().map(|key| key.direction).collect()
     }
 
     /// A pod comes to be judged at the input hook, or ceases to be.
@@ -153,17 +187,11 @@ fn input_egress() -> Chain {
 }
 
 /// What asks the tiers ahead of NetworkPolicy.
-pub(super) fn ahead(direction: Direction, pod: &PodEnforcement) -> impl Iterator<Item = Statement> {
+pub(super) fn ahead(direction: Direction, pod: &PodEnforcement, form: Form) -> impl Iterator<Item = Statement> {
     let is_judged = pod.tiers.iter().any(|key| key.direction == direction);
     let state = Match::CtState([CtState::Invalid, CtState::Untracked].into());
     let strays = is_judged.then(|| counted_drop([state], "belongs to no connection"));
-    strays.into_iter().chain(pod.tier(direction, Tier::Admin).map(jump))
-}
-
-/// What asks the tier in place of NetworkPolicy, and allows the rest.
-pub(super) fn instead(direction: Direction, pod: &PodEnforcement) -> impl Iterator<Item = Statement> {
-    let baseline = pod.tier(direction, Tier::Baseline).map(jump);
-    baseline.into_iter().chain([statement([], Action::Verdict(allowed(direction)))])
+    strays.into_iter().chain(pod.tier(direction, Tier::Admin).map(|key| jump(key, form)))
 }
 
 /// What a pod sends to its own node: NetworkPolicy has nothing against that.
@@ -173,47 +201,55 @@ pub(super) fn node_chain(id: &NamespacedName, pod: &PodEnforcement) -> Chain {
             comment: Some(Comment::new("NetworkPolicy has no say between a pod and its node")),
             ..accept([])
         }],
-        None => instead(Direction::Egress, pod).collect(),
+        None => {
+            let baseline = pod.tier(Direction::Egress, Tier::Baseline).map(|key| jump(key, Form::Plain));
+            baseline.into_iter().chain([statement([], Action::Verdict(allowed(Direction::Egress)))]).collect()
+        }
     };
-    chain(&format!("egress to this node of pod {id}"), ahead(Direction::Egress, pod).chain(rules))
+    let ahead = ahead(Direction::Egress, pod, Form::Plain);
+    chain(&format!("egress to this node of pod {id}"), ahead.chain(rules))
 }
 
-fn jump(key: &Arc<TierKey>) -> Statement {
-    statement([], Action::Verdict(Verdict::Jump(names::tier_chain(key))))
+fn jump(key: &Arc<TierKey>, form: Form) -> Statement {
+    statement([], Action::Verdict(Verdict::Jump(names::tier_chain(key, form))))
 }
 
-fn tier_chain(key: &TierKey, table: &TierTable) -> Chain {
+fn tier_chain(key: &TierKey, form: Form, table: &TierTable) -> Chain {
     let ports = table.segments.iter().map(|(protocol, segments)| {
-        let map = names::tier_port_map(key, *protocol, has_ranges(segments));
+        let map = names::tier_port_map(key, form, *protocol, has_ranges(segments));
         statement([], Action::Vmap(Key::Port(protocol.number()), map))
     });
-    chain(&comment(key), ports.chain(lookups_of(&table.otherwise)))
+    chain(&comment(key), ports.chain(lookups_of(&table.otherwise, form)))
 }
 
 fn comment(key: &TierKey) -> String {
     format!("{} {} by cluster policies: {}", key.tier, key.direction, key.policies.join(", "))
 }
 
-fn port_maps(key: &TierKey, table: &TierTable) -> impl Iterator<Item = Name> {
-    table.segments.iter().map(|(protocol, segments)| names::tier_port_map(key, *protocol, has_ranges(segments)))
+fn port_maps(key: &TierKey, form: Form, table: &TierTable) -> impl Iterator<Item = Name> {
+    let map = move |(protocol, segments): (&Protocol, &Vec<TierSegment>)| {
+        names::tier_port_map(key, form, *protocol, has_ranges(segments))
+    };
+    table.segments.iter().map(map)
 }
 
 fn has_ranges(segments: &[TierSegment]) -> bool {
     names::has_ranges(segments.iter().map(|segment| segment.ports))
 }
 
-fn port_map(key: &TierKey, segments: &[TierSegment]) -> Set {
-    let to = |segment: &TierSegment| Verdict::Goto(names::rules_chain(&segment.clauses).unwrap_or_else(names::pass));
+fn port_map(key: &TierKey, form: Form, segments: &[TierSegment]) -> Set {
+    let to =
+        |segment: &TierSegment| Verdict::Goto(names::rules_chain(&segment.clauses, form).unwrap_or_else(names::pass));
     let elements = objects::port_verdicts(segments.iter().map(|segment| (segment.ports, to(segment))).collect());
     Set { elements, comment: Some(Comment::new(&comment(key))) }
 }
 
-fn lookups_of(clauses: &[TierClause]) -> impl Iterator<Item = Statement> {
-    clauses.iter().flat_map(lookups)
+fn lookups_of(clauses: &[TierClause], form: Form) -> impl Iterator<Item = Statement> {
+    clauses.iter().flat_map(move |clause| lookups(clause, form))
 }
 
 /// The rules of a clause, which name the rule of the policy that they stand for.
-fn lookups(clause: &TierClause) -> Vec<Statement> {
+fn lookups(clause: &TierClause, form: Form) -> Vec<Statement> {
     let direction = clause.rule.direction;
     let conditions: Vec<Vec<Match>> = match &clause.peers {
         TierMatch::Others => Family::ALL.into_iter().flat_map(others).collect(),
@@ -226,8 +262,8 @@ fn lookups(clause: &TierClause) -> Vec<Statement> {
         }
     };
     let verdict = match clause.action {
-        TierAction::Accept => allowed(direction),
-        TierAction::Deny => Verdict::Drop,
+        TierAction::Accept => objects::accepted(direction, form),
+        TierAction::Deny => objects::denied(direction, form),
         TierAction::Pass => Verdict::Goto(names::pass()),
     };
     let more = if clause.more > 0 { format!(" and {} more", clause.more) } else { String::new() };
