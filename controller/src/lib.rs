@@ -10,6 +10,7 @@ pub mod drift;
 pub mod enforcer;
 pub mod epochs;
 pub mod events;
+pub mod flows;
 pub mod forged;
 pub mod frames;
 pub mod input;

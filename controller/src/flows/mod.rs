@@ -1,0 +1,20 @@
+//! What is dropped, and what else is told of flows: from a [`Record`] on.
+//!
+//! Whoever reads the kernel's log publishes records in the [`Hub`], which remembers them ([`Store`]) and tells whoever follows.
+//!
+//! Invariants:
+//! - What is remembered is bounded, and so is what a follower costs.
+//! - Records are told as the objects were at that moment: nothing here looks anything up.
+
+mod flow;
+mod hub;
+mod latest;
+mod protocol;
+mod record;
+mod shared;
+mod store;
+
+pub use hub::{Figures, Follower, Header, Heard, Hub};
+pub use protocol::IpProtocol;
+pub use record::{LocalPod, Nearest, Peer, PeerPod, Reason, Record, Rule, Verdict};
+pub use store::{Entry, Gone, Store};

@@ -1,0 +1,388 @@
+//! One line of what was dropped: whose packets, from whom, and why.
+//!
+//! The JSON form is stable: fields are added, never renamed, and whoever reads ignores those that he does not know.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use palisade_model::Direction;
+use serde::{Deserialize, Serialize};
+
+use super::protocol::IpProtocol;
+use crate::text::cut;
+
+/// How long a sentence may be, in bytes.
+const LONGEST_TEXT: usize = 512;
+/// How long a name or a field may be, in bytes: that of a namespace and of a pod at their limits fit.
+const LONGEST_NAME: usize = 320;
+/// How many policies are named.
+const MOST_POLICIES: usize = 16;
+
+/// Packets of one flow that met one fate, and why.
+///
+/// ```json
+/// {"time":"2026-11-28T22:56:12.25Z","node":"worker-1","verdict":"dropped","reason":"policy","direction":"ingress",
+///  "pod":{"namespace":"shop","name":"db-0","workload":"db","address":"10.0.1.1"},
+///  "peer":{"address":"10.0.0.1","pod":{"namespace":"shop","name":"web-1","workload":"web"},"node":"worker-2"},
+///  "protocol":"TCP","port":80,"packets":3,"bytes":180,"policies":["shop/db"],
+///  "nearest":{"policy":"shop/db","field":"spec.ingress[0]","text":"shop/db spec.ingress[0] admits TCP 5432; this was TCP 80"},
+///  "text":"no rule of shop/db admits it"}
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// When: of several packets, the first.
+    pub time: Timestamp,
+    /// The node where it happened.
+    pub node: String,
+    /// What became of them.
+    pub verdict: Verdict,
+    /// What decided.
+    pub reason: Reason,
+    /// The direction, seen from `pod`.
+    #[serde(with = "direction")]
+    pub direction: Direction,
+    /// The pod of this node that was judged.
+    pub pod: LocalPod,
+    /// The other end.
+    pub peer: Peer,
+    /// The protocol: `TCP`, `UDP`, `SCTP`, `ICMP`, `ICMPv6`, or a number, as `47`.
+    pub protocol: IpProtocol,
+    /// The destination port, of the pod behind a Service; absent for protocols without ports, and for fragments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// How many packets this stands for.
+    pub packets: u64,
+    /// How many bytes they had, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// The policies that isolate the pod in this direction, as `namespace/name`; the first 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// The rule that allowed or denied it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    /// The rule that would have let it pass but for what it lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Nearest>,
+    /// The decision in a sentence.
+    #[serde(default)]
+    pub text: String,
+}
+
+/// What became of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// They were dropped.
+    Dropped,
+    /// They passed, and a policy that is audited would drop them.
+    WouldDrop,
+    /// They passed.
+    Allowed,
+    /// One that this version does not know.
+    #[serde(other)]
+    Other,
+}
+
+impl Verdict {
+    /// As a person reads it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::WouldDrop => "would drop",
+            Self::Allowed => "allowed",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "camelCase")]
+#[value(rename_all = "camelCase")]
+pub enum Reason {
+    /// NetworkPolicies: none of their rules admits it, or one does.
+    Policy,
+    /// A rule of a ClusterNetworkPolicy.
+    Tier,
+    /// The namespace is closed: over its share.
+    Shares,
+    /// It cannot be from where it came from.
+    Forged,
+    /// An address of the guarded pod range that is no known pod's.
+    PodRange,
+    /// It belongs to no connection, and the pod is isolated.
+    NoConnection,
+    /// A policy that is audited.
+    Audit,
+    /// Nothing isolates the pod.
+    Open,
+    /// One that this version does not know.
+    #[serde(other)]
+    #[value(skip)]
+    Other,
+}
+
+impl Reason {
+    /// As in the JSON form, and the label of the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Tier => "tier",
+            Self::Shares => "shares",
+            Self::Forged => "forged",
+            Self::PodRange => "podRange",
+            Self::NoConnection => "noConnection",
+            Self::Audit => "audit",
+            Self::Open => "open",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A pod of this node. Its names are empty where no pod is known behind the link that forged packets come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalPod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What it is one of: the name of its Deployment, StatefulSet, …; otherwise its own.
+    pub workload: String,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// The other end of a flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// The pod that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PeerPod>,
+    /// The node of that pod, or the one whose address it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The Service through which it was reached, as `namespace/name`, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The narrowest `ipBlock` of the policies that holds it, where it is no pod's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<String>,
+}
+
+/// A pod of any node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerPod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What it is one of, as [`LocalPod::workload`].
+    pub workload: String,
+}
+
+/// A rule of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// `namespace/name`; of a ClusterNetworkPolicy its name alone.
+    pub policy: String,
+    /// As `spec.ingress[0]`.
+    pub field: String,
+}
+
+/// The rule that came nearest, and what it lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Nearest {
+    /// As [`Rule::policy`].
+    pub policy: String,
+    /// As [`Rule::field`].
+    pub field: String,
+    /// The lack, in a sentence.
+    pub text: String,
+}
+
+impl Record {
+    /// The same flow's record of so many more packets. `other` is a later one of the same flow.
+    pub(crate) fn unite(&mut self, other: &Self) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.zip(other.bytes).map(|(own, others)| own.saturating_add(others));
+    }
+
+    /// With what is longer than it may be cut.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.policies.truncate(MOST_POLICIES);
+        self.policies.iter_mut().for_each(|policy| shorten(policy, LONGEST_NAME));
+        let LocalPod { namespace, name, workload, address: _ } = &mut self.pod;
+        let mut names = vec![&mut self.node, namespace, name, workload];
+        if let Some(PeerPod { namespace, name, workload }) = &mut self.peer.pod {
+            names.extend([namespace, name, workload]);
+        }
+        names.extend([&mut self.peer.node, &mut self.peer.service, &mut self.peer.block].into_iter().flatten());
+        names.extend(self.rule.iter_mut().flat_map(|Rule { policy, field }| [policy, field]));
+        if let Some(Nearest { policy, field, text }) = &mut self.nearest {
+            names.extend([policy, field]);
+            shorten(text, LONGEST_TEXT);
+        }
+        names.into_iter().for_each(|name| shorten(name, LONGEST_NAME));
+        shorten(&mut self.text, LONGEST_TEXT);
+        self
+    }
+
+    /// What it takes in memory, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let LocalPod { namespace, name, workload, address: _ } = &self.pod;
+        let mut strings = vec![&self.node, namespace, name, workload, &self.text];
+        if let Some(PeerPod { namespace, name, workload }) = &self.peer.pod {
+            strings.extend([namespace, name, workload]);
+        }
+        strings.extend([&self.peer.node, &self.peer.service, &self.peer.block].into_iter().flatten());
+        strings.extend(self.rule.iter().flat_map(|Rule { policy, field }| [policy, field]));
+        strings.extend(self.nearest.iter().flat_map(|Nearest { policy, field, text }| [policy, field, text]));
+        let policies: usize = self.policies.iter().map(|policy| size_of::<String>() + policy.len()).sum();
+        size_of::<Self>() + policies + strings.into_iter().map(String::len).sum::<usize>()
+    }
+}
+
+fn shorten(text: &mut String, bytes: usize) {
+    text.truncate(cut(text, bytes).len());
+}
+
+/// `egress` or `ingress`.
+mod direction {
+    use serde::de::Error;
+
+    use super::*;
+
+    pub(super) fn serialize<S: serde::Serializer>(direction: &Direction, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(direction)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Direction, D::Error> {
+        let text = String::deserialize(from)?;
+        let known = Direction::ALL.into_iter().find(|direction| direction.to_string() == text);
+        known.ok_or_else(|| Error::custom(format!("`{text}` is no direction")))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// `shop/web-1` sends to `shop/db-0` at TCP 80, which the pod does not admit.
+    pub(crate) fn record() -> Record {
+        Record {
+            time: "2026-11-28T22:56:12.25Z".parse().unwrap(),
+            node: "worker-1".to_owned(),
+            verdict: Verdict::Dropped,
+            reason: Reason::Policy,
+            direction: Direction::Ingress,
+            pod: LocalPod {
+                namespace: "shop".to_owned(),
+                name: "db-0".to_owned(),
+                workload: "db".to_owned(),
+                address: [10, 0, 1, 1].into(),
+            },
+            peer: Peer {
+                address: [10, 0, 0, 1].into(),
+                pod: Some(PeerPod {
+                    namespace: "shop".to_owned(),
+                    name: "web-1".to_owned(),
+                    workload: "web".to_owned(),
+                }),
+                node: Some("worker-2".to_owned()),
+                service: None,
+                block: None,
+            },
+            protocol: IpProtocol(6),
+            port: Some(80),
+            packets: 3,
+            bytes: Some(180),
+            policies: vec!["shop/db".to_owned()],
+            rule: None,
+            nearest: Some(Nearest {
+                policy: "shop/db".to_owned(),
+                field: "spec.ingress[0]".to_owned(),
+                text: "shop/db spec.ingress[0] admits app=api at TCP 5432; this pod has app=web".to_owned(),
+            }),
+            text: "no rule of shop/db admits it".to_owned(),
+        }
+    }
+
+    /// The same from an address that is no pod's.
+    pub(crate) fn from_address(address: impl Into<IpAddr>) -> Record {
+        Record { peer: Peer { address: address.into(), pod: None, node: None, service: None, block: None }, ..record() }
+    }
+
+    /// What is written here others rely on.
+    #[test]
+    fn the_json_form_is_stable() {
+        let expected = json!({
+            "time": "2026-11-28T22:56:12.25Z", "node": "worker-1", "verdict": "dropped", "reason": "policy",
+            "direction": "ingress",
+            "pod": {"namespace": "shop", "name": "db-0", "workload": "db", "address": "10.0.1.1"},
+            "peer": {"address": "10.0.0.1", "node": "worker-2",
+                     "pod": {"namespace": "shop", "name": "web-1", "workload": "web"}},
+            "protocol": "TCP", "port": 80, "packets": 3, "bytes": 180, "policies": ["shop/db"],
+            "nearest": {"policy": "shop/db", "field": "spec.ingress[0]",
+                        "text": "shop/db spec.ingress[0] admits app=api at TCP 5432; this pod has app=web"},
+            "text": "no rule of shop/db admits it",
+        });
+        assert_eq!(serde_json::to_value(record()).unwrap(), expected);
+        assert_eq!(serde_json::from_value::<Record>(expected).unwrap(), record());
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_ignored() {
+        let mut value = serde_json::to_value(record()).unwrap();
+        value["mood"] = json!({"colour": "red"});
+        value["reason"] = json!("moonPhase");
+        value["verdict"] = json!("postponed");
+        let read: Record = serde_json::from_value(value).unwrap();
+        assert_eq!(read, Record { reason: Reason::Other, verdict: Verdict::Other, ..record() });
+    }
+
+    #[test]
+    fn what_is_not_known_is_absent() {
+        let bare =
+            Record { port: None, bytes: None, policies: Vec::new(), nearest: None, ..from_address([192, 0, 2, 7]) };
+        let value = serde_json::to_value(&bare).unwrap();
+        for field in ["port", "bytes", "policies", "rule", "nearest"] {
+            assert_eq!(value.get(field), None, "{field}");
+        }
+        assert_eq!(value["peer"], json!({"address": "192.0.2.7"}));
+        assert_eq!(serde_json::from_value::<Record>(value).unwrap(), bare);
+    }
+
+    #[test]
+    fn reasons_are_called_alike_everywhere() {
+        for reason in <Reason as clap::ValueEnum>::value_variants() {
+            assert_eq!(serde_json::to_value(reason).unwrap(), Value::from(reason.name()));
+            let given = clap::ValueEnum::to_possible_value(reason).unwrap();
+            assert_eq!(given.get_name(), reason.name());
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut() {
+        let long = "ä".repeat(2000);
+        let mut all = Record { node: long.clone(), text: long.clone(), policies: vec![long.clone(); 40], ..record() };
+        all.pod.name.clone_from(&long);
+        all.peer.block = Some(long.clone());
+        all.rule = Some(Rule { policy: long.clone(), field: long.clone() });
+        all.nearest = Some(Nearest { policy: long.clone(), field: long.clone(), text: long });
+        let cut = all.bounded();
+        assert_eq!((cut.text.len(), cut.policies.len(), cut.policies[0].len()), (512, 16, 320));
+        assert!(cut.size() < 12 << 10, "{}", cut.size());
+        assert_eq!(record().bounded(), record(), "what is short stays");
+    }
+}
