@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use ipnet::IpNet;
 use palisade_model::Shares;
 
+use crate::render::Logs;
 use crate::{convert, sysctl};
 
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
@@ -127,6 +128,18 @@ pub struct NodeArgs {
     #[arg(long, value_name = "CIDR,...", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     #[arg(value_parser = parse_pod_range)]
     pub guard_pod_range: Option<PodRangeArg>,
+    /// The NFLOG group by which chains tell the agent what they drop, 10 packets a second for each pod and direction, so that
+    /// `palisade monitor` can say why; or `none`. No other program of this node may use the same one. Otherwise 9467.
+    #[arg(long, env = "PALISADE_LOG_GROUP", value_name = "GROUP|none", value_parser = parse_log_group)]
+    pub log_group: Option<Logs>,
+}
+
+fn parse_log_group(text: &str) -> Result<Logs, String> {
+    match text.parse() {
+        _ if text == "none" => Ok(Logs(None)),
+        Ok(group) => Ok(Logs(Some(group))),
+        Err(_) => Err("neither a number from 0 to 65535 nor `none`".to_owned()),
+    }
 }
 
 /// Which pod range is guarded.

@@ -36,7 +36,7 @@ use crate::epochs::{Epochs, Sweep};
 use crate::frames::{FrameTable, FramesError};
 use crate::links::NodeLinks;
 use crate::owners::Owners;
-use crate::render::{self, Epoch, Origins, PodRange, Renderer, skeleton};
+use crate::render::{self, Epoch, Logs, Origins, PodRange, Renderer, skeleton};
 use crate::turns::Turns;
 
 /// Keeps a [`Backend`] at what the index says. Single-threaded: events are applied and committed in turn.
@@ -174,7 +174,14 @@ impl<B: Backend> Enforcer<B> {
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
         let desired = skeleton(self.desired.table.name, origins);
-        Self { renderer: Renderer::new(origins), desired, ..self }
+        let renderer = Renderer::new(origins).with_logs(self.renderer.logs());
+        Self { renderer, desired, ..self }
+    }
+
+    /// Tells whom of what is dropped. To be said before anything is applied.
+    #[must_use]
+    pub fn with_logs(self, logs: Logs) -> Self {
+        Self { renderer: self.renderer.with_logs(logs), ..self }
     }
 
     /// Goes on to judge pods of this node that are deleted, until their addresses are other pods', or [links] that are told
@@ -319,7 +326,7 @@ impl<B: Backend> Enforcer<B> {
     /// Does without the guard from now on.
     fn believe(&mut self) {
         let range = self.renderer.pod_range().clone();
-        self.renderer = Renderer::new(Origins::Believed);
+        self.renderer = Renderer::new(Origins::Believed).with_logs(self.renderer.logs());
         self.desired = skeleton(self.desired.table.name.clone(), Origins::Believed);
         let mut edit = self.renderer.edit(&self.index.take_full(), self.owners.held());
         self.renderer.set_pod_range(range, &mut edit);

@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use palisade::enforcer::Enforcer;
-use palisade::render::{Epoch, PodRange, TABLE, dispatch_maps, render, render_with};
+use palisade::render::{Epoch, PodRange, Settings, TABLE, dispatch_maps, render, render_with};
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, Index};
@@ -136,7 +136,7 @@ fn compile(cluster: &Cluster) -> Ruleset {
 fn compile_with(cluster: &Cluster, range: PodRange) -> Ruleset {
     let mut index = Index::new(NODE);
     testing::objects(cluster).for_each(|change| index.apply(change));
-    render_with(table(), &index.take_delta(), range)
+    render_with(table(), &index.take_delta(), Settings { range, ..Settings::default() })
 }
 
 fn table() -> Name {

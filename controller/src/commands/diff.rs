@@ -7,7 +7,7 @@ use palisade_nft::{Backend, Kernel, Ownership};
 use super::{kernel, sources};
 use crate::cli::DiffArgs;
 use crate::enforcer::Enforcer;
-use crate::render::{self, Origins, PodRange};
+use crate::render::{self, Logs, Origins, PodRange};
 use crate::{cni, links, serve};
 
 pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
@@ -18,7 +18,8 @@ pub(super) fn diff(args: &DiffArgs) -> anyhow::Result<()> {
         Some(_) => sources::pod_range(&args.node)?,
         None => held.as_ref().map(PodRange::guarded_by).unwrap_or_default(),
     };
-    let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel);
+    let logs = args.node.log_group.or(held.as_ref().and_then(Logs::of)).unwrap_or(Logs::STANDARD);
+    let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), kernel).with_logs(logs);
     let frames = Kernel::open(render::table_of_frames(), Ownership::Plain)?;
     let enforcer = enforcer.with_shares(args.node.shares.shares);
     let mut enforcer = enforcer.with_origins(origins).with_frames(frames);

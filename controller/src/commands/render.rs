@@ -7,7 +7,7 @@ use palisade_model::{Delta, Index};
 
 use super::{kernel, sources};
 use crate::cli::RenderArgs;
-use crate::render::{self, PodRange};
+use crate::render::{self, Logs, PodRange, Settings};
 use crate::shares;
 
 pub(super) fn render(args: &RenderArgs) -> anyhow::Result<()> {
@@ -20,7 +20,8 @@ pub(super) fn render(args: &RenderArgs) -> anyhow::Result<()> {
         tell_outside(&delta, &range)?;
         return check(&index);
     }
-    let ruleset = render::render_with(kernel::table(), &delta, range);
+    let settings = Settings { range, logs: node.log_group.unwrap_or(Logs::STANDARD) };
+    let ruleset = render::render_with(kernel::table(), &delta, settings);
     Ok(write!(std::io::stdout().lock(), "{ruleset}")?)
 }
 

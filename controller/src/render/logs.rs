@@ -6,13 +6,29 @@
 use std::num::NonZeroU32;
 
 use palisade_model::{Direction, NamespacedName};
-use palisade_nft::{Counter, Limit, Log, LogPrefix, Name, Statement};
+use palisade_nft::{Chain, Counter, Limit, Log, LogPrefix, Name, Rule, Ruleset, Statement};
 
 use super::names;
 
 /// The group of NFLOG that is told; `None`: nobody is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Logs(pub Option<u16>);
+
+impl Logs {
+    /// The group that is told where no other is asked for.
+    pub const STANDARD: Self = Self(Some(9467));
+
+    /// What a ruleset that the kernel holds tells; `None` where that cannot be seen, because it tells nothing of anybody.
+    pub fn of(ruleset: &Ruleset) -> Option<Self> {
+        let rules = ruleset.chains.values().flat_map(|chain: &Chain| &chain.rules);
+        let mut counting = rules.filter_map(|rule| match rule {
+            Rule::Own(Statement { counter: Some(Counter::Named(_)), log, .. }) => Some(log.as_ref()),
+            Rule::Own(_) | Rule::Foreign => None,
+        });
+        let first = counting.next()?;
+        Some(Self(first.into_iter().chain(counting.flatten()).next().map(|log| log.group)))
+    }
+}
 
 /// Why a packet is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

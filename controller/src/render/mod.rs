@@ -551,13 +551,22 @@ fn is_nothing(edit: &SetEdit) -> bool {
 
 /// The ruleset that `delta`, taken as everything that there is, leads to.
 pub fn render(table: Name, delta: &Delta) -> Ruleset {
-    render_with(table, delta, PodRange::default())
+    render_with(table, delta, Settings::default())
 }
 
-/// The same, which guards a pod range.
-pub fn render_with(table: Name, delta: &Delta, range: PodRange) -> Ruleset {
+/// What else a ruleset depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The pod range that is guarded.
+    pub range: PodRange,
+    /// Whom what is dropped is told.
+    pub logs: Logs,
+}
+
+/// The same, with these settings.
+pub fn render_with(table: Name, delta: &Delta, Settings { range, logs }: Settings) -> Ruleset {
     let mut ruleset = skeleton(table, Origins::Guarded);
-    let mut renderer = Renderer::new(Origins::Guarded);
+    let mut renderer = Renderer::new(Origins::Guarded).with_logs(logs);
     let mut edit = renderer.edit(delta, &BTreeSet::new());
     renderer.set_pod_range(range, &mut edit);
     ruleset.apply(edit).expect("a rendered edit names only objects that it or the skeleton holds");
