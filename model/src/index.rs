@@ -51,7 +51,7 @@ use self::sets::Sets;
 use self::slots::PodId;
 use self::tables::LiveTable;
 use self::tiers::Tiers;
-use crate::{Change, Delta, Limit, LocalPod, NamespacedName, PodEnforcement, Shares, TableKey};
+use crate::{Change, Delta, Direction, Limit, LocalPod, NamespacedName, PodEnforcement, Shares, TableKey};
 
 /// The objects of a cluster, and what one node must enforce of them.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ pub struct IndexSize {
     pub nodes: usize,
     /// Local pods that are judged in some direction, those that linger left out.
     pub isolated_pods: usize,
-    /// Tables in use.
+    /// Tables in use, those of audits included.
     pub tables: usize,
     /// Tables of cluster policies in use.
     pub tiers: usize,
@@ -227,11 +227,16 @@ impl Index {
             policies: spaces().map(|space| space.policies.len()).sum(),
             cluster_policies: self.tiers.len(),
             nodes: self.cluster.nodes.len(),
-            isolated_pods: self.pods.len() - self.isolated_lingering(),
+            isolated_pods: self.pods.values().filter(|pod| is_judged(pod)).count() - self.isolated_lingering(),
             tables: self.tables.len(),
             tiers: self.tiers.tables(),
             sets: self.sets.len(),
             groups: self.sets.listed.len(),
         }
     }
+}
+
+/// Whether any policy that is enforced judges a pod.
+fn is_judged(pod: &PodEnforcement) -> bool {
+    Direction::ALL.into_iter().any(|direction| pod.is_judged(direction))
 }

@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ClusterRuleRef, ContainerPort, Direction, IpBlock,
-    Namespace, NamespaceScope, NamespacedName, Node, Peer, Peers, Phase, Pod, PodGroup, Policy, PortMatch, Ports,
-    Protocol, Rule, Sandbox, Tier, TierAction,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ClusterRuleRef, ContainerPort, Direction,
+    Enforcement, IpBlock, Namespace, NamespaceScope, NamespacedName, Node, Peer, Peers, Phase, Pod, PodGroup, Policy,
+    PortMatch, Ports, Protocol, Rule, Sandbox, Tier, TierAction,
 };
 
 /// All objects of a cluster, as they are now.
@@ -32,6 +32,9 @@ pub struct Cluster {
     /// The namespaces that are [closed](crate::Closed) on the node that is asked about: their policies still isolate, and
     /// allow nothing. No change says so.
     pub closed: BTreeSet<Arc<str>>,
+    /// The namespaces whose [audits are left out](crate::Index::audits_left_out) on that node: their audited policies would
+    /// isolate, and are taken to allow everything. No change says so.
+    pub audits_left_out: BTreeSet<Arc<str>>,
     /// The pods that a node goes on to judge after they are deleted; `None` where no node does.
     pub lingering: Option<Lingering>,
     /// The sandboxes of the node that is asked about, by their ids.
@@ -87,6 +90,16 @@ pub struct Verdict {
     pub egress: DirectionVerdict,
     /// What the destination's policies say.
     pub ingress: DirectionVerdict,
+}
+
+impl Verdict {
+    /// What the policies on one end say.
+    pub fn of(&self, direction: Direction) -> &DirectionVerdict {
+        match direction {
+            Direction::Egress => &self.egress,
+            Direction::Ingress => &self.ingress,
+        }
+    }
 }
 
 /// Why a flow passes whatever NetworkPolicies say. Cluster policies judge such a flow, but for that from a pod's own node to
@@ -270,10 +283,26 @@ impl Cluster {
         self.pods.insert(pod.id.clone(), pod);
     }
 
-    /// Whether `flow` may be opened, and who says so.
+    /// Whether `flow` may be opened, and who says so: as if there were no audited policies.
     pub fn verdict(&self, flow: &Flow) -> Verdict {
-        let ends =
-            Ends { source: self.end(flow.source), destination: self.end(flow.destination), traffic: flow.traffic };
+        self.verdict_of(flow, Enforcement::Enforced)
+    }
+
+    /// The same, if all audited policies were enforced.
+    pub fn audited_verdict(&self, flow: &Flow) -> Verdict {
+        self.verdict_of(flow, Enforcement::Audited)
+    }
+
+    /// Whether one end of `flow` lets it pass, and would not if all audited policies were enforced.
+    pub fn would_drop(&self, flow: &Flow, direction: Direction) -> bool {
+        let allows = |verdict: Verdict| verdict.of(direction).allowed;
+        allows(self.verdict(flow)) && !allows(self.audited_verdict(flow))
+    }
+
+    /// By the policies up to audited ones, or without these.
+    fn verdict_of(&self, flow: &Flow, up_to: Enforcement) -> Verdict {
+        let Flow { source, destination, traffic } = *flow;
+        let ends = Ends { source: self.end(source), destination: self.end(destination), traffic, up_to };
         let pass = ends.pass();
         let egress = self.judge(Direction::Egress, &ends, pass);
         let ingress = self.judge(Direction::Ingress, &ends, pass);
@@ -315,10 +344,13 @@ impl Cluster {
         let isolating: Vec<(&Policy, &[Rule])> = self
             .policies
             .values()
+            .filter(|policy| policy.enforcement <= ends.up_to)
             .filter(|policy| policy.id.namespace == subject.id.namespace && policy.selector.matches(&subject.labels))
             .filter_map(|policy| Some((policy, policy.rules(direction)?)))
             .collect();
         let closed = self.closed.contains(&subject.id.namespace);
+        let left_out = self.audits_left_out.contains(&subject.id.namespace)
+            && isolating.iter().any(|(policy, _)| policy.is_audited());
         let rule = isolating.iter().filter(|_| pass.is_none() && !closed).find_map(|(policy, rules)| {
             let index = rules.iter().position(|rule| self.rule_allows(rule, direction, peer, ends))?;
             Some(RuleRef { policy: policy.id.clone(), index })
@@ -337,7 +369,7 @@ impl Cluster {
                 if isolating.is_empty() {
                     ask(Tier::Baseline).unwrap_or(true)
                 } else {
-                    pass.is_some() || rule.is_some()
+                    pass.is_some() || left_out || rule.is_some()
                 }
             })
         };
@@ -363,7 +395,8 @@ impl Cluster {
         pass: Option<Pass>,
     ) -> TierVerdict {
         let is_subject = |policy: &&ClusterPolicy| policy.tier == tier && self.group_holds(&policy.subject, subject);
-        let mut policies: Vec<&ClusterPolicy> = self.cluster_policies.values().filter(is_subject).collect();
+        let policies = self.cluster_policies.values().filter(|policy| policy.enforcement <= ends.up_to);
+        let mut policies: Vec<&ClusterPolicy> = policies.filter(is_subject).collect();
         policies.sort_by_key(|policy| (policy.priority, policy.name.clone()));
         let rules = policies.iter().flat_map(|policy| {
             policy.rules(direction).iter().enumerate().map(|(index, rule)| (&policy.name, index, rule))
@@ -426,11 +459,13 @@ impl Cluster {
     }
 }
 
-/// A flow with its addresses resolved to pods.
+/// A flow with its addresses resolved to pods, and who is asked about it.
 struct Ends<'a> {
     source: End<'a>,
     destination: End<'a>,
     traffic: Traffic,
+    /// Policies up to audited ones, or without these.
+    up_to: Enforcement,
 }
 
 #[derive(Clone, Copy)]

@@ -50,6 +50,14 @@ pub fn objects(cluster: &Cluster) -> impl Iterator<Item = Change> {
     deleted.chain(namespaces).chain(nodes).chain(pods).chain(policies).chain(cluster_policies)
 }
 
+/// The same cluster without the policies that only watch.
+pub fn without_audited(cluster: &Cluster) -> Cluster {
+    let mut cluster = cluster.clone();
+    cluster.policies.retain(|_, policy| !policy.is_audited());
+    cluster.cluster_policies.retain(|_, policy| !policy.is_audited());
+    cluster
+}
+
 /// Flows between all addresses of a cluster and some outside it, at the ports where verdicts may differ: the bounds of
 /// all ranges, their neighbours, and declared ports.
 pub fn flows(cluster: &Cluster) -> Vec<Flow> {

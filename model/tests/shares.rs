@@ -11,11 +11,11 @@ use std::sync::Arc;
 use judge::check_output;
 use palisade_model::reference::Cluster;
 use palisade_model::testing::workload::{Shape, Size, Workload};
-use palisade_model::testing::{NODE, Output, bare_pod, changes, objects, shares};
+use palisade_model::testing::{NODE, Output, bare_pod, changes, objects, shares, without_audited};
 use palisade_model::{
-    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Cost, Enforcement, Index, Limit, NamespaceScope,
-    NamespacedName, PeerMatch, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule,
-    Selector, SetKey, Shares, Table, TableKey, Tier, TierAction,
+    Change, Clause, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Cost, Enforcement, Index, Limit,
+    NamespaceScope, NamespacedName, PeerMatch, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol,
+    Requirement, Rule, Selector, SetKey, Shares, Table, TableKey, Tier, TierAction, Verdict,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -39,6 +39,24 @@ fn cluster(changes: impl IntoIterator<Item = Change>) -> Cluster {
 
 fn closed(index: &Index) -> BTreeMap<Arc<str>, Limit> {
     index.closed().map(|(namespace, closed)| (namespace.clone(), closed.limit)).collect()
+}
+
+fn left_out(index: &Index) -> BTreeMap<Arc<str>, Limit> {
+    index.audits_left_out().map(|(namespace, closed)| (namespace.clone(), closed.limit)).collect()
+}
+
+/// The tables that judge pods, and those that only audits need.
+fn by_purpose(output: &Output) -> [Vec<&TableKey>; 2] {
+    let judging: BTreeSet<_> = output.pods.values().flat_map(|pod| [&pod.egress, &pod.ingress]).flatten().collect();
+    let keys = || output.tables.keys();
+    let of = |judges: bool| keys().filter(|key| judging.contains(key) == judges).map(|key| &**key).collect();
+    [of(true), of(false)]
+}
+
+/// The table of an audit that is left out.
+fn everything() -> Arc<Table> {
+    let all = Clause { peers: PeerMatch::All, verdict: Verdict::Accept };
+    Arc::new(Table { always: vec![all], ..Table::default() })
 }
 
 fn namespace(key: &TableKey) -> &Arc<str> {
@@ -109,12 +127,14 @@ proptest! {
                 let mut fresh = fresh(&cluster, shares, policies_first);
                 prop_assert_eq!(&output, &Output::new(fresh.take_full()));
                 prop_assert_eq!(closed(&index), closed(&fresh));
+                prop_assert_eq!(left_out(&index), left_out(&fresh));
                 prop_assert_eq!(index.size(), fresh.size());
                 for (namespace, cost) in index.costs().filter(|(namespace, _)| !told.contains_key(*namespace)) {
                     prop_assert_eq!(cost, fresh.cost(namespace), "{}", namespace);
                 }
             }
             cluster.closed = told.keys().cloned().collect();
+            cluster.audits_left_out = left_out(&index).into_keys().collect();
             check_output(&cluster, &output);
         }
     }
@@ -138,6 +158,7 @@ proptest! {
         let mut fresh = fresh(&cluster, shares, false);
         prop_assert_eq!(&output, &Output::new(fresh.take_full()));
         prop_assert_eq!(closed(&index), closed(&fresh));
+        prop_assert_eq!(left_out(&index), left_out(&fresh));
         prop_assert!(index.unsettled().is_empty() && index.take_delta().is_empty());
     }
 
@@ -150,20 +171,46 @@ proptest! {
         let [output, full] = [&mut limited, &mut unlimited].map(|index| Output::new(index.take_full()));
         prop_assert_eq!(&output.pods, &full.pods, "isolated is who was");
         prop_assert_eq!(&full, &judge::output(&cluster));
-        let closed = closed(&limited);
-        for (key, table) in &output.tables {
-            let expected = if closed.contains_key(namespace(key)) { &Arc::default() } else { &full.tables[key] };
-            prop_assert_eq!(table, expected, "{:?}", key);
+        let (closed, left_out) = (closed(&limited), left_out(&limited));
+        let [judging, auditing] = by_purpose(&full);
+        for key in &judging {
+            let expected = if closed.contains_key(namespace(key)) { &Arc::default() } else { &full.tables[*key] };
+            prop_assert_eq!(&output.tables[*key], expected, "{:?}", key);
         }
-        for (namespace, cost) in unlimited.costs() {
-            let tables = full.tables.keys().map(|key| &**key).filter(|key| key.policies[0].namespace == *namespace);
-            prop_assert_eq!(parts(cost), counted(&full, tables), "{}", namespace);
-            prop_assert_eq!(closed.contains_key(namespace), !cost.fits(&shares.per_namespace));
+        for key in &auditing {
+            let expected = if left_out.contains_key(namespace(key)) { &everything() } else { &full.tables[*key] };
+            prop_assert_eq!(&output.tables[*key], expected, "{:?}", key);
+        }
+        let mut enforced = fresh(&without_audited(&cluster), Shares::UNLIMITED, false);
+        enforced.take_delta();
+        for (name, cost) in unlimited.costs() {
+            let [judging, auditing] =
+                [&judging, &auditing].map(|keys| keys.iter().copied().filter(|key| namespace(key) == name));
+            let has_audit = auditing.clone().next().is_some();
+            let [of_judging, of_auditing] = [counted(&full, judging), counted(&full, auditing)];
+            prop_assert_eq!(parts(enforced.cost(name)), of_judging, "{}", name);
+            prop_assert_eq!(parts(cost), [0, 1, 2].map(|part| of_judging[part] + of_auditing[part]), "{}", name);
+            prop_assert_eq!(closed.contains_key(name), !enforced.cost(name).fits(&shares.per_namespace));
+            prop_assert_eq!(left_out.contains_key(name), has_audit && !cost.fits(&shares.per_namespace));
             let mut alone = cluster.clone();
-            alone.policies.retain(|id, _| id.namespace == *namespace);
+            alone.policies.retain(|id, _| id.namespace == *name);
             let mut alone = fresh(&alone, shares, false);
             alone.take_delta();
-            prop_assert_eq!(alone.closed().next().is_some(), closed.contains_key(namespace));
+            prop_assert_eq!(alone.closed().next().is_some(), closed.contains_key(name));
+            prop_assert_eq!(alone.audits_left_out().next().is_some(), left_out.contains_key(name));
+        }
+    }
+
+    /// Audits close nobody, and where they are left out nothing lets more through.
+    #[test]
+    fn audits_have_what_is_left(changes in changes(40), shares in shares()) {
+        let cluster = cluster(changes);
+        let [mut audited, mut enforced] =
+            [cluster.clone(), without_audited(&cluster)].map(|cluster| fresh(&cluster, shares, false));
+        let [with, without] = [&mut audited, &mut enforced].map(|index| Output::new(index.take_full()));
+        prop_assert_eq!(closed(&audited), closed(&enforced));
+        for (key, table) in &without.tables {
+            prop_assert_eq!(&with.tables[key], table, "{:?}", key);
         }
     }
 
@@ -173,13 +220,16 @@ proptest! {
         let cluster = cluster(changes);
         let mut index = fresh(&cluster, shares, false);
         let output = Output::new(index.take_full());
-        let closed = closed(&index);
-        let open = output.tables.keys().map(|key| &**key).filter(|key| !closed.contains_key(namespace(key)));
+        let (closed, left_out) = (closed(&index), left_out(&index));
+        let [judging, auditing] = by_purpose(&output);
+        let judging = judging.into_iter().filter(|key| !closed.contains_key(namespace(key)));
+        let open = judging.chain(auditing.into_iter().filter(|key| !left_out.contains_key(namespace(key))));
         let total = parts(shares.total);
         let in_force = counted(&output, open);
         prop_assert!(in_force.iter().zip(total).all(|(part, limit)| *part <= limit), "{:?} of {:?}", in_force, total);
-        let sum: Cost = index.costs().map(|(_, cost)| cost).sum();
-        let by_total = closed.values().any(|limit| *limit == Limit::Total);
+        let with_audits: BTreeMap<_, _> = index.audits_left_out().map(|(name, closed)| (name, closed.cost)).collect();
+        let sum: Cost = index.costs().map(|(name, cost)| with_audits.get(name).copied().unwrap_or(cost)).sum();
+        let by_total = closed.values().chain(left_out.values()).any(|limit| *limit == Limit::Total);
         prop_assert!(!(by_total && sum.fits(&shares.total)), "{:?} of {:?}", sum, shares.total);
     }
 }
@@ -301,7 +351,7 @@ fn cluster_policies_that_cost_too_much_are_refused() {
     assert_eq!(index.closed().count(), 0, "no namespace is closed for that");
 }
 
-/// The shares of these tests are met again and again, in both ways, and opened again.
+/// The shares of these tests are met again and again, in both ways, and opened again; by audits, too.
 #[test]
 fn shares_are_met_again_and_again() {
     let sum = Cell::new(News::default());
@@ -311,18 +361,19 @@ fn shares_are_met_again_and_again() {
         Ok(())
     });
     result.unwrap();
-    let News { deltas, closings, by_total, openings } = sum.get();
+    let News { deltas, closings, by_total, openings, left_out } = sum.get();
     println!("{:?}", sum.get());
-    assert!(closings * 50 > deltas && openings * 100 > deltas && by_total * 400 > deltas);
+    assert!(closings * 50 > deltas && openings * 100 > deltas && by_total * 400 > deltas && left_out * 50 > deltas);
 }
 
-/// How often namespaces were closed and opened.
+/// How often namespaces were closed and opened, and audits left out of namespaces that were not.
 #[derive(Clone, Copy, Debug, Default)]
 struct News {
     deltas: usize,
     closings: usize,
     by_total: usize,
     openings: usize,
+    left_out: usize,
 }
 
 impl News {
@@ -335,6 +386,7 @@ impl News {
             sum.deltas += 1;
             sum.openings += news.values().filter(|news| news.is_none()).count();
             sum.closings += news.values().flatten().count();
+            sum.left_out += left_out(&index).into_keys().filter(|name| !closed(&index).contains_key(name)).count();
             sum.by_total += news.values().flatten().filter(|closed| closed.limit == Limit::Total).count();
         }
         sum

@@ -6,29 +6,36 @@ use std::sync::Arc;
 use super::closing;
 use super::sets::Sets;
 use super::slots::{BillId, Slots};
-use crate::{Cost, Limit, Shares, TableKey};
+use crate::{Cost, Enforcement, Limit, Shares, TableKey};
 
-/// The namespaces that have tables, with what these cost.
+/// The namespaces that have tables, with what these cost. What audits need is on a bill of its own.
 ///
-/// Invariant: which namespaces are closed follows from the costs of all, never from what was closed before.
+/// Invariants:
+/// - Which namespaces are closed follows from the costs of all, never from what was closed before.
+/// - What audits cost closes nobody: they have what is left, or are left out.
 #[derive(Debug)]
 pub(super) struct Bills {
     pub(super) shares: Shares,
     slots: Slots<BillId, Bill>,
-    by_name: HashMap<Arc<str>, BillId>,
-    closed: BTreeMap<Arc<str>, Limit>,
-    /// Those whose tables the kernel has refused.
-    refused: BTreeSet<Arc<str>>,
+    /// By what they are for.
+    by_name: [HashMap<Arc<str>, BillId>; 2],
+    /// The closed namespaces, and those whose audits are left out.
+    closed: [BTreeMap<Arc<str>, Limit>; 2],
+    /// Those whose tables the kernel has refused, and those whose audits.
+    refused: [BTreeSet<Arc<str>>; 2],
     /// What all tables cost, the sets that they look up aside.
     own: Cost,
     /// Whether any namespace went over its share since it was last decided who is closed.
     is_pressed: bool,
 }
 
-/// What the policies of a namespace cost.
+/// What the policies of a namespace cost: its tables that judge pods, or those that only audits need.
 #[derive(Debug)]
 pub(super) struct Bill {
     pub(super) namespace: Arc<str>,
+    pub(super) enforcement: Enforcement,
+    /// The namespace's other bill.
+    pub(super) other: Option<BillId>,
     pub(super) tables: BTreeSet<Arc<TableKey>>,
     /// What its tables cost, the sets that they look up aside. Of those that are not compiled only the grants.
     pub(super) own: Cost,
@@ -45,9 +52,9 @@ impl Bills {
         Self {
             shares,
             slots: Slots::default(),
-            by_name: HashMap::new(),
-            closed: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            by_name: Default::default(),
+            closed: Default::default(),
+            refused: Default::default(),
             own: Cost::default(),
             is_pressed: false,
         }
@@ -66,44 +73,60 @@ impl Bills {
         self.slots.bound()
     }
 
-    pub(super) fn find(&self, namespace: &str) -> Option<&Bill> {
-        self.by_name.get(namespace).map(|bill| &self.slots[*bill])
+    pub(super) fn find(&self, namespace: &str, enforcement: Enforcement) -> Option<&Bill> {
+        self.by_name[enforcement as usize].get(namespace).map(|bill| &self.slots[*bill])
     }
 
-    /// The closed namespaces, with why.
-    pub(super) fn closed(&self) -> &BTreeMap<Arc<str>, Limit> {
-        &self.closed
+    /// The closed namespaces, or those whose audits are left out, with why.
+    pub(super) fn closed(&self, enforcement: Enforcement) -> &BTreeMap<Arc<str>, Limit> {
+        &self.closed[enforcement as usize]
     }
 
+    pub(super) fn is_closed(&self, bill: &Bill) -> bool {
+        self.closed(bill.enforcement).contains_key(&bill.namespace)
+    }
+
+    /// First the namespace's audit, where there is one in force.
     pub(super) fn refuse(&mut self, namespace: &Arc<str>) {
-        self.refused.insert(namespace.clone());
+        let is_in_force = |bill: &Bill| !self.is_closed(bill) && !self.is_refused(bill);
+        let has_audit = self.find(namespace, Enforcement::Audited).is_some_and(is_in_force);
+        let refused = if has_audit { Enforcement::Audited } else { Enforcement::Enforced };
+        self.refused[refused as usize].insert(namespace.clone());
     }
 
-    /// Gives whether it was refused.
-    pub(super) fn readmit(&mut self, namespace: &str) -> bool {
-        self.refused.remove(namespace)
+    pub(super) fn readmit(&mut self, namespace: &str) {
+        for refused in &mut self.refused {
+            refused.remove(namespace);
+        }
     }
 
-    pub(super) fn refused(&self) -> &BTreeSet<Arc<str>> {
-        &self.refused
+    pub(super) fn readmit_all(&mut self) {
+        self.refused = Default::default();
     }
 
-    pub(super) fn is_refused(&self, namespace: &str) -> bool {
-        self.refused.contains(namespace)
+    pub(super) fn is_refused(&self, bill: &Bill) -> bool {
+        self.refused[bill.enforcement as usize].contains(&bill.namespace)
     }
 
-    /// Enters a table. Gives the bill of its namespace.
-    pub(super) fn enter(&mut self, table: &Arc<TableKey>) -> BillId {
+    /// Enters a table. Gives the bill that it is on.
+    pub(super) fn enter(&mut self, table: &Arc<TableKey>, enforcement: Enforcement) -> BillId {
         let namespace = table.namespace();
-        let bill = match self.by_name.get(namespace) {
+        let bill = match self.by_name[enforcement as usize].get(namespace) {
             Some(bill) => *bill,
-            None => {
-                let bill = self.slots.insert(Bill::new(namespace.clone()));
-                self.by_name.insert(namespace.clone(), bill);
-                bill
-            }
+            None => self.open(namespace, enforcement),
         };
         self.slots[bill].tables.insert(table.clone());
+        bill
+    }
+
+    fn open(&mut self, namespace: &Arc<str>, enforcement: Enforcement) -> BillId {
+        let bill = self.slots.insert(Bill::new(namespace.clone(), enforcement));
+        self.by_name[enforcement as usize].insert(namespace.clone(), bill);
+        let [first, last] = &self.by_name;
+        if let (Some(first), Some(last)) = (first.get(namespace), last.get(namespace)) {
+            self.slots[*first].other = Some(*last);
+            self.slots[*last].other = Some(*first);
+        }
         bill
     }
 
@@ -112,7 +135,10 @@ impl Bills {
         self.slots[bill].tables.remove(table);
         if self.slots[bill].tables.is_empty() {
             let bill = self.slots.remove(bill);
-            self.by_name.remove(&bill.namespace);
+            self.by_name[bill.enforcement as usize].remove(&bill.namespace);
+            if let Some(other) = bill.other {
+                self.slots[other].other = None;
+            }
         }
     }
 
@@ -132,7 +158,7 @@ impl Bills {
     /// Adds what a set costs.
     pub(super) fn add(&mut self, bill: BillId, cost: Cost) {
         self.slots[bill].cost += cost;
-        self.is_pressed |= !self.fits(bill);
+        self.is_pressed |= !self.both_fit(bill);
     }
 
     pub(super) fn subtract(&mut self, bill: BillId, cost: Cost) {
@@ -144,13 +170,12 @@ impl Bills {
         let cost = &mut self.slots[bill].cost;
         cost.elements = cost.elements + now.elements - before.elements;
         cost.bytes = cost.bytes + now.bytes - before.bytes;
-        let share = &self.shares.per_namespace;
-        self.is_pressed |= cost.elements > share.elements || cost.bytes > share.bytes;
+        self.is_pressed |= !self.both_fit(bill);
     }
 
     /// Whether nobody is closed, and nobody will be: as nearly always.
     pub(super) fn is_calm(&self, sets: &Sets) -> bool {
-        let is_open = self.closed.is_empty() && self.refused.is_empty();
+        let is_open = self.closed.iter().all(BTreeMap::is_empty) && self.refused.iter().all(BTreeSet::is_empty);
         !self.is_pressed && is_open && self.total(sets).fits(&self.shares.total)
     }
 
@@ -159,14 +184,25 @@ impl Bills {
         self.own + sets.total()
     }
 
+    /// What counts against the namespace's share: an audit comes after what is enforced.
+    pub(super) fn charge(&self, bill: &Bill) -> Cost {
+        let first = bill.other.filter(|_| bill.enforcement == Enforcement::Audited);
+        first.map_or(bill.cost, |first| self.slots[first].cost + bill.cost)
+    }
+
     /// Whether the namespace is within its share, as far as was counted.
     pub(super) fn fits(&self, bill: BillId) -> bool {
-        self.slots[bill].cost.fits(&self.shares.per_namespace)
+        self.charge(&self.slots[bill]).fits(&self.shares.per_namespace)
+    }
+
+    /// The same with both of its bills.
+    fn both_fit(&self, bill: BillId) -> bool {
+        self.fits(bill) && self.slots[bill].other.is_none_or(|other| self.fits(other))
     }
 
     /// How many matches of definitions with classes the rest of the namespace's share is enough for.
     pub(super) fn budget(&self, bill: BillId) -> u64 {
-        self.slots[bill].cost.rest_of(self.shares.per_namespace).matches()
+        self.charge(&self.slots[bill]).rest_of(self.shares.per_namespace).matches()
     }
 
     /// Notes whether a table does not ask for all of its sets yet.
@@ -185,7 +221,7 @@ impl Bills {
         unasked.flat_map(|(id, bill)| bill.unasked.iter().map(move |table| (id, table.clone()))).collect()
     }
 
-    /// Decides anew whose tables are compiled. Gives the namespaces for which that changed.
+    /// Decides anew whose tables are compiled. Gives the bills for which that changed.
     pub(super) fn decide_compiled(&mut self) -> Vec<BillId> {
         let mut over = closing::too_many_grants(self);
         let mut changed = Vec::new();
@@ -200,24 +236,28 @@ impl Bills {
         changed
     }
 
-    /// Decides anew which namespaces are closed. Gives those for which that changed.
+    /// Decides anew which namespaces are closed, and whose audits are left out. Gives the bills for which that changed.
     pub(super) fn decide_closed(&mut self, sets: &Sets) -> Vec<BillId> {
         self.is_pressed = false;
-        let closed = closing::closed(self, sets);
-        let closed: BTreeMap<Arc<str>, Limit> =
-            closed.into_iter().map(|(bill, limit)| (self.slots[bill].namespace.clone(), limit)).collect();
-        let before = std::mem::replace(&mut self.closed, closed);
+        let mut now: [BTreeMap<Arc<str>, Limit>; 2] = Default::default();
+        for (bill, limit) in closing::closed(self, sets) {
+            let bill = &self.slots[bill];
+            now[bill.enforcement as usize].insert(bill.namespace.clone(), limit);
+        }
+        let before = std::mem::replace(&mut self.closed, now);
         let is_changed = |(_, bill): &(BillId, &Bill)| {
-            before.contains_key(&bill.namespace) != self.closed.contains_key(&bill.namespace)
+            before[bill.enforcement as usize].contains_key(&bill.namespace) != self.is_closed(bill)
         };
         self.iter().filter(is_changed).map(|(id, _)| id).collect()
     }
 }
 
 impl Bill {
-    fn new(namespace: Arc<str>) -> Self {
+    fn new(namespace: Arc<str>, enforcement: Enforcement) -> Self {
         Self {
             namespace,
+            enforcement,
+            other: None,
             tables: BTreeSet::new(),
             own: Cost::default(),
             cost: Cost::default(),

@@ -1,43 +1,75 @@
-//! Which namespaces are closed: functions of what all of them cost.
+//! Which namespaces are closed, and which audits are left out: functions of what all of them cost.
+//!
+//! Invariant: who is closed is decided as if there were no audits; those have what is left.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::bills::{Bill, Bills};
 use super::sets::Sets;
 use super::slots::{BillId, SetId, Slot};
-use crate::{Cost, Limit};
+use crate::{Cost, Enforcement, Limit};
 
-/// The namespaces whose tables are too much to compile, and why.
+/// First what is enforced, then what audits need beside that.
+const ORDER: [Enforcement; 2] = [Enforcement::Enforced, Enforcement::Audited];
+
+/// The bills whose tables are too much to compile, and why.
 pub(super) fn too_many_grants(bills: &Bills) -> BTreeMap<BillId, Limit> {
     let grants = |bill: &Bill| Cost::of_grants(bill.cost.grants);
-    let shares = &bills.shares;
-    let is_over = |(_, bill): &(BillId, &Bill)| !grants(bill).fits(&shares.per_namespace);
-    let mut over: BTreeMap<BillId, Limit> =
-        bills.iter().filter(is_over).map(|(id, _)| (id, Limit::Namespace)).collect();
-    let charges: Vec<(BillId, Cost)> =
-        bills.iter().filter(|(id, _)| !over.contains_key(id)).map(|(id, bill)| (id, grants(bill))).collect();
-    let sum = charges.iter().map(|(_, charge)| *charge).sum();
-    over.extend(most_expensive(bills, charges, sum, |id| grants(bills.bill(id))));
+    let mut over = BTreeMap::new();
+    for last in ORDER {
+        let alone = |bill: &Bill| {
+            let charge = Cost::of_grants(bills.charge(bill).grants);
+            (!charge.fits(&bills.shares.per_namespace)).then_some(Limit::Namespace)
+        };
+        let alone = of_share(bills, last, &over, alone);
+        over.extend(alone);
+        let open = open(bills, last, &over);
+        let sum = open.iter().map(|id| grants(bills.bill(*id))).sum();
+        let candidates = open.into_iter().filter(|id| bills.bill(*id).enforcement == last);
+        let charges = candidates.map(|id| (id, grants(bills.bill(id)))).collect();
+        over.extend(most_expensive(bills, charges, sum, |id| grants(bills.bill(id))));
+    }
     over
 }
 
-/// All namespaces that are closed, and why.
+/// All bills that are not paid, and why.
 pub(super) fn closed(bills: &Bills, sets: &Sets) -> BTreeMap<BillId, Limit> {
-    let limit = |bill: &Bill| {
-        let over = (!bill.cost.fits(&bills.shares.per_namespace)).then_some(Limit::Namespace);
-        bill.too_many_grants.or(over).or(bills.is_refused(&bill.namespace).then_some(Limit::Kernel))
-    };
-    let mut closed: BTreeMap<BillId, Limit> = bills.iter().filter_map(|(id, bill)| Some((id, limit(bill)?))).collect();
-    if !bills.total(sets).fits(&bills.shares.total) {
-        let open: Vec<BillId> = bills.iter().map(|(id, _)| id).filter(|id| !closed.contains_key(id)).collect();
-        closed.extend(over_total(bills, sets, &open));
+    let mut closed = BTreeMap::new();
+    for last in ORDER {
+        let alone = |bill: &Bill| {
+            let over = (!bills.charge(bill).fits(&bills.shares.per_namespace)).then_some(Limit::Namespace);
+            bill.too_many_grants.or(over).or(bills.is_refused(bill).then_some(Limit::Kernel))
+        };
+        let alone = of_share(bills, last, &closed, alone);
+        closed.extend(alone);
+        if !bills.total(sets).fits(&bills.shares.total) {
+            let open = open(bills, last, &closed);
+            closed.extend(over_total(bills, sets, &open, last));
+        }
     }
     closed
 }
 
+/// The bills for that which are closed whatever others cost: `alone` says it of one. A closed namespace has no audit.
+fn of_share(
+    bills: &Bills,
+    of: Enforcement,
+    closed: &BTreeMap<BillId, Limit>,
+    alone: impl Fn(&Bill) -> Option<Limit>,
+) -> BTreeMap<BillId, Limit> {
+    let limit = |bill: &Bill| bill.other.and_then(|other| closed.get(&other).copied()).or_else(|| alone(bill));
+    bills.iter().filter(|(_, bill)| bill.enforcement == of).filter_map(|(id, bill)| Some((id, limit(bill)?))).collect()
+}
+
+/// The bills up to those for `last` that are not closed.
+fn open(bills: &Bills, last: Enforcement, closed: &BTreeMap<BillId, Limit>) -> Vec<BillId> {
+    let is_open = |(id, bill): &(BillId, &Bill)| bill.enforcement <= last && !closed.contains_key(id);
+    bills.iter().filter(is_open).map(|(id, _)| id).collect()
+}
+
 /// What everything costs that is open.
 pub(super) fn total(bills: &Bills, sets: &Sets) -> Cost {
-    let is_open = |bill: &Bill| !bills.closed().contains_key(&bill.namespace);
+    let is_open = |bill: &Bill| !bills.is_closed(bill);
     let own: Cost = bills.iter().filter(|(_, bill)| is_open(bill)).map(|(_, bill)| bill.own).sum();
     let asked = sets.all_askers().filter_map(|(set, mut by)| by.any(|bill| is_open(bills.bill(bill))).then_some(set));
     own + asked.map(|set| sets.cost(set)).sum()
@@ -55,8 +87,8 @@ struct Charge {
     shared: Vec<SetId>,
 }
 
-/// Whom of `open` to close so that the rest fits into the total.
-fn over_total(bills: &Bills, sets: &Sets, open: &[BillId]) -> BTreeMap<BillId, Limit> {
+/// Whom of `open` to close so that the rest fits into the total: only bills for `of`.
+fn over_total(bills: &Bills, sets: &Sets, open: &[BillId], of: Enforcement) -> BTreeMap<BillId, Limit> {
     let mut charges = vec![None; bills.bound()];
     let mut sum = Cost::default();
     for id in open {
@@ -87,7 +119,7 @@ fn over_total(bills: &Bills, sets: &Sets, open: &[BillId]) -> BTreeMap<BillId, L
         }
     }
     let cost = |id: &BillId| charges[id.index()].as_ref().map(|charge| (*id, charge.cost));
-    let costs = open.iter().filter_map(cost).collect();
+    let costs = open.iter().filter(|id| bills.bill(**id).enforcement == of).filter_map(cost).collect();
     most_expensive(bills, costs, sum, |id| {
         let charge = charges[id.index()].take().unwrap_or_default();
         let mut freed = charge.alone;

@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::Index;
 use super::objects::{Claim, ClassKey};
 use super::slots::PodId;
+use super::{Index, is_judged};
 use crate::{Age, NamespacedName, Phase, Pod};
 
 /// What a pod leaves behind.
@@ -76,8 +76,9 @@ impl Index {
 
     /// How many of them are isolated.
     pub(super) fn isolated_lingering(&self) -> usize {
-        let is_isolated =
-            |(address, id): &(&IpAddr, &NamespacedName)| self.pods.contains_key(&Pod::lingering_id(id, **address));
+        let is_isolated = |(address, id): &(&IpAddr, &NamespacedName)| {
+            self.pods.get(&Pod::lingering_id(id, **address)).is_some_and(is_judged)
+        };
         self.lingering.iter().filter(is_isolated).count()
     }
 

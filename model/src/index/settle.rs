@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::Index;
 use super::objects::ClassKey;
+use super::slots::ClassId;
+use super::tables::LiveTable;
 use crate::{
-    Delta, Direction, LocalPod, NamespacedName, PodEnforcement, Policy, PortMatch, PortResolution, Ports, Protocol,
-    Table, TableKey,
+    Audit, Delta, Direction, Enforcement, LocalPod, NamespacedName, PodEnforcement, Policy, PortMatch, PortResolution,
+    Ports, Protocol, Table, TableKey, TierKey,
 };
 
 impl Index {
@@ -61,35 +63,45 @@ impl Index {
             if self.pods.get(&id) == pod.as_ref() {
                 continue;
             }
-            for key in pod.iter().flat_map(tables_of) {
-                let live = self.tables.entry(key.clone()).or_default();
-                live.users += 1;
-                if live.users == 1 {
-                    self.dirty_tables.insert(key.clone());
-                }
-            }
-            pod.iter().flat_map(|pod| &pod.tiers).for_each(|key| self.tiers.acquire(key));
+            pod.iter().for_each(|pod| self.hold(pod));
             let old = match &pod {
                 Some(pod) => self.pods.insert(id.clone(), pod.clone()),
                 None => self.pods.remove(&id),
             };
-            for key in old.iter().flat_map(tables_of) {
-                let live = self.tables.get_mut(key).expect("a pod holds its tables");
-                live.users -= 1;
-                if live.users == 0 {
-                    self.dirty_tables.insert(key.clone());
-                }
-            }
-            old.iter().flat_map(|pod| &pod.tiers).for_each(|key| self.tiers.release(key));
+            old.iter().for_each(|pod| self.let_go(pod));
             changed.insert(id, pod);
         }
         changed
     }
 
-    /// Whether all tables that are to judge a pod are in force.
+    /// The pod holds its tables from now on.
+    fn hold(&mut self, pod: &PodEnforcement) {
+        tables_of(pod).for_each(|key| self.count(key, |live| live.users += 1));
+        audited_tables_of(pod).for_each(|key| self.count(key, |live| live.audits += 1));
+        tiers_of(pod).for_each(|key| self.tiers.acquire(key));
+    }
+
+    fn let_go(&mut self, pod: &PodEnforcement) {
+        tables_of(pod).for_each(|key| self.count(key, |live| live.users -= 1));
+        audited_tables_of(pod).for_each(|key| self.count(key, |live| live.audits -= 1));
+        tiers_of(pod).for_each(|key| self.tiers.release(key));
+    }
+
+    fn count(&mut self, key: &Arc<TableKey>, change: impl Fn(&mut LiveTable)) {
+        let live = self.tables.entry(key.clone()).or_default();
+        let before = live.purpose();
+        change(live);
+        if live.purpose() != before {
+            self.dirty_tables.insert(key.clone());
+        }
+    }
+
+    /// Whether all tables that are to judge a pod are in force, and do: what is only part of audits may let everything
+    /// through.
     fn is_in_force(&self, pod: Option<&PodEnforcement>) -> bool {
         let is_in_force = |key| self.tables.get(key).is_some_and(|live| live.in_force.is_some());
-        pod.into_iter().flat_map(tables_of).all(is_in_force)
+        let judges = |key| self.tables.get(key).is_some_and(|live| live.users > 0 && live.in_force.is_some());
+        pod.is_none_or(|pod| tables_of(pod).all(judges) && audited_tables_of(pod).all(is_in_force))
     }
 
     /// How a pod is judged until its namespace's turn: as before, at those of its addresses that are still its own.
@@ -105,7 +117,7 @@ impl Index {
         let policies = std::mem::take(&mut self.dirty_policies).into_iter();
         let (edited, later): (BTreeSet<_>, _) = policies.partition(|policy| is_turn(&policy.namespace));
         self.dirty_policies = later;
-        let is_ready = |key: &Arc<TableKey>| is_turn(key.namespace()) || self.tables[key].users == 0;
+        let is_ready = |key: &Arc<TableKey>| is_turn(key.namespace()) || self.tables[key].purpose().is_none();
         let (mut dirty, later): (BTreeSet<_>, _) =
             std::mem::take(&mut self.dirty_tables).into_iter().partition(is_ready);
         self.dirty_tables = later;
@@ -163,23 +175,59 @@ impl Index {
         if addresses.is_empty() {
             return None;
         }
-        let class_id = self.cluster.pods[pod].class;
+        let class = self.cluster.pods[pod].class;
+        let Judges { tables, tiers } = self.judges(class, Enforcement::Enforced);
+        let audit = self.audit(class, &tables);
+        let judged = tables.iter().any(Option::is_some) || !tiers.is_empty() || !audit.is_empty();
+        let [egress, ingress] = tables;
+        judged.then_some(PodEnforcement { addresses, egress, ingress, tiers, audit })
+    }
+
+    /// What audited policies would make of pods of a class that these tables judge, where that may be another thing.
+    ///
+    /// NetworkPolicies only allow: more of them drop nothing that passes where one isolates already.
+    fn audit(&mut self, class: ClassId, enforced: &[Option<Arc<TableKey>>; 2]) -> BTreeMap<Direction, Audit> {
+        if !self.selecting(class).iter().any(|policy| policy.is_audited()) && !self.tiers_are_audited(class) {
+            return BTreeMap::new();
+        }
+        let Judges { tables, tiers } = self.judges(class, Enforcement::Audited);
+        let audits =
+            Direction::ALL.into_iter().zip(tables).zip(enforced).filter_map(|((direction, table), enforced)| {
+                let tiers: Vec<_> = tiers.iter().filter(|key| key.direction == direction).cloned().collect();
+                let isolates = table.is_some() && enforced.is_none();
+                let differs = isolates || tiers.iter().any(|key| self.tiers.is_audited(key));
+                differs.then_some((direction, Audit { table, tiers }))
+            });
+        audits.collect()
+    }
+
+    /// The tables of the policies that pods of a class come under, up to audited ones or without those.
+    fn judges(&mut self, class_id: ClassId, up_to: Enforcement) -> Judges {
         let class = &self.cluster.classes[class_id];
-        let space = &self.cluster.spaces[class.space];
-        let selecting = space.selecting(&class.key.labels);
-        let [egress, ingress] = Direction::ALL.map(|direction| {
-            let isolating: Vec<&Policy> =
-                selecting.iter().copied().filter(|policy| policy.rules(direction).is_some()).collect();
+        let selecting = self.selecting(class_id);
+        let tables = Direction::ALL.map(|direction| {
+            let isolates = |policy: &&Policy| policy.enforcement <= up_to && policy.rules(direction).is_some();
+            let isolating: Vec<&Policy> = selecting.iter().copied().filter(isolates).collect();
             let key = (!isolating.is_empty()).then(|| table_key(direction, &isolating, &class.key))?;
             Some(self.tables.get_key_value(&key).map_or_else(|| Arc::new(key), |(live, _)| live.clone()))
         });
-        let tiers = self.tiers_of(class_id, |direction| match direction {
-            Direction::Egress => egress.is_some(),
-            Direction::Ingress => ingress.is_some(),
-        });
-        let judged = egress.is_some() || ingress.is_some() || !tiers.is_empty();
-        judged.then_some(PodEnforcement { addresses, egress, ingress, tiers, audit: BTreeMap::new() })
+        let tiers = self.tiers_of(class_id, up_to, |direction| tables[direction as usize].is_some());
+        Judges { tables, tiers }
     }
+
+    /// The policies that select pods of a class: ascending.
+    fn selecting(&self, class: ClassId) -> Vec<&Policy> {
+        let class = &self.cluster.classes[class];
+        self.cluster.spaces[class.space].selecting(&class.key.labels)
+    }
+}
+
+/// What judges pods of a class.
+struct Judges {
+    /// By direction the table of NetworkPolicies.
+    tables: [Option<Arc<TableKey>>; 2],
+    /// Those of cluster policies: ascending.
+    tiers: Vec<Arc<TierKey>>,
 }
 
 /// The key of the table that judges pods of a class, isolated by `policies`: ascending and not empty.
@@ -224,4 +272,12 @@ pub(super) fn port_names<'a>(ports: impl Iterator<Item = &'a Ports>) -> impl Ite
 
 fn tables_of(pod: &PodEnforcement) -> impl Iterator<Item = &Arc<TableKey>> {
     Direction::ALL.into_iter().filter_map(|direction| pod.table(direction))
+}
+
+fn audited_tables_of(pod: &PodEnforcement) -> impl Iterator<Item = &Arc<TableKey>> {
+    pod.audit.values().filter_map(|audit| audit.table.as_ref())
+}
+
+fn tiers_of(pod: &PodEnforcement) -> impl Iterator<Item = &Arc<TierKey>> {
+    pod.tiers.iter().chain(pod.audit.values().flat_map(|audit| &audit.tiers))
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::Index;
 use super::bills::Bill;
 use super::closing;
+use super::slots::BillId;
 use crate::compile::grants;
-use crate::{Closed, Cost, Limit, NamespacedName, Shares};
+use crate::{Closed, Cost, Enforcement, Limit, NamespacedName, Shares};
 
 impl Index {
     /// The node whose pods are local.
@@ -20,54 +21,66 @@ impl Index {
         &self.bills.shares
     }
 
-    /// What the policies of a namespace cost this node; nothing where they select no pod here. Of a namespace over its
-    /// share so much was counted as is over it.
+    /// What the policies of a namespace cost this node, audited ones as far as they are not left out; nothing where they
+    /// select no pod here. Of a namespace over its share so much was counted as is over it.
     pub fn cost(&self, namespace: &str) -> Cost {
-        self.bills.find(namespace).map(|bill| bill.cost).unwrap_or_default()
+        let enforced = self.bills.find(namespace, Enforcement::Enforced);
+        let audit = self.bills.find(namespace, Enforcement::Audited).filter(|bill| !self.bills.is_closed(bill));
+        enforced.into_iter().chain(audit).map(|bill| bill.cost).sum()
     }
 
     /// The namespaces whose policies select pods here, with what they cost: in no order.
     pub fn costs(&self) -> impl Iterator<Item = (&Arc<str>, Cost)> {
-        self.bills.iter().map(|(_, bill)| (&bill.namespace, bill.cost))
+        let first = |(_, bill): &(BillId, &Bill)| bill.enforcement == Enforcement::Enforced || bill.other.is_none();
+        self.bills.iter().filter(first).map(|(_, bill)| (&bill.namespace, self.cost(&bill.namespace)))
     }
 
-    /// What the policies of all namespaces that are not closed cost this node, each set once.
+    /// What the policies of all namespaces that are not closed cost this node, each set once; audits that are left out aside.
     pub fn total_cost(&self) -> Cost {
         closing::total(&self.bills, &self.sets)
     }
 
     /// The closed namespaces: ascending.
     pub fn closed(&self) -> impl Iterator<Item = (&Arc<str>, Closed)> {
-        self.bills.closed().iter().map(|(namespace, limit)| (namespace, self.closing(namespace, *limit)))
+        self.closings(Enforcement::Enforced)
+    }
+
+    /// The namespaces whose audits are left out, so that nothing is said to be dropped by audited policies of theirs: ascending.
+    /// Because of what these cost beside what is enforced, or because the namespace is closed.
+    pub fn audits_left_out(&self) -> impl Iterator<Item = (&Arc<str>, Closed)> {
+        self.closings(Enforcement::Audited)
+    }
+
+    fn closings(&self, of: Enforcement) -> impl Iterator<Item = (&Arc<str>, Closed)> {
+        self.bills.closed(of).iter().map(move |(namespace, limit)| (namespace, self.closing(namespace, of, *limit)))
     }
 
     /// Closes a namespace because the kernel refuses what its policies need, until one of them changes or it is
-    /// [tried again](Index::readmit).
+    /// [tried again](Index::readmit). Where audited policies of it are in force, at first only those are left out.
     pub fn refuse(&mut self, namespace: &Arc<str>) {
         self.bills.refuse(namespace);
     }
 
     /// The namespaces that were [refused](Index::refuse) are tried again.
     pub fn readmit(&mut self) {
-        for namespace in self.bills.refused().clone() {
-            self.bills.readmit(&namespace);
-        }
+        self.bills.readmit_all();
     }
 
     /// The namespaces that were closed since this was last asked, or for another reason; `None`: opened again.
     pub fn take_closings(&mut self) -> BTreeMap<Arc<str>, Option<Closed>> {
-        let now = self.bills.closed().clone();
+        let now = self.bills.closed(Enforcement::Enforced).clone();
         let before = std::mem::replace(&mut self.told_closed, now);
         let new = self.told_closed.iter().filter(|(namespace, limit)| before.get(*namespace) != Some(limit));
         let opened = before.keys().filter(|namespace| !self.told_closed.contains_key(*namespace));
-        let new = new.map(|(namespace, limit)| (namespace.clone(), Some(self.closing(namespace, *limit))));
+        let closing = |namespace: &Arc<str>, limit: &Limit| self.closing(namespace, Enforcement::Enforced, *limit);
+        let new = new.map(|(namespace, limit)| (namespace.clone(), Some(closing(namespace, limit))));
         new.chain(opened.map(|namespace| (namespace.clone(), None))).collect()
     }
 
-    /// The policies of a namespace that are most of its cost, the most expensive first: each with its grants in all tables
+    /// The policies of a namespace that are most of what its tables cost, the most expensive first: each with its grants in all tables
     /// that it is part of, which is what sets and segments grow with.
     pub fn most_expensive(&self, namespace: &str, count: usize) -> Vec<(NamespacedName, u64)> {
-        let Some(bill) = self.bills.find(namespace) else { return Vec::new() };
+        let Some(bill) = self.bills.find(namespace, Enforcement::Enforced) else { return Vec::new() };
         let mut policies: Vec<_> = self.grants_by_policy(bill).into_iter().collect();
         policies.sort_by(|(a, more), (b, less)| less.cmp(more).then(a.cmp(b)));
         policies.truncate(count);
@@ -86,7 +99,8 @@ impl Index {
         of
     }
 
-    fn closing(&self, namespace: &str, limit: Limit) -> Closed {
-        Closed { cost: self.cost(namespace), limit }
+    fn closing(&self, namespace: &str, of: Enforcement, limit: Limit) -> Closed {
+        let cost = self.bills.find(namespace, of).map(|bill| self.bills.charge(bill)).unwrap_or_default();
+        Closed { cost, limit }
     }
 }

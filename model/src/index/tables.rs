@@ -1,21 +1,29 @@
 //! The tables in use: each is compiled as long as its namespace can afford that, and in force as long as that is open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use super::Index;
 use super::slots::{BillId, SetId};
 use crate::compile::grants;
-use crate::{Cost, NamespacedName, PeerMatch, Policy, SetKey, Table, TableKey, compile};
+use crate::{Clause, Cost, Enforcement, NamespacedName, PeerMatch, Policy, SetKey, Table, TableKey, Verdict, compile};
 
 /// The table of closed namespaces.
 static NOTHING: LazyLock<Arc<Table>> = LazyLock::new(Arc::default);
 
-/// A table that judges pods, or did until now.
+/// The table of audits that are left out: nothing would be dropped.
+static EVERYTHING: LazyLock<Arc<Table>> = LazyLock::new(|| {
+    let all = Clause { peers: PeerMatch::All, verdict: Verdict::Accept };
+    Arc::new(Table { segments: BTreeMap::new(), always: vec![all] })
+});
+
+/// A table that judges pods, or is part of audits; or was until now.
 #[derive(Debug, Default)]
 pub(super) struct LiveTable {
     /// How many pods it judges.
     pub(super) users: usize,
+    /// Of how many audits it is part.
+    pub(super) audits: usize,
     /// Who pays for it; `None` until it is priced, and once it is gone.
     bill: Option<BillId>,
     /// What compiling it costs.
@@ -43,6 +51,15 @@ pub(super) struct InForce {
 }
 
 impl LiveTable {
+    /// What it is there for; `None` where nobody needs it any more.
+    pub(super) fn purpose(&self) -> Option<Enforcement> {
+        match (self.users, self.audits) {
+            (0, 0) => None,
+            (0, _) => Some(Enforcement::Audited),
+            _ => Some(Enforcement::Enforced),
+        }
+    }
+
     /// As it was put out last.
     pub(super) fn table(&self) -> Option<Arc<Table>> {
         self.in_force.as_ref().map(|in_force| in_force.table.clone())
@@ -82,44 +99,45 @@ impl Index {
     /// Its tables, of a namespace that was closed or opened.
     fn put_out_or_wait(&mut self, bill: BillId, dirty: &mut BTreeSet<Arc<TableKey>>, is_turn: impl Fn(&str) -> bool) {
         let bill = self.bills.bill(bill);
-        let is_closed = bill.too_many_grants.is_some() || self.bills.closed().contains_key(&bill.namespace);
+        let is_closed = bill.too_many_grants.is_some() || self.bills.is_closed(bill);
         let to = if is_closed || is_turn(&bill.namespace) { dirty } else { &mut self.dirty_tables };
         to.extend(bill.tables.iter().cloned());
     }
 
-    /// A table as it is to be put out; `None` where it judges no pod.
+    /// A table as it is to be put out; `None` where nobody needs it. One that judges a pod never lets more through for what
+    /// it costs.
     pub(super) fn table_in_force(&self, key: &TableKey) -> Option<InForce> {
         let live = &self.tables[key];
         let bill = self.bills.bill(live.bill?);
-        let is_open = |_: &&Compiled| !self.bills.closed().contains_key(&bill.namespace);
+        let is_open = |_: &&Compiled| !self.bills.is_closed(bill);
         Some(match live.compiled.as_ref().filter(is_open) {
             Some(compiled) => InForce { table: compiled.table.clone(), sets: compiled.sets.clone() },
-            None => InForce { table: NOTHING.clone(), sets: Vec::new() },
+            None if live.users > 0 => InForce { table: NOTHING.clone(), sets: Vec::new() },
+            None => InForce { table: EVERYTHING.clone(), sets: Vec::new() },
         })
     }
 
-    /// Enters into the bill of a table's namespace what compiling it costs; or strikes a table out that is gone.
+    /// Enters into the bill of a table's namespace what compiling it costs; or strikes a table out that is gone, or on the
+    /// other bill from now on.
     fn price_grants(&mut self, key: &Arc<TableKey>) {
         let cost = Cost::of_grants(grants(key.direction, self.policies_of(key), &key.named_ports));
         let live = self.live(key);
-        let before = std::mem::replace(&mut live.grants, cost);
-        match (live.bill, live.users) {
-            (None, 0) => {}
-            (None, _) => {
-                let bill = self.bills.enter(key);
-                self.live(key).bill = Some(bill);
-                self.bills.add_own(bill, cost);
-            }
-            (Some(bill), 0) => {
+        let (before, purpose) = (std::mem::replace(&mut live.grants, cost), live.purpose());
+        if let Some(bill) = live.bill {
+            let stays = purpose == Some(self.bills.bill(bill).enforcement);
+            if !stays {
                 self.drop_compiled(key, bill);
                 self.live(key).bill = None;
-                self.bills.subtract_own(bill, before);
+            }
+            self.bills.subtract_own(bill, before);
+            if !stays {
                 self.bills.strike(bill, key);
             }
-            (Some(bill), _) => {
-                self.bills.subtract_own(bill, before);
-                self.bills.add_own(bill, cost);
-            }
+        }
+        if let Some(purpose) = purpose {
+            let bill = self.bills.enter(key, purpose);
+            self.live(key).bill = Some(bill);
+            self.bills.add_own(bill, cost);
         }
     }
 

@@ -18,8 +18,8 @@ use super::settle::{named_ports, port_names};
 use super::slots::{ClassId, SetId};
 use crate::compile::tier_grants;
 use crate::{
-    ClusterPolicy, Cost, Direction, NamespacedName, PodGroup, Protocol, SetKey, Tier, TierKey, TierMatch, TierTable,
-    compile_tier,
+    ClusterPolicy, Cost, Direction, Enforcement, NamespacedName, PodGroup, Protocol, SetKey, Tier, TierKey, TierMatch,
+    TierTable, compile_tier,
 };
 
 /// The cluster policies, and the tables of those that judge local pods.
@@ -31,7 +31,7 @@ pub(super) struct Tiers {
     offered: BTreeMap<Arc<str>, Option<ClusterPolicy>>,
     /// Versions that cost too much.
     refused: BTreeMap<Arc<str>, ClusterPolicy>,
-    /// What the tables of local pods cost, were none of these isolated.
+    /// What the tables of local pods and of their audits cost, were none of these isolated.
     cost: Cost,
     /// Tables that were compiled to find out what they cost.
     compiled: HashMap<Arc<TierKey>, Arc<TierTable>>,
@@ -94,6 +94,11 @@ impl Tiers {
     fn is_subject(policy: &ClusterPolicy, cluster: &Cluster, class: ClassId) -> bool {
         let class = &cluster.classes[class];
         policy.subject.matches(&cluster.spaces[class.space], &class.key)
+    }
+
+    /// Whether a table is of any policy that only watches.
+    pub(super) fn is_audited(&self, key: &TierKey) -> bool {
+        self.policies_of(key).any(ClusterPolicy::is_audited)
     }
 
     fn policies_of(&self, key: &TierKey) -> impl Iterator<Item = &ClusterPolicy> {
@@ -162,7 +167,9 @@ impl Index {
             .into_iter()
             .filter_map(|(name, policy)| Some((self.weight(policy.as_ref()?), name, policy?)))
             .collect();
-        wanted.sort_by(|(a, one, _), (b, other, _)| a.cmp(b).then_with(|| one.cmp(other)));
+        wanted.sort_by(|(a, one, of), (b, other, than)| {
+            of.enforcement.cmp(&than.enforcement).then(a.cmp(b)).then_with(|| one.cmp(other))
+        });
         let (mut fitting, mut beyond) = (0, wanted.len());
         while fitting < beyond {
             let tried = fitting + (beyond - fitting).div_ceil(2);
@@ -194,8 +201,13 @@ impl Index {
     fn cluster_policies_fit(&mut self) -> bool {
         let share = self.bills.shares.cluster;
         let classes: BTreeSet<ClassId> = self.local_classes().collect();
-        let keys: BTreeSet<Arc<TierKey>> =
-            classes.into_iter().flat_map(|class| self.tiers_of(class, |_| false)).collect();
+        let mut keys = BTreeSet::<Arc<TierKey>>::new();
+        for class in classes {
+            keys.extend(self.tiers_of(class, Enforcement::Enforced, |_| false));
+            if self.tiers_are_audited(class) {
+                keys.extend(self.tiers_of(class, Enforcement::Audited, |_| false));
+            }
+        }
         let of_key = |key: &Arc<TierKey>| tier_grants(key.direction, self.tiers.policies_of(key), &key.named_ports);
         let mut cost = Cost::of_grants(keys.iter().map(of_key).fold(0, u64::saturating_add));
         self.tiers.compiled.retain(|key, _| keys.contains(key));
@@ -290,13 +302,26 @@ impl Index {
         })
     }
 
-    /// The tables of cluster policies that judge pods of a class, which are isolated in these directions: ascending.
-    pub(super) fn tiers_of(&mut self, class: ClassId, is_isolated: impl Fn(Direction) -> bool) -> Vec<Arc<TierKey>> {
+    /// Whether pods of a class come under cluster policies that only watch.
+    pub(super) fn tiers_are_audited(&mut self, class: ClassId) -> bool {
+        let subject_of = self.subject_of(class).to_vec();
+        subject_of.iter().any(|name| self.tiers.policies[name].is_audited())
+    }
+
+    /// The tables of cluster policies that judge pods of a class, which are isolated in these directions: ascending. Those of
+    /// policies up to audited ones, or without these.
+    pub(super) fn tiers_of(
+        &mut self,
+        class: ClassId,
+        up_to: Enforcement,
+        is_isolated: impl Fn(Direction) -> bool,
+    ) -> Vec<Arc<TierKey>> {
         let subject_of = self.subject_of(class).to_vec();
         if subject_of.is_empty() {
             return Vec::new();
         }
-        let selecting: Vec<&ClusterPolicy> = subject_of.iter().map(|name| &self.tiers.policies[name]).collect();
+        let selecting = subject_of.iter().map(|name| &self.tiers.policies[name]);
+        let selecting: Vec<&ClusterPolicy> = selecting.filter(|policy| policy.enforcement <= up_to).collect();
         let mut keys = Vec::new();
         for (direction, tier) in
             Direction::ALL.into_iter().flat_map(|direction| Tier::ALL.map(|tier| (direction, tier)))
@@ -358,6 +383,7 @@ impl Index {
 /// What of a policy says which pods it judges, and by which tables.
 #[derive(PartialEq, Eq)]
 struct Placement<'a> {
+    enforcement: Enforcement,
     tier: Tier,
     subject: &'a PodGroup,
     /// Whether it has rules for ingress, and for egress.
@@ -367,9 +393,15 @@ struct Placement<'a> {
 }
 
 fn placement(policy: &ClusterPolicy) -> Placement<'_> {
-    let ClusterPolicy { tier, subject, ingress, egress, .. } = policy;
+    let ClusterPolicy { enforcement, tier, subject, ingress, egress, .. } = policy;
     let names = port_names(ingress.iter().map(|rule| &rule.ports)).collect();
-    Placement { tier: *tier, subject, has_rules: [!ingress.is_empty(), !egress.is_empty()], names }
+    Placement {
+        enforcement: *enforcement,
+        tier: *tier,
+        subject,
+        has_rules: [!ingress.is_empty(), !egress.is_empty()],
+        names,
+    }
 }
 
 fn tier_key(direction: Direction, tier: Tier, policies: &[&ClusterPolicy], class: &ClassKey) -> TierKey {

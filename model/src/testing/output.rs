@@ -13,7 +13,7 @@ use crate::{
 pub struct Output {
     /// The local pods that own addresses.
     pub locals: BTreeMap<NamespacedName, LocalPod>,
-    /// The isolated ones.
+    /// The isolated ones, and those that audited policies would isolate.
     pub pods: BTreeMap<NamespacedName, PodEnforcement>,
     /// The tables that judge them.
     pub tables: BTreeMap<Arc<TableKey>, Arc<Table>>,
@@ -67,15 +67,30 @@ impl Output {
         traffic: Traffic,
         pass: Option<Pass>,
     ) -> bool {
-        let Some(pod) = self.pods.get(id).filter(|_| direction == Direction::Egress || pass != Some(Pass::OwnNode))
-        else {
-            return true;
-        };
-        let tier = |tier| self.tier(pod.tier(direction, tier)?, pod, peer, traffic);
-        tier(Tier::Admin).unwrap_or_else(|| match pod.table(direction) {
-            Some(key) => pass.is_some() || self.table(key, peer, traffic),
-            None => tier(Tier::Baseline).unwrap_or(true),
+        self.pods.get(id).is_none_or(|pod| {
+            let table = pod.table(direction).map(|key| self.table(key, peer, traffic));
+            decide(direction, pass, table, |tier| self.tier(pod.tier(direction, tier)?, pod, peer, traffic))
         })
+    }
+
+    /// Whether they allow it, and would not if audited policies were enforced: as the tables of its audit say.
+    ///
+    /// # Panics
+    /// If the output is not complete.
+    pub fn would_drop(
+        &self,
+        id: &NamespacedName,
+        direction: Direction,
+        peer: IpAddr,
+        traffic: Traffic,
+        pass: Option<Pass>,
+    ) -> bool {
+        let Some((pod, audit)) = self.pods.get(id).and_then(|pod| Some((pod, pod.audit(direction)?))) else {
+            return false;
+        };
+        let table = audit.table.as_ref().map(|key| self.table(key, peer, traffic));
+        let audited = decide(direction, pass, table, |tier| self.tier(audit.tier(tier)?, pod, peer, traffic));
+        !audited && self.allows(id, direction, peer, traffic, pass)
     }
 
     fn table(&self, key: &TableKey, peer: IpAddr, traffic: Traffic) -> bool {
@@ -158,9 +173,12 @@ impl Output {
 
     /// Every table that a pod names, and every set that a table names, is there, and no others.
     fn check_references(&self) {
-        let tables: BTreeSet<_> = self.pods.values().flat_map(|pod| [&pod.egress, &pod.ingress]).flatten().collect();
+        let audits = || self.pods.values().flat_map(|pod| pod.audit.values());
+        let tables = self.pods.values().flat_map(|pod| [&pod.egress, &pod.ingress]);
+        let tables: BTreeSet<_> = tables.chain(audits().map(|audit| &audit.table)).flatten().collect();
         assert!(tables.into_iter().eq(self.tables.keys()), "tables in use are not those of the pods");
-        let tiers: BTreeSet<_> = self.pods.values().flat_map(|pod| &pod.tiers).collect();
+        let tiers = self.pods.values().flat_map(|pod| &pod.tiers);
+        let tiers: BTreeSet<_> = tiers.chain(audits().flat_map(|audit| &audit.tiers)).collect();
         assert!(tiers.into_iter().eq(self.tiers.keys()), "tables of tiers in use are not those of the pods");
         let segments = self.tables.values().flat_map(|table| table.segments.values().flatten());
         let in_segments = segments.flat_map(|segment| segment.clauses.iter());
@@ -176,6 +194,17 @@ impl Output {
         let sets: BTreeSet<_> = sets.chain(of_tiers).collect();
         assert!(sets.into_iter().eq(self.sets.keys()), "sets in use are not those of the tables");
     }
+}
+
+/// The Admin tier, then the table of NetworkPolicies if there is one, otherwise the Baseline tier.
+fn decide(direction: Direction, pass: Option<Pass>, table: Option<bool>, tier: impl Fn(Tier) -> Option<bool>) -> bool {
+    if direction == Direction::Ingress && pass == Some(Pass::OwnNode) {
+        return true;
+    }
+    tier(Tier::Admin).unwrap_or_else(|| match table {
+        Some(allows) => pass.is_some() || allows,
+        None => tier(Tier::Baseline).unwrap_or(true),
+    })
 }
 
 fn replace<K: Ord + std::fmt::Debug, V: PartialEq>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {

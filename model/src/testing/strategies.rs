@@ -124,10 +124,10 @@ pub fn cluster_policy(count: usize) -> impl Strategy<Value = ClusterPolicy> {
     let priority = select(&[0, 1, 1, 2, 1000][..]);
     let wide = || prop_oneof![1 => Just(Selector::default()), 1 => selector()];
     let body = (wide(), wide(), vec(cluster_rule(), 0..=count), vec(cluster_rule(), 0..=count));
-    (cluster_policy_name(), select(&Tier::ALL[..]), priority, body).prop_map(
-        |(name, tier, priority, (namespaces, pods, ingress, egress))| ClusterPolicy {
+    (cluster_policy_name(), enforcement(), select(&Tier::ALL[..]), priority, body).prop_map(
+        |(name, enforcement, tier, priority, (namespaces, pods, ingress, egress))| ClusterPolicy {
             name,
-            enforcement: Enforcement::Enforced,
+            enforcement,
             tier,
             priority,
             subject: PodGroup { namespaces: NamespaceScope::Matching(namespaces), pods },
@@ -198,17 +198,15 @@ pub fn node() -> impl Strategy<Value = &'static str> {
     select(&[NODE, NODE, NODE, "node-2"][..])
 }
 
+fn enforcement() -> impl Strategy<Value = Enforcement> {
+    select(&[Enforcement::Enforced, Enforcement::Enforced, Enforcement::Audited][..])
+}
+
 /// A policy.
 pub fn policy() -> impl Strategy<Value = Policy> {
-    (policy_id(), selector(), rules(3), rules(3)).prop_filter_map("a policy has a direction", |parts| {
-        let (id, selector, ingress, egress) = parts;
-        (ingress.is_some() || egress.is_some()).then_some(Policy {
-            id,
-            enforcement: Enforcement::Enforced,
-            selector,
-            ingress,
-            egress,
-        })
+    (policy_id(), enforcement(), selector(), rules(3), rules(3)).prop_filter_map("a policy has a direction", |parts| {
+        let (id, enforcement, selector, ingress, egress) = parts;
+        (ingress.is_some() || egress.is_some()).then_some(Policy { id, enforcement, selector, ingress, egress })
     })
 }
 
@@ -222,9 +220,9 @@ pub fn many_rules(count: usize) -> impl Strategy<Value = Policy> {
     let ranges = vec(numbers(), 1..=3).prop_map(Ports::AnyOf);
     let rule = (one_peer, ranges).prop_map(|(peers, ports)| Rule { peers, ports });
     let rules = vec(rule, 0..=count).boxed();
-    (policy_id(), rules.clone(), rules).prop_map(|(id, ingress, egress)| Policy {
+    (policy_id(), enforcement(), rules.clone(), rules).prop_map(|(id, enforcement, ingress, egress)| Policy {
         id,
-        enforcement: Enforcement::Enforced,
+        enforcement,
         selector: Selector::default(),
         ingress: Some(ingress),
         egress: Some(egress),

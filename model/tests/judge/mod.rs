@@ -16,19 +16,20 @@ pub(crate) fn output(cluster: &Cluster) -> Output {
 /// Holds it against the reference for every flow that may differ from others.
 pub(crate) fn check_output(cluster: &Cluster, output: &Output) {
     for flow in flows(cluster) {
-        let verdict = cluster.verdict(&flow);
-        check(cluster, output, Direction::Egress, &flow, &verdict.egress, verdict.pass);
-        check(cluster, output, Direction::Ingress, &flow, &verdict.ingress, verdict.pass);
+        let (verdict, audited) = (cluster.verdict(&flow), cluster.audited_verdict(&flow));
+        for direction in Direction::ALL {
+            check(cluster, output, direction, &flow, [verdict.of(direction), audited.of(direction)], verdict.pass);
+        }
     }
 }
 
-/// Holds the output against the reference for one end of a flow.
+/// Holds the output against the reference for one end of a flow, as things are and with audited policies.
 fn check(
     cluster: &Cluster,
     output: &Output,
     direction: Direction,
     flow: &Flow,
-    reference: &DirectionVerdict,
+    [reference, audited]: [&DirectionVerdict; 2],
     pass: Option<Pass>,
 ) {
     let Some(subject) = &reference.subject else { return };
@@ -45,4 +46,6 @@ fn check(
     assert!(pod.is_none_or(|pod| pod.addresses.contains(&own)), "{subject} owns {own}");
     let allowed = output.allows(subject, direction, peer, flow.traffic, pass);
     assert_eq!(allowed, reference.allowed, "{direction} of {flow:?}: {reference:?}");
+    let would_drop = output.would_drop(subject, direction, peer, flow.traffic, pass);
+    assert_eq!(would_drop, reference.allowed && !audited.allowed, "{direction} of {flow:?}: {audited:?}");
 }
