@@ -8,13 +8,13 @@
 use std::net::IpAddr;
 
 use palisade::enforcer::Enforcer;
-use palisade::render::{Epoch, PodRange, Settings, TABLE, dispatch_maps, render, render_with};
+use palisade::render::{Epoch, Logs, PodRange, Prefix, Settings, TABLE, Told, dispatch_maps, render, render_with};
 use palisade_model::reference::{Cluster, Flow, Traffic};
 use palisade_model::testing::{self, NODE};
-use palisade_model::{Change, Index};
+use palisade_model::{Change, Direction, Index, NamespacedName};
 use palisade_nft::{
-    Backend, Division, Fake, Hook, Name, Outcome, Packet, PacketState, Ruleset, Transaction, Transport, diff, walk,
-    walk_at,
+    Backend, Division, Fake, Hook, Met, Name, Outcome, Packet, PacketState, Ruleset, Transaction, Transport, diff,
+    walk, walk_at,
 };
 use proptest::prelude::*;
 
@@ -88,7 +88,8 @@ proptest! {
         changes.into_iter().for_each(|change| cluster.apply(change));
         let without = compile(&cluster);
         let everything = ["0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"].map(|net| net.parse().unwrap());
-        let with = compile_with(&cluster, PodRange::of(&everything));
+        let range = PodRange::of(&everything);
+        let with = compile_with(&cluster, Settings { range, ..Settings::default() });
         let local = palisade::render::local_pods(&without);
         let states = [PacketState::New, PacketState::Established, PacketState::Invalid, PacketState::Untracked];
         for flow in testing::flows(&cluster) {
@@ -101,6 +102,60 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    /// What a pod's policies drop counts as dropped of that pod, and is told; what audited policies would drop counts as that,
+    /// and passes.
+    #[test]
+    fn what_is_dropped_or_would_be_is_counted_and_told(changes in testing::changes(60)) {
+        let mut cluster = Cluster::default();
+        changes.into_iter().for_each(|change| cluster.apply(change));
+        let ruleset = compile_with(&cluster, Settings { logs: Logs::STANDARD, ..Settings::default() });
+        for flow in testing::flows(&cluster) {
+            if testing::passes(&cluster, &flow).is_some() {
+                let walk = walk(&ruleset, &packet(&flow, PacketState::New)).unwrap();
+                let expected = accounts(&cluster, &flow);
+                let is_account = |name: &&Name| !name.as_str().starts_with("denied-");
+                let counters = walk.met.iter().filter_map(|met| if let Met::Counter(name) = met { Some(name) } else { None });
+                let counted: Vec<String> = counters.filter(is_account).map(|name| without_hash(name)).collect();
+                let of_accounts: Vec<String> = expected.iter().map(|(what, pod)| format!("{what}-{}-{}", pod.namespace, pod.name)).collect();
+                prop_assert!(counted == of_accounts, "{:?}: counted {:?}, not {:?}", flow, counted, of_accounts);
+                let prefixes = walk.met.iter().filter_map(|met| if let Met::Log(prefix) = met { Prefix::parse(prefix.as_str()) } else { None });
+                let told: Vec<_> = prefixes.map(|prefix| (account(&prefix), prefix.pod.unwrap())).collect();
+                let of_pods: Vec<_> = expected.into_iter().map(|(what, pod)| (what, pod.to_string())).collect();
+                prop_assert!(told == of_pods, "{:?}: told {:?}, not {:?}", flow, told, of_pods);
+            }
+        }
+    }
+}
+
+fn account(prefix: &Prefix) -> String {
+    let what = if prefix.told == Told::Audit { "would-drop" } else { "dropped" };
+    format!("{what}-{}", prefix.direction)
+}
+
+fn without_hash(name: &Name) -> String {
+    name.as_str().rsplit_once('-').unwrap().0.to_owned()
+}
+
+/// What is to be counted of a flow's first packet, by the reference verdict, and of which pod.
+fn accounts(cluster: &Cluster, flow: &Flow) -> Vec<(String, NamespacedName)> {
+    let verdict = cluster.verdict(flow);
+    let mut accounts = Vec::new();
+    for direction in Direction::ALL {
+        let of = verdict.of(direction);
+        let is_here = |pod: &NamespacedName| cluster.pods[pod].node.as_deref() == Some(NODE);
+        let Some(pod) = of.subject.clone().filter(is_here) else { continue };
+        if !of.allowed {
+            accounts.push((format!("dropped-{direction}"), pod));
+            return accounts;
+        }
+        if cluster.would_drop(flow, direction) {
+            accounts.push((format!("would-drop-{direction}"), pod));
+        }
+    }
+    accounts
 }
 
 /// A flow on which the judges differ, where there is one.
@@ -130,13 +185,13 @@ fn packet(flow: &Flow, state: PacketState) -> Packet {
 }
 
 fn compile(cluster: &Cluster) -> Ruleset {
-    compile_with(cluster, PodRange::default())
+    compile_with(cluster, Settings::default())
 }
 
-fn compile_with(cluster: &Cluster, range: PodRange) -> Ruleset {
+fn compile_with(cluster: &Cluster, settings: Settings) -> Ruleset {
     let mut index = Index::new(NODE);
     testing::objects(cluster).for_each(|change| index.apply(change));
-    render_with(table(), &index.take_delta(), Settings { range, ..Settings::default() })
+    render_with(table(), &index.take_delta(), settings)
 }
 
 fn table() -> Name {
