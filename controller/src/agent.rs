@@ -11,6 +11,7 @@
 
 use std::ops::ControlFlow;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -23,6 +24,7 @@ use tokio::time::sleep;
 use crate::cni::Desk;
 use crate::enforcer::{Commit, Enforcer, Settled};
 use crate::epochs::Sweep;
+use crate::flows::{Attribution, Hub};
 use crate::input::Input;
 use crate::notices::Notices;
 use crate::render::PodRange;
@@ -46,19 +48,21 @@ const GATHERING: Duration = Duration::from_millis(2);
 ///
 /// Commits are made between two polls: what shares the thread waits for them.
 pub async fn run<B: Backend>(enforcer: &mut Enforcer<B>, inputs: &mut UnboundedReceiver<Input>, state: &State) {
-    run_with(enforcer, Desk::default(), inputs, state).await;
+    let flows = Attribution::new(Arc::new(Hub::new(&**enforcer.index().node())));
+    run_with(enforcer, Desk::default(), flows, inputs, state).await;
 }
 
-/// [`run`], with what is known of the node's sandboxes.
+/// [`run`], with what is known of the node's sandboxes, and with who makes sense of what is dropped.
 pub async fn run_with<B: Backend>(
     enforcer: &mut Enforcer<B>,
     desk: Desk,
+    flows: Attribution,
     inputs: &mut UnboundedReceiver<Input>,
     state: &State,
 ) {
     state.begins();
     desk.restore(enforcer);
-    let mut agent = Agent::new(enforcer, desk, state);
+    let mut agent = Agent::new(enforcer, desk, flows, state);
     // One timer that is rarely set anew: to set one for each wait would wake the thread that sets it.
     let mut alarm = pin!(sleep(Duration::ZERO));
     loop {
@@ -85,6 +89,7 @@ pub async fn run_with<B: Backend>(
 struct Agent<'a, B> {
     enforcer: &'a mut Enforcer<B>,
     desk: Desk,
+    flows: Attribution,
     state: &'a State,
     schedule: Schedule,
     notices: Notices,
@@ -100,11 +105,12 @@ struct Agent<'a, B> {
 }
 
 impl<'a, B: Backend> Agent<'a, B> {
-    fn new(enforcer: &'a mut Enforcer<B>, desk: Desk, state: &'a State) -> Self {
+    fn new(enforcer: &'a mut Enforcer<B>, desk: Desk, flows: Attribution, state: &'a State) -> Self {
         let (schedule, notices, acted) = (Schedule::new(), Notices::default(), Instant::now());
         Self {
             enforcer,
             desk,
+            flows,
             state,
             schedule,
             notices,
@@ -137,10 +143,15 @@ impl<'a, B: Backend> Agent<'a, B> {
         match input {
             Input::Changes(changes) => {
                 self.state.received(&changes);
+                self.flows.forget();
                 changes.into_iter().for_each(|change| self.enforcer.apply(change));
             }
             Input::Links(links) => self.enforcer.set_links(links),
             Input::Cni(call) => self.desk.take(call, self.enforcer),
+            Input::Told(told, waiting) => {
+                waiting.taken(told.len());
+                self.flows.publish(told, self.enforcer.index());
+            }
             Input::PodRange(networks) if self.enforcer.follows_pod_range() => {
                 self.enforcer.set_pod_range(PodRange::of(&networks));
                 self.sync();

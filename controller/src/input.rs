@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use palisade_model::Change;
 
 use crate::cni::Call;
+use crate::flows::{Told, Waiting};
 use crate::links::NodeLinks;
 
 /// What the agent is told.
@@ -17,6 +18,8 @@ pub enum Input {
     Cni(Call),
     /// The networks that this node has for its pods; where nobody wants to know, it is not told.
     PodRange(Vec<IpNet>),
+    /// Rules told of packets.
+    Told(Vec<Told>, Waiting),
     /// All that there was at the start has been sent.
     Synced,
     /// Somebody else, named here, changed our table; or may have.

@@ -13,11 +13,12 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::{kernel, plug, sources};
 use crate::cli::{PodRangeArg, RunArgs};
 use crate::enforcer::Enforcer;
+use crate::flows::{self, Attribution, Hub};
 use crate::input::Input;
 use crate::logging::LogFilter;
 use crate::manifests::Hints;
 use crate::notices::{self, Notices};
-use crate::render::{self, Forger, Origins, PodRange};
+use crate::render::{self, Forger, Logs, Origins, PodRange};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
@@ -31,7 +32,7 @@ pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
 fn once(args: &RunArgs) -> anyhow::Result<()> {
     let changes = sources::snapshot(&args.node.source, &args.node.node_name)?;
     Check::new(&args.proc_sys, args.set_sysctls, !args.no_guard).run();
-    let mut enforcer = enforcer(args, Ownership::Plain)?;
+    let mut enforcer = enforcer(args, Ownership::Plain, logs(args))?;
     if !args.no_guard {
         enforcer.set_links(links::read()?);
     }
@@ -66,7 +67,8 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
             None
         }
     };
-    let enforcer = enforcer(args, Ownership::Take)?;
+    let (logs, hub) = (logs(args), Arc::new(Hub::new(node)));
+    let enforcer = enforcer(args, Ownership::Take, logs)?;
     let enforcer = enforcer.with_connections_in_background(connections()?, connections()?);
     let mut enforcer = enforcer.context("cannot start a thread")?;
     match &args.node.guard_pod_range {
@@ -81,6 +83,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     }
     let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
     drift::watch(monitor, inputs.clone())?;
+    flows::listen(logs, inputs.clone(), hub.clone()).context("cannot start a thread")?;
     stop_on_signal(&servers, &inputs)?;
     watch_sysctls(&servers, args, &state);
     watch_forgers(&servers, &state)?;
@@ -88,7 +91,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     serve_status(&servers, status_socket(args), &state, log_filter);
     let desk = plug::serve(&servers, &args.cni, &inputs, &state)?;
     drop(inputs);
-    runtime.block_on(agent::run_with(&mut enforcer, desk, &mut receiver, &state));
+    runtime.block_on(agent::run_with(&mut enforcer, desk, Attribution::new(hub), &mut receiver, &state));
     tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");
     // Somebody may be in the middle of a request: nobody waits for it.
     runtime.shutdown_background();
@@ -112,14 +115,18 @@ fn servers() -> anyhow::Result<Runtime> {
     runtime.context("cannot start the runtime of the servers")
 }
 
-fn enforcer(args: &RunArgs, ownership: Ownership) -> anyhow::Result<Enforcer<Kernel>> {
+fn logs(args: &RunArgs) -> Logs {
+    flows::supported(args.node.log_group.unwrap_or(Logs::STANDARD))
+}
+
+fn enforcer(args: &RunArgs, ownership: Ownership, logs: Logs) -> anyhow::Result<Enforcer<Kernel>> {
     let origins = if args.no_guard { Origins::Believed } else { Origins::Guarded };
     // The first socket of a process has its id for a port, which is what others see of the owner.
     let packets = kernel::open(ownership)?;
     let frames = Kernel::open(render::table_of_frames(), ownership)?;
     let enforcer = Enforcer::new(&args.node.node_name, kernel::table(), packets);
     let enforcer = enforcer.with_shares(args.node.shares.shares);
-    Ok(enforcer.with_origins(origins).with_frames(frames))
+    Ok(enforcer.with_origins(origins).with_logs(logs).with_frames(frames))
 }
 
 /// The first commit knows the links that there are.

@@ -6,15 +6,21 @@
 //! - What is remembered is bounded, and so is what a follower costs.
 //! - Records are told as the objects were at that moment: nothing here looks anything up.
 
+mod attribution;
 mod flow;
 mod hub;
 mod latest;
+mod listen;
 mod protocol;
 mod record;
 mod shared;
 mod store;
+mod told;
 
+pub use attribution::Attribution;
 pub use hub::{Figures, Follower, Header, Heard, Hub};
+pub use listen::{Waiting, listen, supported};
 pub use protocol::IpProtocol;
 pub use record::{LocalPod, Nearest, Peer, PeerPod, Reason, Record, Rule, Verdict};
 pub use store::{Entry, Gone, Store};
+pub use told::Told;
