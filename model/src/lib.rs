@@ -40,8 +40,8 @@ pub use index::{Index, IndexSize};
 pub use labels::Labels;
 pub use name::NamespacedName;
 pub use pod::{Age, ContainerPort, Namespace, Phase, Pod};
-pub use policy::{Direction, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule};
-pub use port::{PortMatch, PortRange, PortRangeError, Protocol};
+pub use policy::{Direction, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, RuleRef};
+pub use port::{PortMatch, PortRange, PortRangeError, Protocol, Traffic};
 pub use sandbox::Sandbox;
 pub use selector::{Operator, Requirement, Selector, SelectorError};
 pub use table::{
