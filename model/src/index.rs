@@ -27,6 +27,7 @@ mod definition;
 mod groups;
 mod labelled;
 mod lingering;
+mod names;
 mod nodes;
 mod objects;
 mod postings;
@@ -45,6 +46,7 @@ use std::sync::Arc;
 
 use self::bills::Bills;
 use self::cluster::Cluster;
+pub use self::names::PeerName;
 use self::sandboxes::Sandboxes;
 use self::sets::Sets;
 use self::slots::PodId;

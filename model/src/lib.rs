@@ -30,13 +30,14 @@ mod selector;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod workload;
 
 pub use change::Change;
 pub use cidr::{IpBlock, IpBlockError};
 pub use cluster_policy::{ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Node, Tier, TierAction};
 pub use compile::{compile, compile_tier};
 pub use cost::{Closed, Cost, Limit, Shares};
-pub use index::{Index, IndexSize};
+pub use index::{Index, IndexSize, PeerName};
 pub use labels::Labels;
 pub use name::NamespacedName;
 pub use pod::{Age, ContainerPort, Namespace, Phase, Pod};
@@ -48,3 +49,4 @@ pub use table::{
     Clause, ClusterRuleRef, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution, Segment,
     SetDelta, SetKey, Table, TableKey, TierClause, TierKey, TierMatch, TierSegment, TierTable, Verdict,
 };
+pub use workload::workload;
