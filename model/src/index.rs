@@ -39,6 +39,7 @@ mod slots;
 mod strings;
 mod tables;
 mod tiers;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;

@@ -2,7 +2,8 @@
 //!
 //! The way of the data: a [`Change`] goes into the [`Index`], which says what this node must enforce from now on as a
 //! [`Delta`]: the local pods that are judged, the decision [`Table`]s and [`TierTable`]s that judge their packets, and the
-//! members of the sets that those tables look up. [`mod@reference`] answers the same question naively, for one flow at a time, and
+//! members of the sets that those tables look up. [`Index::why`] says of one connection what decides about it, and which rule
+//! came nearest to letting it pass. [`mod@reference`] answers the same question naively, for one flow at a time, and
 //! shares no code with the index or the compiler: the two are held against each other in tests.
 //!
 //! Invariants:
@@ -30,6 +31,7 @@ mod selector;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod why;
 mod workload;
 
 pub use change::Change;
@@ -49,4 +51,5 @@ pub use table::{
     Clause, ClusterRuleRef, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution, Segment,
     SetDelta, SetKey, Table, TableKey, TierClause, TierKey, TierMatch, TierSegment, TierTable, Verdict,
 };
+pub use why::{AdmittedPorts, Allowed, Attempt, Decision, Denied, Failing, Lack, Miss, Why};
 pub use workload::workload;

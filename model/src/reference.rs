@@ -5,6 +5,8 @@
 //!
 //! Invariant: it shares no code with the index or the compiler, only the vocabulary and its `matches`.
 
+mod why;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
