@@ -28,6 +28,7 @@ mod finder;
 mod groups;
 mod labelled;
 mod lingering;
+mod names;
 mod nodes;
 mod objects;
 mod postings;
@@ -39,6 +40,7 @@ mod slots;
 mod strings;
 mod tables;
 mod tiers;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -46,6 +48,7 @@ use std::sync::Arc;
 
 use self::bills::Bills;
 use self::cluster::Cluster;
+pub use self::names::PeerName;
 use self::sandboxes::Sandboxes;
 use self::sets::Sets;
 use self::slots::PodId;

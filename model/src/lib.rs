@@ -2,7 +2,8 @@
 //!
 //! The way of the data: a [`Change`] goes into the [`Index`], which says what this node must enforce from now on as a
 //! [`Delta`]: the local pods that are judged, the decision [`Table`]s and [`TierTable`]s that judge their packets, and the
-//! members of the sets that those tables look up. [`mod@reference`] answers the same question naively, for one flow at a time, and
+//! members of the sets that those tables look up. [`Index::why`] says of one connection what decides about it, and which rule
+//! came nearest to letting it pass. [`mod@reference`] answers the same question naively, for one flow at a time, and
 //! shares no code with the index or the compiler: the two are held against each other in tests.
 //!
 //! Invariants:
@@ -30,21 +31,25 @@ mod selector;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod why;
+mod workload;
 
 pub use change::Change;
 pub use cidr::{IpBlock, IpBlockError};
 pub use cluster_policy::{ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Node, Tier, TierAction};
 pub use compile::{compile, compile_tier};
 pub use cost::{Closed, Cost, Limit, Shares};
-pub use index::{Index, IndexSize};
+pub use index::{Index, IndexSize, PeerName};
 pub use labels::Labels;
 pub use name::NamespacedName;
 pub use pod::{Age, ContainerPort, Namespace, Phase, Pod};
-pub use policy::{Direction, Enforcement, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule};
-pub use port::{PortMatch, PortRange, PortRangeError, Protocol};
+pub use policy::{Direction, Enforcement, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, RuleRef};
+pub use port::{PortMatch, PortRange, PortRangeError, Protocol, Traffic};
 pub use sandbox::Sandbox;
 pub use selector::{Operator, Requirement, Selector, SelectorError};
 pub use table::{
     Audit, Clause, ClusterRuleRef, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution,
     Segment, SetDelta, SetKey, Table, TableKey, TierClause, TierKey, TierMatch, TierSegment, TierTable, Verdict,
 };
+pub use why::{AdmittedPorts, Allowed, Attempt, Decision, Denied, Failing, Lack, Miss, Why};
+pub use workload::workload;

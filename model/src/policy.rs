@@ -123,6 +123,15 @@ pub enum NamespaceScope {
     Matching(Selector),
 }
 
+/// A rule of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleRef {
+    /// The policy.
+    pub policy: NamespacedName,
+    /// The position of the rule in `spec.ingress` or `spec.egress`, from 0.
+    pub index: usize,
+}
+
 /// `pods app=web in shop` or `pods {} in namespaces team=a`.
 impl fmt::Display for PodGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

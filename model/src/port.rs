@@ -39,6 +39,32 @@ impl fmt::Display for Protocol {
     }
 }
 
+/// What a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Traffic {
+    /// A protocol that policies can name, to a port of the destination.
+    Port {
+        /// The protocol.
+        protocol: Protocol,
+        /// The destination port.
+        port: u16,
+    },
+    /// Another protocol, by its IP protocol number (1 is ICMP). Only rules without `ports` match it.
+    Other(u8),
+}
+
+/// `TCP 80`, `ICMP`, or `protocol 50`.
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port { protocol, port } => write!(f, "{protocol} {port}"),
+            Self::Other(1) => f.write_str("ICMP"),
+            Self::Other(58) => f.write_str("ICMPv6"),
+            Self::Other(number) => write!(f, "protocol {number}"),
+        }
+    }
+}
+
 /// The ports `first..=last`, never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortRange {

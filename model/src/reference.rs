@@ -5,6 +5,8 @@
 //!
 //! Invariant: it shares no code with the index or the compiler, only the vocabulary and its `matches`.
 
+mod why;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,8 +15,9 @@ use std::sync::Arc;
 use crate::{
     Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ClusterRuleRef, ContainerPort, Direction,
     Enforcement, IpBlock, Namespace, NamespaceScope, NamespacedName, Node, Peer, Peers, Phase, Pod, PodGroup, Policy,
-    PortMatch, Ports, Protocol, Rule, Sandbox, Tier, TierAction,
+    PortMatch, Ports, Rule, Sandbox, Tier, TierAction,
 };
+pub use crate::{RuleRef, Traffic};
 
 /// All objects of a cluster, as they are now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,20 +66,6 @@ pub struct Flow {
     pub destination: IpAddr,
     /// What it carries.
     pub traffic: Traffic,
-}
-
-/// What a [`Flow`] carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Traffic {
-    /// A protocol that policies can name, to a port of the destination.
-    Port {
-        /// The protocol.
-        protocol: Protocol,
-        /// The destination port.
-        port: u16,
-    },
-    /// Another protocol, by its IP protocol number (1 is ICMP). Only rules without `ports` match it.
-    Other(u8),
 }
 
 /// The answer: `allowed` is true exactly where both directions allow.
@@ -151,15 +140,6 @@ impl TierVerdict {
             TierAction::Pass => None,
         }
     }
-}
-
-/// A rule of a policy.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleRef {
-    /// The policy.
-    pub policy: NamespacedName,
-    /// The position of the rule in `spec.ingress` or `spec.egress`, from 0.
-    pub index: usize,
 }
 
 impl Cluster {

@@ -77,6 +77,11 @@ impl Index {
         self.sandboxes.bound.get(id)
     }
 
+    /// All pods that the API shows on this node.
+    pub(super) fn bound_pods(&self) -> impl Iterator<Item = &Pod> {
+        self.sandboxes.bound.values()
+    }
+
     /// The pods of this node that have addresses, and no sandbox: ascending.
     pub fn unplugged(&self) -> impl Iterator<Item = &NamespacedName> {
         let bound = self.sandboxes.bound.iter();

@@ -69,6 +69,13 @@ impl Tiers {
         self.tables.iter().map(|(key, live)| (key.clone(), table(live))).collect()
     }
 
+    /// The policies whose subject the pods of a class are, and, while nobody has asked, all others as well.
+    pub(super) fn about(&self, class: ClassId) -> impl Iterator<Item = &ClusterPolicy> {
+        let known = self.subjects.get(&class);
+        let is_about = move |name: &Arc<str>| known.is_none_or(|names| names.binary_search(name).is_ok());
+        self.policies.iter().filter(move |(name, _)| is_about(name)).map(|(_, policy)| policy)
+    }
+
     pub(super) fn forget_class(&mut self, class: ClassId) {
         self.subjects.remove(&class);
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Age, ContainerPort, Enforcement, Labels, Phase, PortRange, Requirement, Selector};
+use crate::{Age, ContainerPort, Enforcement, Labels, Phase, PortRange, Protocol, Requirement, Selector};
 
 const A: &str = "10.0.0.1";
 const B: &str = "10.0.0.2";
