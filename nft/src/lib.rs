@@ -37,7 +37,9 @@ pub use fake::{Fake, Fault};
 pub use interpreter::{Met, Outcome, Packet, PacketState, Step, Transport, Walk, WalkError, walk, walk_at};
 pub use log::{Limit, Log, LogPrefix, LogPrefixError};
 pub use name::{Comment, LinkName, LinkNameError, Name, NameError};
-pub use netlink::{Event, Kernel, KernelConntrack, Monitor, OpenError, Ownership};
+pub use netlink::{
+    Ender, Event, Kernel, KernelConntrack, LogError, LogReader, LogRecord, Monitor, OpenError, Ownership, Tuple,
+};
 pub use ruleset::{
     Action, AddressField, BaseChain, Chain, CtState, End, Family, Group, Hook, Key, LinkField, Mark, Match, Rule,
     Ruleset, Set, Statement, Table, TableFamily, Verdict,

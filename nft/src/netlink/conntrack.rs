@@ -3,12 +3,14 @@
 mod entry;
 #[cfg(test)]
 mod tests;
+mod tuple;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
 use self::entry::Entry;
+pub use self::tuple::Tuple;
 use super::attributes::Writer;
 use super::constants::*;
 use super::kernel::failed;

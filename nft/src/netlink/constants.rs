@@ -1,5 +1,5 @@
 //! Numbers of the kernel's interface, under the names of `linux/netlink.h`, `linux/netfilter/nfnetlink.h`,
-//! `linux/netfilter/nf_tables.h` and `linux/netfilter/nfnetlink_conntrack.h`.
+//! `linux/netfilter/nf_tables.h`, `linux/netfilter/nfnetlink_conntrack.h` and `linux/netfilter/nfnetlink_log.h`.
 
 pub(super) const NLMSG_ERROR: u16 = 2;
 pub(super) const NLMSG_DONE: u16 = 3;
@@ -22,6 +22,7 @@ pub(super) const NLMSGERR_ATTR_OFFS: u16 = 2;
 pub(super) const NFNL_BATCH_GENID: u16 = 1;
 pub(super) const NFNLGRP_NFTABLES: u32 = 7;
 pub(super) const NFNL_SUBSYS_CTNETLINK: u8 = 1;
+pub(super) const NFNL_SUBSYS_ULOG: u8 = 4;
 pub(super) const NFNL_SUBSYS_NFTABLES: u8 = 10;
 
 pub(super) const NFT_MSG_NEWTABLE: u8 = 0;
@@ -231,19 +232,49 @@ pub(super) const CTA_ID: u16 = 12;
 pub(super) const CTA_ZONE: u16 = 18;
 pub(super) const CTA_MARK_MASK: u16 = 21;
 pub(super) const CTA_TUPLE_IP: u16 = 1;
+pub(super) const CTA_TUPLE_PROTO: u16 = 2;
+pub(super) const CTA_PROTO_NUM: u16 = 1;
+pub(super) const CTA_PROTO_SRC_PORT: u16 = 2;
+pub(super) const CTA_PROTO_DST_PORT: u16 = 3;
 pub(super) const CTA_IP_V4_SRC: u16 = 1;
 pub(super) const CTA_IP_V4_DST: u16 = 2;
 pub(super) const CTA_IP_V6_SRC: u16 = 3;
 pub(super) const CTA_IP_V6_DST: u16 = 4;
+
+pub(super) const NFULNL_MSG_PACKET: u8 = 0;
+pub(super) const NFULNL_MSG_CONFIG: u8 = 1;
+pub(super) const NFULA_CFG_CMD: u16 = 1;
+pub(super) const NFULA_CFG_MODE: u16 = 2;
+pub(super) const NFULA_CFG_TIMEOUT: u16 = 4;
+pub(super) const NFULA_CFG_QTHRESH: u16 = 5;
+pub(super) const NFULA_CFG_FLAGS: u16 = 6;
+pub(super) const NFULNL_CFG_CMD_BIND: u8 = 1;
+pub(super) const NFULNL_COPY_PACKET: u8 = 2;
+pub(super) const NFULNL_CFG_F_SEQ: u16 = 0x1;
+pub(super) const NFULNL_CFG_F_CONNTRACK: u16 = 0x4;
+pub(super) const NFULA_IFINDEX_INDEV: u16 = 4;
+pub(super) const NFULA_IFINDEX_OUTDEV: u16 = 5;
+pub(super) const NFULA_IFINDEX_PHYSINDEV: u16 = 6;
+pub(super) const NFULA_IFINDEX_PHYSOUTDEV: u16 = 7;
+pub(super) const NFULA_PAYLOAD: u16 = 9;
+pub(super) const NFULA_PREFIX: u16 = 10;
+pub(super) const NFULA_SEQ: u16 = 12;
+pub(super) const NFULA_CT: u16 = 18;
 
 pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_INET: u8 = 1;
 pub(super) const NFPROTO_IPV4: u8 = 2;
 pub(super) const NFPROTO_BRIDGE: u8 = 7;
 pub(super) const NFPROTO_IPV6: u8 = 10;
+pub(super) const IPPROTO_HOPOPTS: u8 = 0;
+pub(super) const IPPROTO_ICMP: u8 = 1;
 pub(super) const IPPROTO_TCP: u8 = 6;
 pub(super) const IPPROTO_UDP: u8 = 17;
+pub(super) const IPPROTO_ROUTING: u8 = 43;
+pub(super) const IPPROTO_FRAGMENT: u8 = 44;
+pub(super) const IPPROTO_AH: u8 = 51;
 pub(super) const IPPROTO_ICMPV6: u8 = 58;
+pub(super) const IPPROTO_DSTOPTS: u8 = 60;
 pub(super) const IPPROTO_SCTP: u8 = 132;
 pub(super) const ETH_P_IP: u16 = 0x0800;
 pub(super) const ETH_P_ARP: u16 = 0x0806;

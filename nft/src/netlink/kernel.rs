@@ -11,8 +11,8 @@ use std::io;
 
 use thiserror::Error;
 
-pub(super) use self::failure::failed;
-use self::failure::{errno, unreachable_because};
+use self::failure::unreachable_because;
+pub(super) use self::failure::{errno, failed};
 use self::old::{creates_table, is_unsupported, release, retires_in_two_steps};
 use self::owner::owner;
 use super::chain;

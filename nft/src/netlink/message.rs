@@ -10,13 +10,14 @@ const NETLINK_HEADER: usize = 16;
 /// `struct nfgenmsg`: family, version, resource.
 const NETFILTER_HEADER: usize = 4;
 
-/// A message to nf_tables, or to conntrack: never longer than [`Message::MAX`].
+/// A message to nf_tables, to conntrack or to the log: never longer than [`Message::MAX`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
     subsystem: u8,
     kind: u8,
     flags: u16,
     family: u8,
+    resource: u16,
     attributes: Vec<u8>,
 }
 
@@ -31,17 +32,22 @@ impl Message {
 
     /// A request of type `kind` (`NFT_MSG_...`) about an object of a table of `family`.
     pub(super) fn new(kind: u8, flags: u16, family: TableFamily, attributes: Writer) -> Result<Self, TooLong> {
-        Self::to(NFNL_SUBSYS_NFTABLES, kind, flags, family.number(), attributes)
+        Self::to(NFNL_SUBSYS_NFTABLES, kind, flags, family.number(), 0, attributes)
     }
 
     /// A request of type `kind` (`IPCTNL_MSG_CT_...`) about connections of `family`.
     pub(super) fn conntrack(kind: u8, flags: u16, family: u8, attributes: Writer) -> Result<Self, TooLong> {
-        Self::to(NFNL_SUBSYS_CTNETLINK, kind, flags, family, attributes)
+        Self::to(NFNL_SUBSYS_CTNETLINK, kind, flags, family, 0, attributes)
     }
 
-    fn to(subsystem: u8, kind: u8, flags: u16, family: u8, attributes: Writer) -> Result<Self, TooLong> {
+    /// A request of type `kind` (`NFULNL_MSG_...`) about the log group `group`.
+    pub(super) fn log(kind: u8, flags: u16, group: u16, attributes: Writer) -> Result<Self, TooLong> {
+        Self::to(NFNL_SUBSYS_ULOG, kind, flags, NFPROTO_UNSPEC, group, attributes)
+    }
+
+    fn to(subsystem: u8, kind: u8, flags: u16, family: u8, resource: u16, attributes: Writer) -> Result<Self, TooLong> {
         let flags = flags | NLM_F_REQUEST;
-        let message = Self { subsystem, kind, flags, family, attributes: attributes.into_bytes() };
+        let message = Self { subsystem, kind, flags, family, resource, attributes: attributes.into_bytes() };
         if message.len() <= Self::MAX { Ok(message) } else { Err(TooLong) }
     }
 
@@ -74,7 +80,8 @@ impl Message {
         bytes.extend_from_slice(&self.flags.to_ne_bytes());
         bytes.extend_from_slice(&sequence.to_ne_bytes());
         bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&[self.family, 0, 0, 0]);
+        bytes.extend_from_slice(&[self.family, 0]);
+        bytes.extend_from_slice(&self.resource.to_be_bytes());
         bytes.extend_from_slice(&self.attributes);
         bytes
     }
@@ -117,12 +124,17 @@ impl<'a> Received<'a> {
         self.kind_of(NFNL_SUBSYS_CTNETLINK)
     }
 
+    /// The type, if it is a message of the log's.
+    pub(super) fn log_kind(&self) -> Option<u8> {
+        self.kind_of(NFNL_SUBSYS_ULOG)
+    }
+
     fn kind_of(&self, wanted: u8) -> Option<u8> {
         let [subsystem, kind] = self.kind.to_be_bytes();
         (subsystem == wanted).then_some(kind)
     }
 
-    /// The family, and the attributes, of a message of nf_tables' or conntrack's.
+    /// The family, and the attributes, of a message of netfilter's.
     pub(super) fn content(&self) -> Result<(u8, Attributes<'a>), Malformed> {
         let (header, attributes) = self
             .body

@@ -70,6 +70,12 @@ impl Channel {
         Ok(channel)
     }
 
+    /// Makes room for this much that is not read yet, as far as the process may.
+    pub(super) fn set_receive_buffer(&self, length: usize) -> Result<(), Errno> {
+        setsockopt(&self.fd(), sockopt::RcvBufForce, &length)
+            .or_else(|_| setsockopt(&self.fd(), sockopt::RcvBuf, &length))
+    }
+
     /// The port that the kernel knows this socket by: for a process' first netlink socket, the process' id.
     pub(super) fn port(&self) -> u32 {
         self.socket.portid()
@@ -189,8 +195,7 @@ impl Channel {
         fcntl(self.fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         set_netlink_option(self.fd(), libc::NETLINK_EXT_ACK, ON)?;
         set_netlink_option(self.fd(), libc::NETLINK_CAP_ACK, ON)?;
-        setsockopt(&self.fd(), sockopt::RcvBufForce, &RECEIVE_BUFFER)
-            .or_else(|_| setsockopt(&self.fd(), sockopt::RcvBuf, &RECEIVE_BUFFER))
+        self.set_receive_buffer(RECEIVE_BUFFER)
     }
 
     /// A datagram must fit the send buffer whole. Where that cannot grow, sending says so.
@@ -245,7 +250,7 @@ pub(super) fn set_netlink_option(fd: BorrowedFd<'_>, option: libc::c_int, value:
     Errno::result(result).map(drop)
 }
 
-fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}

@@ -3,7 +3,7 @@
 //! They need root (a thread of a test process cannot enter a new user namespace, but `unshare -r cargo test` will do)
 //! and `nft` (Debian: `apt-get install nftables`).
 
-mod counters;
+pub(super) mod counters;
 mod errors;
 mod foreign;
 mod garbage;

@@ -75,7 +75,7 @@ fn concerns(tuple: &[u8], addresses: &BTreeSet<IpAddr>) -> Result<bool, Malforme
     Ok(false)
 }
 
-fn address(attribute: Attribute<'_>) -> Result<Option<IpAddr>, Malformed> {
+pub(super) fn address(attribute: Attribute<'_>) -> Result<Option<IpAddr>, Malformed> {
     const ODD: Malformed = Malformed("an address of an odd length");
     Ok(match attribute.kind {
         CTA_IP_V4_SRC | CTA_IP_V4_DST => Some(<[u8; 4]>::try_from(attribute.value).map_err(|_| ODD)?.into()),

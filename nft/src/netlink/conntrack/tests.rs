@@ -16,10 +16,6 @@ const MINE: Mark = Mark { mask: HIGH, value: 0x4100_0000 };
 const NONE: Mark = Mark { mask: HIGH, value: 0 };
 const NLM_F_EXCL: u16 = 0x200;
 const CTA_TIMEOUT: u16 = 7;
-const CTA_TUPLE_PROTO: u16 = 2;
-const CTA_PROTO_NUM: u16 = 1;
-const CTA_PROTO_SRC_PORT: u16 = 2;
-const CTA_PROTO_DST_PORT: u16 = 3;
 
 /// What of a protocol makes up a tuple: ports, or what an echo has.
 #[derive(Clone, Copy)]

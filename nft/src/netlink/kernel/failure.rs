@@ -44,7 +44,7 @@ pub(in crate::netlink) fn failed(what: &str, failure: Failure) -> BackendError {
     }
 }
 
-pub(super) fn errno(failure: &Failure) -> Errno {
+pub(in crate::netlink) fn errno(failure: &Failure) -> Errno {
     Errno(match failure {
         Failure::System(error) => *error as i32,
         Failure::Refused(reply) => reply.errno,

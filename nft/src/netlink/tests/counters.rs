@@ -38,17 +38,16 @@ pub(in crate::netlink) fn bring_loopback_up() {
     assert!(status.expect("these tests need ip: apt-get install iproute2").success());
 }
 
-fn dropped(kernel: &mut Kernel) -> CounterValue {
-    kernel.named_counters().unwrap()[&name("dropped")]
-}
-
-/// What has been counted when it is at least `packets`. The kernel counts each before sending it returns, or soon after.
-fn dropped_in_time(kernel: &mut Kernel, packets: u64) -> CounterValue {
+/// What `counter` has counted when that is at least `packets`: some may still be under way when they have been sent.
+pub(in crate::netlink) fn counted_in_time(kernel: &mut Kernel, counter: &str, packets: u64) -> CounterValue {
     let begun = Instant::now();
-    while dropped(kernel).packets < packets && begun.elapsed() < PATIENCE {
+    loop {
+        let value = kernel.named_counters().unwrap()[&name(counter)];
+        if value.packets >= packets || begun.elapsed() > PATIENCE {
+            return value;
+        }
         thread::sleep(Duration::from_millis(1));
     }
-    dropped(kernel)
 }
 
 #[test]
@@ -85,7 +84,7 @@ fn a_counter_is_exact_through_rewrites_and_owners() {
         });
         let sent = sent.into_inner();
         assert!(sent > 200, "{sent}");
-        assert_eq!(dropped_in_time(&mut kernel, sent), CounterValue { packets: sent, bytes: sent * LENGTH });
+        assert_eq!(counted_in_time(&mut kernel, "dropped", sent), CounterValue { packets: sent, bytes: sent * LENGTH });
         assert!(kernel.counters().unwrap()[&name("pod")].packets < sent, "what a rule counts itself starts again");
         assert_eq!(kernel.named_counters().unwrap()[&name("other")], CounterValue::default());
         assert_eq!(kernel.read().unwrap(), Some(counting(200)));
