@@ -84,7 +84,14 @@ fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
                 runtime.block_on(expect_node(client, node, &objects))?;
                 return Ok(objects);
             }
-            Ok(Some(Input::PodRange(_) | Input::Links(_) | Input::Cni(_) | Input::Disturbed(_) | Input::Stop)) => {}
+            Ok(Some(
+                Input::PodRange(_)
+                | Input::Links(_)
+                | Input::Cni(_)
+                | Input::Told(..)
+                | Input::Disturbed(_)
+                | Input::Stop,
+            )) => {}
             Ok(None) | Err(_) => {
                 bail!("the API server did not list everything in {} s{}", PATIENCE.as_secs(), failures(&health))
             }

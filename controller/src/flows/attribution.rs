@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use palisade_model::{
-    Allowed, Attempt, Decision, Denied, Direction, Index, NamespacedName, Protocol, RuleRef, Traffic, Why,
+    Allowed, Attempt, Decision, Denied, Direction, Enforcement, Index, NamespacedName, Protocol, RuleRef, Traffic, Why,
 };
 
 use super::told::{Seen, Told};
@@ -110,10 +110,9 @@ fn record(told: &Told, index: &Index, look_into: bool) -> Record {
         (_, None) => record.text = "the pod is gone".to_owned(),
         (_, Some(_)) if !look_into => record.text = "not looked into: too much was dropped at once".to_owned(),
         (cause, Some(pod)) => {
-            let is_audit = cause == Cause::Audit;
-            let attempt =
-                Attempt { direction: told.prefix.direction, pod, peer: seen.peer, traffic: traffic(told, seen) };
-            let why = if is_audit { index.why_audited(&attempt) } else { index.why(&attempt) };
+            let up_to = if cause == Cause::Audit { Enforcement::Audited } else { Enforcement::Enforced };
+            let (direction, peer, traffic) = (told.prefix.direction, seen.peer, traffic(told, seen));
+            let why = index.why(&Attempt { direction, pod, peer, traffic, up_to });
             why.iter().for_each(|why| explain(why, &mut record));
         }
     }
@@ -129,7 +128,8 @@ fn local(told: &Told, index: &Index) -> (Option<NamespacedName>, Seen) {
         is_it.then_some((Some(pod), *seen))
     };
     if told.prefix.told == Cause::Forged {
-        let pod = told.prefix.pod.as_ref().and_then(|text| index.local_named(|id| pod_text(id) == *text));
+        let pod =
+            told.prefix.pod.as_ref().and_then(|text| index.local_pods().find(|id| pod_text(id) == *text).cloned());
         return (pod, first);
     }
     named(&first).or_else(|| named(&answer)).unwrap_or((None, first))
