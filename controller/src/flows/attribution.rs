@@ -215,3 +215,131 @@ fn explain(why: &Why, record: &mut Record) {
 fn text_of(policy: &NamespacedName) -> String {
     if policy.namespace.is_empty() { policy.name.to_string() } else { policy.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use palisade_model::testing::{NODE, bare_pod};
+    use palisade_model::{
+        Change, Enforcement, Labels, NamespaceScope, Peer as PolicyPeer, Peers, PodGroup, Policy, PortMatch, PortRange,
+        Ports, Requirement, Rule as PolicyRule, Selector,
+    };
+
+    use super::super::told::tests::told;
+    use super::*;
+    use crate::render::Prefix;
+
+    const DB: &str = "10.0.1.1";
+    const WEB: &str = "10.0.0.1";
+
+    fn labelled(name: &str, ip: &str) -> palisade_model::Pod {
+        let pod = bare_pod(NamespacedName::new("shop", name), [ip.parse().unwrap()]);
+        palisade_model::Pod { labels: Labels::from_iter([("app", name)]), ..pod }
+    }
+
+    fn selecting(app: &str) -> Selector {
+        Selector::from_iter([Requirement::new("app", "In", [app]).unwrap()])
+    }
+
+    fn policy(enforcement: Enforcement) -> Policy {
+        let namespaces = NamespaceScope::Named("shop".into());
+        let peer = PolicyPeer::Pods(PodGroup { namespaces, pods: selecting("api") });
+        let ports = Ports::AnyOf(vec![PortMatch::Numbers { protocol: Protocol::Tcp, ports: PortRange::single(5432) }]);
+        let rule = PolicyRule { peers: Peers::AnyOf(vec![peer]), ports };
+        Policy {
+            id: NamespacedName::new("shop", "db"),
+            selector: selecting("db-0"),
+            ingress: Some(vec![rule]),
+            egress: None,
+            enforcement,
+        }
+    }
+
+    /// `shop/db-0` on this node lets `app=api` in at TCP 5432, `shop/web` is elsewhere.
+    fn shop(enforcement: Enforcement) -> Index {
+        let mut index = Index::new(NODE);
+        let db = palisade_model::Pod { node: Some(NODE.into()), ..labelled("db-0", DB) };
+        let web = palisade_model::Pod { node: Some("elsewhere".into()), ..labelled("web", WEB) };
+        index.apply(Change::Pod(db));
+        index.apply(Change::Pod(web));
+        index.apply(Change::Policy(policy(enforcement)));
+        index.take_delta();
+        index
+    }
+
+    fn records(told: Vec<Told>, index: &Index) -> Vec<Record> {
+        let hub = Arc::new(Hub::new(NODE));
+        Attribution::new(hub.clone()).publish(told, index);
+        hub.latest(None, None).1.into_iter().map(|record| Record::clone(&record)).collect()
+    }
+
+    fn of(told: Cause, prefix: &Prefix) -> Prefix {
+        Prefix { told, ..prefix.clone() }
+    }
+
+    #[test]
+    fn who_was_dropped_and_what_came_nearest_is_said() {
+        let index = shop(Enforcement::Enforced);
+        let [record] = records(vec![told(WEB, DB)], &index).try_into().unwrap();
+        assert_eq!((record.pod.name.as_str(), record.peer.pod.unwrap().name.as_str()), ("db-0", "web"));
+        assert_eq!((record.verdict, record.reason, record.port), (Verdict::Dropped, Reason::Policy, Some(80)));
+        assert_eq!(record.policies, ["shop/db"]);
+        let nearest = record.nearest.unwrap();
+        assert!(nearest.field.starts_with("spec.ingress[0]") && nearest.text.contains("app=api"), "{nearest:?}");
+    }
+
+    #[test]
+    fn an_answer_is_of_the_connection_that_it_answers() {
+        let index = shop(Enforcement::Enforced);
+        let answer = Told { ports: Some((80, 40_000)), ..told(DB, WEB) };
+        let [record] = records(vec![answer], &index).try_into().unwrap();
+        assert_eq!(
+            (record.pod.address, record.peer.address, record.port),
+            (DB.parse().unwrap(), WEB.parse().unwrap(), Some(80))
+        );
+    }
+
+    #[test]
+    fn what_audited_policies_would_drop_is_told_as_that() {
+        let index = shop(Enforcement::Audited);
+        let of_web = told(WEB, DB);
+        let audited = Told { prefix: of(Cause::Audit, &of_web.prefix), ..of_web };
+        let [record] = records(vec![audited], &index).try_into().unwrap();
+        assert_eq!((record.verdict, record.reason), (Verdict::WouldDrop, Reason::Audit));
+        assert_eq!(record.policies, ["shop/db"]);
+        assert!(record.nearest.is_some());
+    }
+
+    #[test]
+    fn of_a_pod_that_is_gone_there_is_its_name() {
+        let mut index = shop(Enforcement::Enforced);
+        index.apply(Change::PodGone(NamespacedName::new("shop", "db-0")));
+        index.take_delta();
+        let [record] = records(vec![told(WEB, DB)], &index).try_into().unwrap();
+        assert_eq!((record.pod.namespace.as_str(), record.pod.name.as_str()), ("shop", "db-0"));
+        assert_eq!(record.text, "the pod is gone");
+    }
+
+    #[test]
+    fn what_is_known_is_forgotten_with_the_next_change() {
+        let hub = Arc::new(Hub::new(NODE));
+        let mut attribution = Attribution::new(hub.clone());
+        let mut index = shop(Enforcement::Enforced);
+        attribution.publish(vec![told(WEB, DB)], &index);
+        index.apply(Change::PolicyGone(NamespacedName::new("shop", "db")));
+        index.take_delta();
+        attribution.publish(vec![told(WEB, DB)], &index);
+        attribution.forget();
+        attribution.publish(vec![Told { time: "2026-11-28T22:57:12Z".parse().unwrap(), ..told(WEB, DB) }], &index);
+        let texts: Vec<String> = hub.latest(None, None).1.iter().map(|record| record.text.clone()).collect();
+        assert_eq!(texts, ["no ingress rule of shop/db admits it", "it is allowed now: objects have changed since"]);
+    }
+
+    #[test]
+    fn so_many_are_looked_into_at_once_and_no_more() {
+        let index = shop(Enforcement::Enforced);
+        let many = (0..300).map(|port| Told { ports: Some((60_000, port)), ..told(WEB, DB) }).collect();
+        let records = records(many, &index);
+        let looked_into = records.iter().filter(|record| record.nearest.is_some()).count();
+        assert_eq!((records.len(), looked_into), (300, AT_ONCE));
+    }
+}
