@@ -1,0 +1,5 @@
+//! What is dropped is counted to the packet, and explained: with real packets, through the real program.
+
+#![allow(clippy::unwrap_used, reason = "a failing set-up fails the test")]
+
+mod exact;
