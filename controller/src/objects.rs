@@ -132,6 +132,9 @@ pub struct Annotations {
     /// Of a pod that shows one that a kubelet has from a file: the uid that the kubelet knows it by.
     #[serde(rename = "kubernetes.io/config.mirror")]
     pub mirror: Option<String>,
+    /// Of a policy: what it does.
+    #[serde(rename = "palisade.dev/enforcement")]
+    pub enforcement: Option<String>,
 }
 
 /// `PodSpec`.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use judge::{check_output, output};
 use palisade_model::reference::Cluster;
 use palisade_model::testing::{
-    NODE, Output, bare_pod, change, changes, cluster_policy, flows, shares, without_audited,
+    NODE, Output, bare_pod, change, changes, cluster_policy, flows, objects, shares, without_audited,
 };
 use palisade_model::{
     Audit, Change, Clause, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Cost, Delta, Direction, Enforcement,
@@ -80,6 +80,23 @@ proptest! {
     fn audits_say_what_the_reference_would_drop(changes in many_policies()) {
         let cluster = cluster(changes);
         check_output(&cluster, &output(&cluster));
+    }
+
+    /// Audits close nobody, and where they are left out nothing lets more through.
+    #[test]
+    fn audits_have_what_is_left(changes in changes(40), shares in shares()) {
+        let cluster = cluster(changes);
+        let fresh = |cluster: &Cluster| {
+            let mut index = Index::with_shares(NODE, shares);
+            objects(cluster).for_each(|change| index.apply(change));
+            index
+        };
+        let [mut audited, mut enforced] = [fresh(&cluster), fresh(&without_audited(&cluster))];
+        let [with, without] = [&mut audited, &mut enforced].map(|index| Output::new(index.take_full()));
+        prop_assert!(audited.closed().eq(enforced.closed()));
+        for (key, table) in &without.tables {
+            prop_assert_eq!(&with.tables[key], table, "{:?}", key);
+        }
     }
 
     /// An audit that is left out lets everything through: no pod is ever judged by that, whoever's turn it is.

@@ -231,6 +231,16 @@ fn pods_with_the_same_policies_share_tables_unless_port_names_differ() {
 }
 
 #[test]
+fn who_takes_the_place_of_another_is_judged_before_its_turn() {
+    let (mut index, _) = shop();
+    index.apply(Change::PodGone(id("web")));
+    index.apply(Change::Pod(local("web-2", "web", "10.0.0.7")));
+    let delta = index.take_delta_of(|_| false);
+    assert!(delta.pods[&id("web-2")].as_ref().is_some_and(|pod| pod.ingress.is_some()));
+    assert!(delta.tables.is_empty());
+}
+
+#[test]
 fn an_edit_touches_the_tables_of_its_policy_alone() {
     let (mut index, _) = shop();
     index.apply(Change::Pod(local("db", "db", "10.0.0.5")));

@@ -201,19 +201,6 @@ proptest! {
         }
     }
 
-    /// Audits close nobody, and where they are left out nothing lets more through.
-    #[test]
-    fn audits_have_what_is_left(changes in changes(40), shares in shares()) {
-        let cluster = cluster(changes);
-        let [mut audited, mut enforced] =
-            [cluster.clone(), without_audited(&cluster)].map(|cluster| fresh(&cluster, shares, false));
-        let [with, without] = [&mut audited, &mut enforced].map(|index| Output::new(index.take_full()));
-        prop_assert_eq!(closed(&audited), closed(&enforced));
-        for (key, table) in &without.tables {
-            prop_assert_eq!(&with.tables[key], table, "{:?}", key);
-        }
-    }
-
     /// What is in force fits into the total, and nobody is closed for a total that all fit into.
     #[test]
     fn what_is_in_force_fits_into_the_total(changes in changes(40), shares in shares()) {
@@ -363,7 +350,7 @@ fn shares_are_met_again_and_again() {
     result.unwrap();
     let News { deltas, closings, by_total, openings, left_out } = sum.get();
     println!("{:?}", sum.get());
-    assert!(closings * 50 > deltas && openings * 100 > deltas && by_total * 400 > deltas && left_out * 50 > deltas);
+    assert!(closings * 100 > deltas && openings * 200 > deltas && by_total * 1000 > deltas && left_out * 50 > deltas);
 }
 
 /// How often namespaces were closed and opened, and audits left out of namespaces that were not.

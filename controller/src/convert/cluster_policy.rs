@@ -11,13 +11,14 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use palisade_model::{
-    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, Enforcement, IpBlock, NamespaceScope, PodGroup,
-    PortMatch, PortRange, Ports, Protocol, Selector, Tier, TierAction,
+    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, IpBlock, NamespaceScope, PodGroup, PortMatch,
+    PortRange, Ports, Protocol, Selector, Tier, TierAction,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::enforcement::enforcement;
 use super::port::number;
 use super::selector::selector;
 use super::{Problem, Problems};
@@ -33,6 +34,7 @@ pub fn cluster_policy(policy: &ClusterNetworkPolicy) -> (Option<ClusterPolicy>, 
     let mut problems = Problems::default();
     let missing = ClusterNetworkPolicySpec::default();
     let spec = policy.spec.as_ref().unwrap_or(&missing);
+    let enforcement = enforcement(&policy.metadata, &mut problems);
     let tier = problems.keep("spec.tier", tier(spec.tier.as_deref()));
     let priority = problems.keep("spec.priority", priority(spec.priority));
     let subject = subject(spec.subject.as_ref(), &mut problems);
@@ -46,15 +48,7 @@ pub fn cluster_policy(policy: &ClusterNetworkPolicy) -> (Option<ClusterPolicy>, 
         rules.map(rule).collect::<Vec<_>>()
     });
     let name = policy.metadata.name.as_deref().unwrap_or_default().into();
-    let known = |tier, priority, subject| ClusterPolicy {
-        name,
-        enforcement: Enforcement::Enforced,
-        tier,
-        priority,
-        subject,
-        ingress,
-        egress,
-    };
+    let known = |tier, priority, subject| ClusterPolicy { name, enforcement, tier, priority, subject, ingress, egress };
     let policy = match (tier, priority, subject) {
         (Some(tier), Some(priority), Some(subject)) => Some(known(tier, priority, subject)),
         _ => None,

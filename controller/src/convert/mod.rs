@@ -6,6 +6,7 @@
 
 mod address;
 mod cluster_policy;
+mod enforcement;
 mod node;
 mod pod;
 mod policy;

@@ -2,9 +2,10 @@
 
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use palisade_model::{Enforcement, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, Selector};
+use palisade_model::{NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, Selector};
 
 use super::address::block;
+use super::enforcement::enforcement;
 use super::port::port;
 use super::selector::selector;
 use super::{Problem, Problems, id};
@@ -18,6 +19,7 @@ use crate::objects::NetworkPolicy;
 pub fn policy(policy: &NetworkPolicy) -> (Policy, Vec<Problem>) {
     let mut problems = Problems::default();
     let id = id(&policy.metadata);
+    let enforcement = enforcement(&policy.metadata, &mut problems);
     let defaults = NetworkPolicySpec::default();
     let spec = policy.spec.as_ref().unwrap_or(&defaults);
     let types = policy_types(spec, &mut problems);
@@ -34,7 +36,7 @@ pub fn policy(policy: &NetworkPolicy) -> (Policy, Vec<Problem>) {
     let in_force = |isolates: bool, rules: Vec<Rule>| isolates.then(|| if known { rules } else { vec![] });
     let policy = Policy {
         id,
-        enforcement: Enforcement::Enforced,
+        enforcement,
         selector: pods.unwrap_or_default(),
         ingress: in_force(types.ingress, ingress),
         egress: in_force(types.egress, egress),

@@ -1,6 +1,6 @@
 use model::{
-    Age, ContainerPort, IpBlock, NamespaceScope, Peer, Peers, Phase, PodGroup, PortMatch, PortRange, Ports, Protocol,
-    Requirement, Rule, Selector,
+    Age, ContainerPort, Enforcement, IpBlock, NamespaceScope, Peer, Peers, Phase, PodGroup, PortMatch, PortRange,
+    Ports, Protocol, Requirement, Rule, Selector,
 };
 use serde_json::{Value, json};
 
@@ -102,6 +102,31 @@ fn policy_types_default_by_the_rules_and_are_literal_where_written() {
     ] {
         let policy = understood(spec.clone());
         assert_eq!((policy.ingress.is_some(), policy.egress.is_some()), expected, "{spec}");
+    }
+}
+
+/// Both kinds: what the annotation is, and whether it is complained about.
+#[test]
+fn only_what_is_understood_as_audit_is_not_enforced() {
+    for (annotations, expected, is_wrong) in [
+        (json!(null), Enforcement::Enforced, false),
+        (json!({"palisade.dev/enforcements": "audit"}), Enforcement::Enforced, false),
+        (json!({"palisade.dev/enforcement": "enforce"}), Enforcement::Enforced, false),
+        (json!({"palisade.dev/enforcement": "audit"}), Enforcement::Audited, false),
+        (json!({"palisade.dev/enforcement": "Audit"}), Enforcement::Enforced, true),
+        (json!({"palisade.dev/enforcement": ""}), Enforcement::Enforced, true),
+    ] {
+        let metadata = json!({"namespace": "shop", "name": "web", "annotations": annotations});
+        let spec = json!({"podSelector": {}, "tier": "Admin", "priority": 1, "subject": {"namespaces": {}}});
+        let object = json!({"metadata": metadata, "spec": spec});
+        let (policy, problems) = policy(&serde_json::from_value(object.clone()).unwrap());
+        let (cluster_policy, of_cluster_policy) = cluster_policy(&serde_json::from_value(object).unwrap());
+        assert_eq!((policy.enforcement, problems.len()), (expected, usize::from(is_wrong)), "{metadata}");
+        assert_eq!((cluster_policy.unwrap().enforcement, &of_cluster_policy), (expected, &problems), "{metadata}");
+        for problem in problems {
+            assert_eq!(problem.field, "metadata.annotations[palisade.dev/enforcement]");
+            assert!(problem.message.contains("not one of audit, enforce"), "{problem}");
+        }
     }
 }
 

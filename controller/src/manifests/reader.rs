@@ -154,11 +154,12 @@ impl<'a> Reader<'a> {
             Ok(object) => {
                 let (policy, problems) = convert::cluster_policy(&object);
                 let Some(policy) = policy else { return problems };
-                if !problems.is_empty() {
-                    self.manifests.closed_rules.insert(id.name.clone(), problems);
+                let (problems, of_rules): (Vec<_>, Vec<_>) = problems.into_iter().partition(Problem::is_of_enforcement);
+                if !of_rules.is_empty() {
+                    self.manifests.closed_rules.insert(id.name.clone(), of_rules);
                 }
                 self.manifests.cluster_policies.insert(id.name, policy);
-                vec![]
+                problems
             }
             Err(problems) => problems,
         }

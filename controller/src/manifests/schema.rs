@@ -34,6 +34,17 @@ const METADATA: Schema = Open(&[
     ("resourceVersion", Text),
 ]);
 
+/// The same of a policy.
+const METADATA_OF_POLICY: Schema = Open(&[
+    ("name", Text),
+    ("namespace", Text),
+    ("labels", TextMap),
+    ("annotations", Open(&[("palisade.dev/enforcement", Text)])),
+    ("creationTimestamp", Text),
+    ("deletionTimestamp", Text),
+    ("resourceVersion", Text),
+]);
+
 /// `v1` Namespace: what is read of it.
 pub(super) const NAMESPACE: Schema = Open(&[("metadata", METADATA)]);
 
@@ -75,7 +86,7 @@ const PORTS: Schema = List(&Closed(&[("protocol", Text), ("port", IntegerOrText)
 pub(super) const NETWORK_POLICY: Schema = Closed(&[
     ("apiVersion", Text),
     ("kind", Text),
-    ("metadata", METADATA),
+    ("metadata", METADATA_OF_POLICY),
     (
         "spec",
         Closed(&[
@@ -93,7 +104,7 @@ pub(super) const NETWORK_POLICY: Schema = Closed(&[
 pub(super) const CLUSTER_NETWORK_POLICY: Schema = Closed(&[
     ("apiVersion", Text),
     ("kind", Text),
-    ("metadata", METADATA),
+    ("metadata", METADATA_OF_POLICY),
     (
         "spec",
         Closed(&[

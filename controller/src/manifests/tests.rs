@@ -20,6 +20,8 @@ spec:
 ";
 const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: web-1}, status: {podIPs: [{ip: 10.0.0.1}]}}";
 
+const ENFORCEMENT: &str = "metadata.annotations[palisade.dev/enforcement]";
+
 /// What one file holds.
 fn one(text: &str) -> Result<Manifests, ReadErrors> {
     parse(Path::new("dir"), &[("f.yaml".into(), text.into())], "n1")
@@ -141,6 +143,14 @@ fn what_a_policy_does_not_know_is_refused_and_named() {
         ("name: web, ", "name: w/b, ", "metadata.name", "\"w/b\" is not a valid name"),
         ("namespace: shop", "namespace: 7", "metadata.namespace", "must be text"),
         ("namespace: shop", "namespace: ''", "metadata.namespace", "\"\" is not a valid name"),
+        ("namespace: shop", "annotations: {palisade.dev/enforcement: adit}", ENFORCEMENT, "not one of audit, enforce"),
+        (
+            "namespace: shop",
+            "annotations: {palisade.dev/enforcement: true}",
+            "metadata.annotations.palisade.dev/enforcement",
+            "put it in quotes",
+        ),
+        ("namespace: shop", "annotations: []", "metadata.annotations", "a map"),
         ("namespace: shop", "creationTimestamp: soon", "metadata.creationTimestamp", "NetworkPolicy has"),
     ] {
         let text = POLICY.replacen(from, to, 1);
@@ -149,6 +159,22 @@ fn what_a_policy_does_not_know_is_refused_and_named() {
         assert_eq!(error.field.as_deref().unwrap_or_default(), field, "{to}: {error}");
         assert!(error.message.contains(message), "{to}: {error}");
     }
+}
+
+#[test]
+fn a_policy_may_be_audited() {
+    let with = |annotations: &str, text: &str| {
+        one(&text.replacen("metadata: {", &format!("metadata: {{annotations: {annotations}, "), 1))
+    };
+    let audit = "{other: [1], palisade.dev/enforcement: audit}";
+    let policies = with(audit, POLICY).unwrap().policies;
+    assert_eq!(policies.values().map(|policy| policy.is_audited()).collect::<Vec<_>>(), [true]);
+    let cluster_policy = "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, \
+        metadata: {name: lockdown}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}}}";
+    let policies = with(audit, cluster_policy).unwrap().cluster_policies;
+    assert_eq!(policies.values().map(|policy| policy.is_audited()).collect::<Vec<_>>(), [true]);
+    let ReadErrors(errors) = with("{palisade.dev/enforcement: adit}", cluster_policy).unwrap_err();
+    assert_eq!(errors[0].field.as_deref(), Some(ENFORCEMENT));
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub(super) enum Effect {
     LeftOut,
     /// A policy whose pods are not known isolates all of its namespace.
     ClosesNamespace,
+    /// It is only not understood whether a policy is to be enforced.
+    Enforced,
     /// Each rule of a ClusterNetworkPolicy that is not understood is closed.
     ClosesRules,
     /// Nobody can say where it would hold.
@@ -68,6 +70,7 @@ impl Effect {
             Self::ClosesNamespace => {
                 "which pods it selects is not understood, so it isolates every pod of its namespace and allows nothing"
             }
+            Self::Enforced => "whether it is to be enforced is not understood, so it is",
             Self::ClosesRules => {
                 "a rule that is not understood matches nothing where it accepts, and denies everything where it does not; \
                  the others are enforced"

@@ -38,7 +38,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// What an agent makes of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Judgement {
-    /// Whether all of it is enforced as it is written.
+    /// Whether all of it is enforced as it is written, or audited.
     pub(super) accepted: bool,
     /// Why, in one word.
     pub(super) reason: &'static str,
@@ -137,10 +137,12 @@ impl Writer {
         let same = before.filter(|before| before.uid == uid && before.generation == generation);
         let (known, due, pauses) =
             same.map_or_else(|| (None, None, pauses()), |same| (Some(same.judgement), same.due, same.pauses));
-        let Some(judgement) = judgement.or(known) else { return };
+        let Some(judgement) = judgement.or_else(|| known.clone()) else { return };
+        let is_news = known.is_some_and(|known| known != judgement);
         let mut policy = Policy { uid, generation, judgement, shown, due, pauses };
         policy.due = match policy.wait() {
             None => None,
+            Some(_) if is_news => Some(Instant::now() + spread()),
             Some(wait) => due.or_else(|| Some(Instant::now() + wait)),
         };
         self.policies.insert(name, policy);
@@ -177,7 +179,7 @@ impl Policy {
     fn wait(&self) -> Option<Duration> {
         let Judgement { accepted, reason, message } = &self.judgement;
         let Some(shown) = self.shown.as_ref().filter(|shown| shown.observed_generation == Some(self.generation)) else {
-            return Some(SPREAD.mul_f64(fastrand::f64()));
+            return Some(spread());
         };
         let is_shown = shown.status.as_deref() == Some(status(*accepted))
             && shown.reason.as_deref() == Some(reason)
@@ -205,6 +207,10 @@ impl Policy {
             }]},
         })
     }
+}
+
+fn spread() -> Duration {
+    SPREAD.mul_f64(fastrand::f64())
 }
 
 /// Before jitter.

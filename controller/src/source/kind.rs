@@ -41,7 +41,7 @@ pub(super) trait Kind: Clone + DeserializeOwned + Send + 'static {
     }
 
     /// What is said of it in a condition, for kinds that have some.
-    fn judgement(_problems: &[Problem]) -> Option<Judgement> {
+    fn judgement(_change: Option<&Change>, _problems: &[Problem]) -> Option<Judgement> {
         None
     }
 
@@ -114,7 +114,13 @@ impl Kind for NetworkPolicy {
 
     fn effect(problems: &[Problem]) -> Effect {
         let of_selector = |problem: &Problem| problem.field.starts_with("spec.podSelector");
-        if problems.iter().any(of_selector) { Effect::ClosesNamespace } else { Effect::LeftOut }
+        if problems.iter().any(of_selector) {
+            Effect::ClosesNamespace
+        } else if problems.iter().all(Problem::is_of_enforcement) {
+            Effect::Enforced
+        } else {
+            Effect::LeftOut
+        }
     }
 
     /// As for a podSelector that cannot be understood: it isolates all pods of its namespace and allows nothing.
@@ -141,10 +147,12 @@ impl Kind for ClusterNetworkPolicy {
         &self.metadata
     }
 
-    /// Who writes its status, or its metadata, says nothing new.
+    /// Who writes its status, or its metadata, says nothing new, but for the annotation that has it enforced: no generation
+    /// comes with that.
     fn digest(&self, keys: &RandomState) -> Option<u64> {
-        let Metadata { uid, generation, .. } = &self.metadata;
-        Some(keys.hash_one((uid.as_deref()?, (*generation)?)))
+        let Metadata { uid, generation, annotations, .. } = &self.metadata;
+        let enforcement = annotations.as_ref().and_then(|annotations| annotations.enforcement.as_deref());
+        Some(keys.hash_one((uid.as_deref()?, (*generation)?, enforcement)))
     }
 
     fn change(&self) -> (Option<Change>, Vec<Problem>) {
@@ -156,14 +164,19 @@ impl Kind for ClusterNetworkPolicy {
         Change::ClusterPolicyGone(id.name)
     }
 
-    fn effect(_problems: &[Problem]) -> Effect {
-        Effect::ClosesRules
+    fn effect(problems: &[Problem]) -> Effect {
+        if problems.iter().all(Problem::is_of_enforcement) { Effect::Enforced } else { Effect::ClosesRules }
     }
 
-    fn judgement(problems: &[Problem]) -> Option<Judgement> {
+    fn judgement(change: Option<&Change>, problems: &[Problem]) -> Option<Judgement> {
         if problems.is_empty() {
-            let message = "all rules are enforced as they are written".to_owned();
-            return Some(Judgement { accepted: true, reason: "Accepted", message });
+            let is_audited = matches!(change, Some(Change::ClusterPolicy(policy)) if policy.is_audited());
+            let (reason, message) = if is_audited {
+                ("Audited", "all rules are understood, and none is enforced: what they would drop is recorded")
+            } else {
+                ("Accepted", "all rules are enforced as they are written")
+            };
+            return Some(Judgement { accepted: true, reason, message: message.to_owned() });
         }
         let is_unsupported = |problem: &Problem| problem.field.ends_with(".domainNames");
         let reason = if problems.iter().all(is_unsupported) { "Unsupported" } else { "Invalid" };

@@ -98,7 +98,7 @@ impl<K: Kind> Tracker<K> {
         } else if !previous_stays {
             self.dormant.insert(id.clone());
         }
-        let judgement = K::judgement(&problems);
+        let judgement = K::judgement(change.as_ref(), &problems);
         if problems.is_empty() {
             let well = self.complaints.remove(&id).map(|_| id);
             return Seen { change, complaint: None, well, judgement };

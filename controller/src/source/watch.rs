@@ -458,6 +458,7 @@ fn warning<K: Kind>(complaint: &Complaint) -> Warning {
     let action = match effect {
         Effect::LeftOut => "LeaveOut",
         Effect::ClosesNamespace => "Isolate",
+        Effect::Enforced => "Enforce",
         Effect::ClosesRules => "CloseRules",
         Effect::NotInForce => "LeaveOut",
         Effect::Earlier => "KeepEarlier",

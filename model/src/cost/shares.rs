@@ -14,7 +14,7 @@ pub struct Shares {
 }
 
 /// A namespace whose policies are not enforced as they are written: the pods that they select let nothing through, in
-/// the directions in which they isolate them.
+/// the directions in which they isolate them. Or one whose [audits are left out](crate::Index::audits_left_out).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// What its policies would cost. Where compiling alone is over the limit only the grants are known.

@@ -13,6 +13,7 @@ use crate::{Cost, Enforcement, Limit, Shares, TableKey};
 /// Invariants:
 /// - Which namespaces are closed follows from the costs of all, never from what was closed before.
 /// - What audits cost closes nobody: they have what is left, or are left out.
+/// - A table that judges a pod is on the bill of what is enforced.
 #[derive(Debug)]
 pub(super) struct Bills {
     pub(super) shares: Shares,
@@ -186,7 +187,7 @@ impl Bills {
 
     /// What counts against the namespace's share: an audit comes after what is enforced.
     pub(super) fn charge(&self, bill: &Bill) -> Cost {
-        let first = bill.other.filter(|_| bill.enforcement == Enforcement::Audited);
+        let first = bill.other.filter(|_| !bill.is_enforced());
         first.map_or(bill.cost, |first| self.slots[first].cost + bill.cost)
     }
 
@@ -253,6 +254,11 @@ impl Bills {
 }
 
 impl Bill {
+    /// Whether its tables judge pods.
+    pub(super) fn is_enforced(&self) -> bool {
+        self.enforcement == Enforcement::Enforced
+    }
+
     fn new(namespace: Arc<str>, enforcement: Enforcement) -> Self {
         Self {
             namespace,

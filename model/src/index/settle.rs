@@ -96,12 +96,13 @@ impl Index {
         }
     }
 
-    /// Whether all tables that are to judge a pod are in force, and do: what is only part of audits may let everything
-    /// through.
+    /// Whether all tables that are to judge a pod are in force. One that only audits needed, which may let everything
+    /// through, judges nobody before it is priced anew.
     fn is_in_force(&self, pod: Option<&PodEnforcement>) -> bool {
-        let is_in_force = |key| self.tables.get(key).is_some_and(|live| live.in_force.is_some());
-        let judges = |key| self.tables.get(key).is_some_and(|live| live.users > 0 && live.in_force.is_some());
-        pod.is_none_or(|pod| tables_of(pod).all(judges) && audited_tables_of(pod).all(is_in_force))
+        let in_force = |key| self.tables.get(key).filter(|live| live.in_force.is_some());
+        let judges =
+            |key| in_force(key).and_then(|live| live.bill).is_some_and(|bill| self.bills.bill(bill).is_enforced());
+        pod.is_none_or(|pod| tables_of(pod).all(judges) && audited_tables_of(pod).all(|key| in_force(key).is_some()))
     }
 
     /// How a pod is judged until its namespace's turn: as before, at those of its addresses that are still its own.

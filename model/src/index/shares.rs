@@ -31,7 +31,7 @@ impl Index {
 
     /// The namespaces whose policies select pods here, with what they cost: in no order.
     pub fn costs(&self) -> impl Iterator<Item = (&Arc<str>, Cost)> {
-        let first = |(_, bill): &(BillId, &Bill)| bill.enforcement == Enforcement::Enforced || bill.other.is_none();
+        let first = |(_, bill): &(BillId, &Bill)| bill.is_enforced() || bill.other.is_none();
         self.bills.iter().filter(first).map(|(_, bill)| (&bill.namespace, self.cost(&bill.namespace)))
     }
 

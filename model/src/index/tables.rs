@@ -25,7 +25,7 @@ pub(super) struct LiveTable {
     /// Of how many audits it is part.
     pub(super) audits: usize,
     /// Who pays for it; `None` until it is priced, and once it is gone.
-    bill: Option<BillId>,
+    pub(super) bill: Option<BillId>,
     /// What compiling it costs.
     grants: Cost,
     compiled: Option<Compiled>,
@@ -104,15 +104,15 @@ impl Index {
         to.extend(bill.tables.iter().cloned());
     }
 
-    /// A table as it is to be put out; `None` where nobody needs it. One that judges a pod never lets more through for what
-    /// it costs.
+    /// A table as it is to be put out; `None` where nobody needs it. One on the bill of what is enforced never lets more
+    /// through for what it costs.
     pub(super) fn table_in_force(&self, key: &TableKey) -> Option<InForce> {
         let live = &self.tables[key];
         let bill = self.bills.bill(live.bill?);
         let is_open = |_: &&Compiled| !self.bills.is_closed(bill);
         Some(match live.compiled.as_ref().filter(is_open) {
             Some(compiled) => InForce { table: compiled.table.clone(), sets: compiled.sets.clone() },
-            None if live.users > 0 => InForce { table: NOTHING.clone(), sets: Vec::new() },
+            None if bill.is_enforced() => InForce { table: NOTHING.clone(), sets: Vec::new() },
             None => InForce { table: EVERYTHING.clone(), sets: Vec::new() },
         })
     }

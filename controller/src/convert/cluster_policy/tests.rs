@@ -1,4 +1,4 @@
-use palisade_model::Requirement;
+use palisade_model::{Enforcement, Requirement};
 use serde_json::json;
 
 use super::*;

@@ -177,6 +177,32 @@ async fn who_writes_the_status_wakes_nobody() {
     assert_eq!(source.within(SOON).await, "+admin +admin synced");
 }
 
+/// The version whose rules are only watched.
+pub(super) fn annotated(mut policy: Value, enforcement: &str) -> Value {
+    policy["metadata"]["annotations"] = json!({"palisade.dev/enforcement": enforcement, "other": "x"});
+    policy
+}
+
+/// No generation comes with an annotation.
+#[tokio::test(start_paused = true)]
+async fn who_has_a_policy_audited_or_enforced_is_heard() {
+    let api = serving(&["v1alpha2"]);
+    let versions = [
+        annotated(of_networks("admin", 1), "audit"),
+        annotated(of_networks("admin", 1), "audit"),
+        annotated(of_networks("admin", 1), "adit"),
+        of_networks("admin", 1),
+    ];
+    let steps = versions.iter().map(|version| event("MODIFIED", version)).chain([Step::Hold]);
+    api.script("clusternetworkpolicies", [listed(&[of_networks("admin", 1)], steps)]);
+    let logged = Logged::default();
+    let _logging = tracing::subscriber::set_default(logged.subscriber());
+    let mut source = Source::start(&api);
+    assert_eq!(source.within(SOON).await, "+admin +admin (audited) +admin +admin synced");
+    let text = logged.text();
+    assert!(text.contains("so it is") && text.contains("palisade.dev/enforcement"), "{text}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_policy_of_no_known_tier_keeps_its_earlier_version_or_has_none() {
     let api = serving(&["v1alpha2"]);

@@ -1,6 +1,6 @@
 //! What one agent of all writes into the status of ClusterNetworkPolicies.
 
-use super::cluster_policies::{listed, of_networks, policy, serving};
+use super::cluster_policies::{annotated, listed, of_networks, policy, serving};
 use super::fake::{Answer, Api, Step, event};
 use super::*;
 
@@ -69,6 +69,20 @@ async fn each_version_of_a_policy_is_judged_by_who_holds_the_lease() {
     assert!(held[0].starts_with("n1_") && held.last().unwrap().is_empty(), "taken, and given back: {held:?}");
     source.within(AWHILE).await;
     assert_eq!(written(&api).last().unwrap(), "True Accepted 2 all rules are enforced as they are written");
+}
+
+/// No generation comes with an annotation.
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_comes_to_be_audited_is_soon_judged_again() {
+    let shown = with_condition(of_networks("admin", 1), "True", "all rules are enforced as they are written");
+    let audited = annotated(shown.clone(), "audit");
+    let api = with_policies(&[shown], [Step::Pause(AWHILE), event("MODIFIED", &audited), Step::Hold]);
+    let mut source = Source::start(&api);
+    source.within(AWHILE).await;
+    assert_eq!(written(&api), [""; 0]);
+    source.within(AWHILE).await;
+    let said = written(&api);
+    assert!(said[0].starts_with("True Audited 1 all rules are understood, and none is enforced"), "{said:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,6 +94,7 @@ fn change(change: &Change) -> String {
         Change::Namespace(namespace) => format!("+{}", namespace.name),
         Change::NamespaceGone(name) => format!("-{name}"),
         Change::Policy(policy) => format!("+{}", policy.id),
+        Change::ClusterPolicy(policy) if policy.is_audited() => format!("+{} (audited)", policy.name),
         Change::ClusterPolicy(policy) => format!("+{}", policy.name),
         Change::Node(node) => format!("+{}", node.name),
         Change::ClusterPolicyGone(name) | Change::NodeGone(name) => format!("-{name}"),
