@@ -1,6 +1,7 @@
 //! Connections over ctnetlink: the one [`Conntrack`] with consequences.
 
 mod entry;
+mod events;
 #[cfg(test)]
 mod tests;
 mod tuple;
@@ -10,6 +11,7 @@ use std::io;
 use std::net::IpAddr;
 
 use self::entry::Entry;
+pub use self::events::{ConnectionEvent, ConnectionEvents, ConnectionPhase};
 pub use self::tuple::Tuple;
 use super::attributes::Writer;
 use super::constants::*;

@@ -10,7 +10,10 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::socket::{Channel, retry};
 
-/// Ends a [`LogReader`](super::LogReader), from whichever thread.
+/// How many datagrams are received at a time.
+const AT_A_TIME: usize = 64;
+
+/// Ends a [`LogReader`](super::LogReader) or [`ConnectionEvents`](super::ConnectionEvents), from whichever thread.
 #[derive(Clone, Debug)]
 pub struct Ender(Arc<EventFd>);
 
@@ -24,6 +27,14 @@ impl Ender {
         // It fails where it was called 2⁶⁴ times before, which is as well.
         let _ = self.0.write(1);
     }
+}
+
+/// What was received.
+pub(super) enum Heard {
+    /// Messages.
+    Datagram(Vec<u8>),
+    /// There was no room for some.
+    Overrun,
 }
 
 /// A socket, and what ends waiting for it.
@@ -46,6 +57,21 @@ impl Listener {
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.channel.fd()
+    }
+
+    /// Some of what is there already. An error that is met after something is told the next time, if it is still met.
+    pub(super) fn receive(&mut self) -> Result<Vec<Heard>, Errno> {
+        let mut heard = Vec::new();
+        while heard.len() < AT_A_TIME {
+            match self.channel.receive() {
+                Ok(Some(datagram)) => heard.push(Heard::Datagram(datagram)),
+                Ok(None) => break,
+                Err(Errno::ENOBUFS) => heard.push(Heard::Overrun),
+                Err(error) if heard.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(heard)
     }
 
     /// Waits until there is something to receive: true. False: it was ended.

@@ -10,11 +10,9 @@ mod losses;
 mod packet;
 mod record;
 #[cfg(test)]
-mod tests;
+pub(in crate::netlink) mod tests;
 
 use std::os::fd::{AsFd, BorrowedFd};
-
-use nix::errno::Errno as Raw;
 
 pub use self::error::LogError;
 use self::losses::Losses;
@@ -22,7 +20,7 @@ pub use self::record::LogRecord;
 use self::record::Told;
 use super::attributes::Writer;
 use super::constants::*;
-use super::listener::{Ender, Listener};
+use super::listener::{Ender, Heard, Listener};
 use super::message::{Message, Messages, Received};
 use super::socket::{Channel, Failure};
 
@@ -33,8 +31,6 @@ const TOGETHER: u32 = 16;
 const TIMEOUT: u32 = 1;
 /// Room for some ten thousand records.
 const RECEIVE_BUFFER: usize = 8 << 20;
-/// How many datagrams are read at a time.
-const AT_A_TIME: usize = 64;
 
 /// Reads what rules log to one group, of which it is the only reader in its network namespace.
 ///
@@ -104,15 +100,10 @@ impl LogReader {
     /// [`LogError::System`] where the socket failed.
     pub fn try_recv(&mut self) -> Result<Vec<LogRecord>, LogError> {
         let mut records = std::mem::take(&mut self.pending);
-        for _ in 0..AT_A_TIME {
-            match self.listener.channel.receive() {
-                Ok(Some(datagram)) => records.extend(self.read(&datagram)),
-                Ok(None) => break,
-                Err(Raw::ENOBUFS) => self.losses.suspect(),
-                Err(error) => {
-                    self.pending = records;
-                    return Err(LogError::of_reading(error));
-                }
+        for heard in self.listener.receive().map_err(LogError::of_reading)? {
+            match heard {
+                Heard::Datagram(datagram) => records.extend(self.read(&datagram)),
+                Heard::Overrun => self.losses.suspect(),
             }
         }
         Ok(records)

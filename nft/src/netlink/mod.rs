@@ -1,7 +1,7 @@
 //! The kernel's nf_tables over netlink: the one [`Backend`](crate::Backend) with consequences.
 //!
 //! [`Kernel`] writes and reads our table, [`Monitor`] hears who changes it, [`LogReader`] of what packets its rules tell,
-//! [`KernelConntrack`] marks connections. Below them everything is a function from values to bytes or back: a [`Transaction`](crate::Transaction) becomes messages (`encode`), messages a batch
+//! [`KernelConntrack`] marks connections, [`ConnectionEvents`] hears of them. Below them everything is a function from values to bytes or back: a [`Transaction`](crate::Transaction) becomes messages (`encode`), messages a batch
 //! (`batch`), and what the kernel lists a [`Ruleset`](crate::Ruleset) (`read`). nftnl carries the messages and mnl the
 //! batch; the messages themselves are written here, because nftnl has no verdict maps, comments, table flags or dumps.
 //!
@@ -36,7 +36,7 @@ mod tests;
 mod userdata;
 mod verdict;
 
-pub use conntrack::{KernelConntrack, Tuple};
+pub use conntrack::{ConnectionEvent, ConnectionEvents, ConnectionPhase, KernelConntrack, Tuple};
 pub use kernel::{Kernel, OpenError, Ownership};
 pub use listener::Ender;
 pub use log::{LogError, LogReader, LogRecord};

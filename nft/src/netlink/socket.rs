@@ -22,6 +22,8 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// What fits into the send buffer as it is on every kernel.
 const SEND_BUFFER: usize = 1 << 16;
 const ON: libc::c_int = 1;
+/// `SO_MEMINFO` gives so many numbers, of which the last is that of the datagrams that were dropped.
+const SK_MEMINFO_VARS: usize = 9;
 /// Requests are numbered from here on: the messages of a batch from 1.
 const FIRST_REQUEST: u32 = 1 << 31;
 
@@ -74,6 +76,23 @@ impl Channel {
     pub(super) fn set_receive_buffer(&self, length: usize) -> Result<(), Errno> {
         setsockopt(&self.fd(), sockopt::RcvBufForce, &length)
             .or_else(|_| setsockopt(&self.fd(), sockopt::RcvBuf, &length))
+    }
+
+    /// How many datagrams found no room so far, modulo 2³²; `None` where the kernel does not say.
+    pub(super) fn drops(&self) -> Option<u32> {
+        let mut info = [0_u32; SK_MEMINFO_VARS];
+        let mut length = size_of_val(&info) as libc::socklen_t;
+        // SAFETY: the descriptor is open, and the option is written to the `length` bytes of `info`, at most.
+        let result = unsafe {
+            libc::getsockopt(
+                self.fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_MEMINFO,
+                info.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        (result == 0 && length as usize == size_of_val(&info)).then_some(info[libc::SK_MEMINFO_DROPS as usize])
     }
 
     /// The port that the kernel knows this socket by: for a process' first netlink socket, the process' id.

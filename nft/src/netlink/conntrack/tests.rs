@@ -1,5 +1,6 @@
 //! Against the real kernel, with connections that no packet began.
 
+mod events;
 mod forget;
 
 use proptest::prelude::*;
