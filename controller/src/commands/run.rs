@@ -21,7 +21,7 @@ use crate::render::{self, Forger, Origins, PodRange};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
-use crate::{agent, cni, drift, forged, links, manifests};
+use crate::{agent, cni, drift, flows, forged, links, manifests};
 
 pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     if args.once { once(args) } else { follow(args, log_filter) }
@@ -50,7 +50,12 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let (inputs, mut receiver) = mpsc::unbounded_channel();
     let (health, hints) = (Health::default(), Hints::default());
     let (teller, closings) = notices::channel();
-    let state = Arc::new(State::new(node, probe(args, &health, &hints)).with_teller(teller));
+    let state = State::new(node, probe(args, &health, &hints)).with_teller(teller);
+    let state = Arc::new(state.with_metrics_pods(args.metrics_pods));
+    if args.log_drops {
+        let (.., follower) = state.flows().follow(None, Some(0));
+        servers.spawn(flows::log_drops(follower));
+    }
     let _watch = match &args.node.source.manifests {
         Some(directory) => {
             let first = manifests::read(directory, node)?;
