@@ -11,6 +11,10 @@ use palisade_model::Shares;
 use crate::render::Logs;
 use crate::{convert, sysctl};
 
+mod monitor;
+
+pub use monitor::{ClusterArgs, FilterArgs, FlowDirection, MonitorArgs, Named, PeerFilter};
+
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
 #[derive(Debug, Parser)]
 #[command(name = "palisade", version, max_term_width = 100, propagate_version = true)]
@@ -64,7 +68,7 @@ pub enum Command {
     ///
     /// What was enforced stays in force when it stops, crashes or is upgraded: only `palisade cleanup` removes it. Needs
     /// CAP_NET_ADMIN.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print the ruleset as text that `nft -f` accepts. Needs no privileges.
     ///
     /// The text replaces the table as a whole and gives the same `nft list ruleset` as `palisade run`.
@@ -78,6 +82,14 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show what the kernel holds of ours: pods, chains, sets, dropped packets; and how the agent is, if one runs.
     Status(StatusArgs),
+    /// Tell what is dropped, and why: as it happens, or as it was.
+    ///
+    /// On a node it asks the agent that runs there. As kubectl's plugin, or with --all-nodes, it asks the agents of the cluster.
+    #[command(after_help = "Examples:\n  \
+        kubectl palisade monitor --workload shop/db\n  \
+        kubectl palisade monitor --since 10m --peer 192.0.2.0/24\n  \
+        palisade monitor --last 20 -f -o json | jq 'select(.kind == \"record\") | .text'")]
+    Monitor(Box<MonitorArgs>),
     /// Change what the running agent logs, until it is restarted.
     LogLevel(LogLevelArgs),
     /// Remove the table: from then on nothing is enforced. With --cni-conf-dir, also the CNI plugin.
@@ -209,6 +221,12 @@ pub struct RunArgs {
     /// served. Pods always reach their own node: at another address than 127.0.0.1 they can read them.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_address: Option<SocketAddr>,
+    /// How many pods have metrics of their own for what was dropped; of the others there are sums.
+    #[arg(long, value_name = "N", default_value = "500")]
+    pub metrics_pods: usize,
+    /// Log what is dropped, united by workloads: 60 lines a minute at most.
+    #[arg(long)]
+    pub log_drops: bool,
     /// Where `palisade status` finds this agent. Otherwise /run/palisade/status.sock, or with --manifests nowhere.
     #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH")]
     pub status_socket: Option<PathBuf>,
@@ -320,6 +338,10 @@ pub struct ExplainArgs {
     /// The protocol.
     #[arg(long, value_enum, default_value_t = ExplainProtocol::Tcp, ignore_case = true)]
     pub protocol: ExplainProtocol,
+    /// The socket of an agent that runs here, which remembers when such a connection was dropped last. Otherwise the usual one,
+    /// if there is one and objects come from the cluster.
+    #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH")]
+    pub status_socket: Option<PathBuf>,
     /// The address family, where both ends have both; otherwise the one that both have, IPv4 first.
     #[arg(long, value_enum)]
     pub family: Option<Family>,
@@ -394,7 +416,7 @@ pub struct LogLevelArgs {
 }
 
 /// How to find the running agent.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct AgentArgs {
     /// The agent's status socket.
     #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH", default_value = crate::serve::SOCKET_PATH)]

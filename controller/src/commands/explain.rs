@@ -16,13 +16,17 @@ use crate::cli::{Cli, Endpoint, ExplainArgs, ExplainProtocol, Family, Output};
 use crate::text::some_of;
 
 mod closing;
+mod remembered;
+
+use remembered::{Asked, Remembered};
 
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     // Every pod is judged, wherever it runs: the node's name does not matter.
     let objects = sources::snapshot(&args.source, "")?;
     let mut cluster = Cluster::default();
     objects.iter().for_each(|change| cluster.apply(change.clone()));
-    let explanation = Explanation::new(cluster, &objects, args)?;
+    let mut explanation = Explanation::new(cluster, &objects, args)?;
+    explanation.remember(args);
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&explanation)?)?,
@@ -48,6 +52,9 @@ struct Explanation {
     pass: Option<&'static str>,
     egress: Judgement,
     ingress: Judgement,
+    /// When such connections were dropped, as far as the agent of this machine remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remembered: Option<Remembered>,
     /// What one may want to know besides.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hints: Vec<String>,
@@ -131,6 +138,7 @@ impl Explanation {
             }),
             egress: Judgement::new(cluster, Direction::Egress, egress),
             ingress: Judgement::new(cluster, Direction::Ingress, ingress),
+            remembered: None,
             hints: hints(cluster, source, destination).into_iter().chain(tied).collect(),
         })
     }
@@ -155,7 +163,18 @@ impl Explanation {
             text.extend(judgement.passed().map(|passed| format!("          after {passed}\n")));
             text.extend(judgement.policies.iter().map(|policy| format!("          isolated by {policy}\n")));
         }
+        text.extend(self.remembered.iter().map(Remembered::text));
         text + &self.hints_text()
+    }
+
+    /// What is behind it does not depend on that: where it is not known, there is a hint.
+    fn remember(&mut self, args: &ExplainArgs) {
+        let (source, destination) = (self.from.address, self.to.address);
+        let asked = Asked { source, destination, protocol: &self.protocol, port: self.port };
+        match remembered::remembered(args, asked) {
+            Ok(remembered) => self.remembered = remembered,
+            Err(error) => self.hints.push(format!("it is not known whether such packets were dropped: {error}")),
+        }
     }
 
     fn hints_text(&self) -> String {

@@ -4,6 +4,7 @@ mod cleanup;
 mod diff;
 mod explain;
 mod kernel;
+mod monitor;
 mod plug;
 mod render;
 mod run;
@@ -30,6 +31,7 @@ pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
         Command::Diff(args) => diff::diff(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Status(args) => status::status(&args),
+        Command::Monitor(args) => monitor::monitor(&args),
         Command::LogLevel(args) => Ok(serve::set_log_filter(&args.agent.status_socket, &args.filter)?),
         Command::Cleanup(args) => cleanup::cleanup(&args),
         Command::Wait => wait::wait(),

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::{kernel, plug, sources};
 use crate::cli::{PodRangeArg, RunArgs};
 use crate::enforcer::Enforcer;
-use crate::flows::{self, Attribution, Hub};
+use crate::flows::Attribution;
 use crate::input::Input;
 use crate::logging::LogFilter;
 use crate::manifests::Hints;
@@ -22,7 +22,7 @@ use crate::render::{self, Forger, Logs, Origins, PodRange};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
-use crate::{agent, cni, drift, forged, links, manifests};
+use crate::{agent, cni, drift, flows, forged, links, manifests};
 
 pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     if args.once { once(args) } else { follow(args, log_filter) }
@@ -51,7 +51,12 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let (inputs, mut receiver) = mpsc::unbounded_channel();
     let (health, hints) = (Health::default(), Hints::default());
     let (teller, closings) = notices::channel();
-    let state = Arc::new(State::new(node, probe(args, &health, &hints)).with_teller(teller));
+    let state = State::new(node, probe(args, &health, &hints)).with_teller(teller);
+    let state = Arc::new(state.with_metrics_pods(args.metrics_pods));
+    if args.log_drops {
+        let (.., follower) = state.flows().follow(None, Some(0));
+        servers.spawn(flows::log_drops(follower));
+    }
     let _watch = match &args.node.source.manifests {
         Some(directory) => {
             let first = manifests::read(directory, node)?;
@@ -67,7 +72,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
             None
         }
     };
-    let (logs, hub) = (logs(args), Arc::new(Hub::new(node)));
+    let logs = logs(args);
     let enforcer = enforcer(args, Ownership::Take, logs)?;
     let enforcer = enforcer.with_connections_in_background(connections()?, connections()?);
     let mut enforcer = enforcer.context("cannot start a thread")?;
@@ -83,7 +88,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     }
     let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
     drift::watch(monitor, inputs.clone())?;
-    flows::listen(logs, inputs.clone(), hub.clone()).context("cannot start a thread")?;
+    flows::listen(logs, inputs.clone(), state.flows().clone()).context("cannot start a thread")?;
     stop_on_signal(&servers, &inputs)?;
     watch_sysctls(&servers, args, &state);
     watch_forgers(&servers, &state)?;
@@ -91,7 +96,13 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     serve_status(&servers, status_socket(args), &state, log_filter);
     let desk = plug::serve(&servers, &args.cni, &inputs, &state)?;
     drop(inputs);
-    runtime.block_on(agent::run_with(&mut enforcer, desk, Attribution::new(hub), &mut receiver, &state));
+    runtime.block_on(agent::run_with(
+        &mut enforcer,
+        desk,
+        Attribution::new(state.flows().clone()),
+        &mut receiver,
+        &state,
+    ));
     tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");
     // Somebody may be in the middle of a request: nobody waits for it.
     runtime.shutdown_background();

@@ -11,10 +11,13 @@ use serde::Serialize;
 
 use super::kernel;
 use crate::cli::{Output, StatusArgs};
+use crate::flows::Entry;
 use crate::forged::{self, Forged};
 use crate::render::{self, Epoch, Forger, InspectedPod, Origins, PodRange};
 use crate::serve;
 use crate::sysctl::{self, Unmet};
+
+mod drops;
 
 pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     let mut kernel = kernel::open(Ownership::Plain)?;
@@ -26,6 +29,8 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
     );
     let forged = forged::read(&mut forged::kernels(kernel::table())?)?;
     let agent = serve::status(&args.agent.status_socket);
+    // One of a version before that knows nothing of drops.
+    let dropped = serve::latest(&args.agent.status_socket).map(|(_, records)| records).unwrap_or_default();
     let status = Status {
         agent_error: agent.as_ref().err().map(ToString::to_string),
         agent: agent.ok(),
@@ -44,7 +49,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
             .map(|(forger, packets)| (forger.to_string(), *packets))
             .collect(),
         settled: ruleset.as_ref().map(|ruleset| Epoch::in_force(ruleset).is_some()),
-        pods: ruleset.map(|ruleset| pods(&ruleset, &counters)).unwrap_or_default(),
+        pods: ruleset.map(|ruleset| pods(&ruleset, &counters, &drops::by_pod(&dropped))).unwrap_or_default(),
     };
     let mut out = std::io::stdout().lock();
     match args.output {
@@ -121,6 +126,9 @@ struct Pod {
     egress: Option<Dropped>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ingress: Option<Dropped>,
+    /// What was dropped most of late, as far as the agent remembers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flows: Vec<Entry>,
 }
 
 /// What was dropped of a pod's connections in one direction, since it came.
@@ -149,13 +157,18 @@ impl Contents {
     }
 }
 
-fn pods(ruleset: &Ruleset, counters: &BTreeMap<Name, CounterValue>) -> BTreeMap<String, Pod> {
+fn pods(
+    ruleset: &Ruleset,
+    counters: &BTreeMap<Name, CounterValue>,
+    flows: &BTreeMap<String, Vec<Entry>>,
+) -> BTreeMap<String, Pod> {
     let dropped = |pod: &InspectedPod, direction| Some(Dropped::of(&pod.counter(direction)?, counters));
     render::pods(ruleset)
         .into_iter()
         .map(|(name, pod)| {
             let (egress, ingress) = (dropped(&pod, Direction::Egress), dropped(&pod, Direction::Ingress));
-            (name, Pod { addresses: pod.addresses, egress, ingress })
+            let flows = flows.get(&name).cloned().unwrap_or_default();
+            (name, Pod { addresses: pod.addresses, egress, ingress, flows })
         })
         .collect()
 }
@@ -221,6 +234,7 @@ impl Status {
                 count(&pod.ingress),
                 addresses.join(" ")
             );
+            text.extend(pod.flows.iter().map(drops::line));
         }
         text
     }

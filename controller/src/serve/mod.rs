@@ -6,14 +6,17 @@
 //! - What clients can cost is bounded (`server`).
 //! - Nothing served here can change or delay what is enforced: [`State`]'s lock is held for copies only.
 //! - The number of time series is bounded: no label holds the name of an object (`bounded_cardinality`) but of
-//!   those that the guard dropped packets of, and of a hundred closed namespaces.
+//!   those that the guard dropped packets of, of a hundred closed namespaces, and of so many pods of the node that something is
+//!   dropped of (`metrics::drops`).
 //! - What changes the agent (its log filter) is asked over the socket alone, which only its own user may open.
 
 mod client;
 mod cluster_policies;
+mod flows;
 mod http;
 mod lingering;
 mod metrics;
+mod patience;
 mod pulse;
 mod sandboxes;
 mod server;
@@ -21,7 +24,7 @@ mod socket;
 mod state;
 mod status;
 
-pub use client::{ClientError, set_log_filter, status};
+pub use client::{ClientError, Stream, latest, set_log_filter, status, stream};
 pub use cluster_policies::{ClusterPolicyFigures, ClusterPolicyStatus};
 pub use http::{serve_metrics, serve_probes};
 pub use lingering::LingeringPod;

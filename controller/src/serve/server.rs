@@ -3,6 +3,8 @@
 //! Invariants:
 //! - What a client can cost is bounded, be it silent, slow or a flood: [`NEAR`] connections from the node itself and [`FAR`]
 //!   from elsewhere, each with [`LONGEST_HEAD`] bytes of a request and a small buffer of the kernel's, for [`PATIENCE`].
+//! - Those that stay longer, because their handler says so ([`Patience`]), take none of these places, and nobody pushes them
+//!   out: the handler bounds how many there are.
 //! - Where there are too many connections, the oldest goes, not the newest. A flood of silent ones pushes out itself.
 //! - Nobody from elsewhere can push out who comes from the node itself, as its kubelet does. Who waits to be taken waits
 //!   shortly: connections are taken many at a time, and those that have to go are not even looked at.
@@ -13,13 +15,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::serve::Listener;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, unix};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tower::ServiceExt;
+
+use super::patience::Patience;
 
 /// How many connections from the node itself there may be.
 const NEAR: usize = 64;
@@ -61,28 +68,46 @@ pub(super) async fn serve<L: Origin>(mut listener: L, router: Router, refused: i
         let (stream, peer) = listener.accept().await;
         let is_near = L::is_near(&stream, &peer);
         let crowd = if is_near { &mut near } else { &mut far };
-        if crowd.admit(tokio::spawn(answer(stream, router.clone()))) {
+        let patience = Patience::new(PATIENCE);
+        let task = tokio::spawn(answer(stream, router.clone(), patience.clone()));
+        if crowd.admit(Connection { task, patience }) {
             refused(is_near);
         }
     }
 }
 
-/// How a connection ends is its client's affair.
-async fn answer<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(stream: S, router: Router) {
+/// How a connection ends is its client's affair. Handlers find its [`Patience`] among the extensions of the request.
+async fn answer<S>(stream: S, router: Router, patience: Patience)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(patience.clone());
+        router.clone().oneshot(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
         .max_buf_size(LONGEST_HEAD)
         .max_headers(MOST_FIELDS)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let _ = timeout(PATIENCE, connection).await;
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        _ = connection => {}
+        () = patience.ends() => {}
+    }
 }
 
 /// The connections of one origin, the oldest first.
 struct Crowd {
-    connections: VecDeque<JoinHandle<()>>,
+    connections: VecDeque<Connection>,
     most: usize,
+}
+
+struct Connection {
+    task: JoinHandle<()>,
+    patience: Patience,
 }
 
 impl Crowd {
@@ -91,11 +116,13 @@ impl Crowd {
     }
 
     /// Whether another one had to go.
-    fn admit(&mut self, connection: JoinHandle<()>) -> bool {
-        self.connections.retain(|connection| !connection.is_finished());
-        let is_full = self.connections.len() >= self.most;
-        let oldest = if is_full { self.connections.pop_front() } else { None };
-        oldest.iter().for_each(JoinHandle::abort);
+    fn admit(&mut self, connection: Connection) -> bool {
+        self.connections.retain(|connection| !connection.task.is_finished());
+        let mut passing = self.connections.iter().enumerate().filter(|(_, connection)| !connection.patience.stays());
+        let oldest = passing.next().map(|(at, _)| at);
+        let is_full = oldest.map_or(0, |_| 1 + passing.count()) >= self.most;
+        let oldest = oldest.filter(|_| is_full).and_then(|at| self.connections.remove(at));
+        oldest.iter().for_each(|connection| connection.task.abort());
         self.connections.push_back(connection);
         oldest.is_some()
     }
@@ -125,6 +152,7 @@ impl Origin for UnixListener {
 mod tests {
     use std::future::pending;
 
+    use axum::Extension;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::mpsc::{self, UnboundedSender};
@@ -213,10 +241,34 @@ mod tests {
     async fn every_connection_ends() {
         let (ours, theirs) = tokio::io::duplex(1024);
         let router = Router::new().route("/", get(pending::<()>));
-        let served = tokio::spawn(answer(ours, router));
+        let served = tokio::spawn(answer(ours, router, Patience::new(PATIENCE)));
         let (mut reader, mut writer) = tokio::io::split(theirs);
         writer.write_all(REQUEST).await.unwrap();
         assert_eq!(reader.read(&mut [0]).await.unwrap(), 0);
         served.await.unwrap();
+    }
+
+    /// Whoever stays is not pushed out, and takes no place of others.
+    #[tokio::test]
+    async fn who_stays_neither_goes_nor_takes_a_place() {
+        let (tell, mut refused) = mpsc::unbounded_channel();
+        let (staying, mut stays) = mpsc::unbounded_channel();
+        let stay = move |Extension(patience): Extension<Patience>| async move {
+            patience.prolong(Duration::from_secs(3600));
+            staying.send(()).unwrap();
+            pending::<()>().await;
+        };
+        let address = serving_and_telling(get(stay), tell).await;
+        let mut follower = TcpStream::connect(address).await.unwrap();
+        follower.write_all(REQUEST).await.unwrap();
+        stays.recv().await.unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..NEAR {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        silent.push(TcpStream::connect(address).await.unwrap());
+        assert_eq!((refused.recv().await, refused.try_recv().ok()), (Some(true), None));
+        assert_eq!(silent[0].read(&mut [0]).await.unwrap(), 0, "the first that is passing had to go");
+        assert!(follower.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
     }
 }

@@ -13,8 +13,7 @@ use axum::{Json, Router};
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixStream};
 
-use super::server;
-use super::{State, Status};
+use super::{State, Status, flows, server};
 
 /// Sets what is logged, a level or a tracing filter; the error says what is wrong with it.
 pub type SetLogFilter = Box<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
@@ -41,7 +40,8 @@ pub enum SocketError {
 }
 
 /// Serves HTTP on the unix socket `path` until the program ends: `GET /status` gives the [`Status`] as JSON,
-/// `PUT /log-filter` sets the log filter to the request's body. Only the agent's own user may connect.
+/// `PUT /log-filter` sets the log filter to the request's body, `GET /flows…` tells what was dropped (`flows`). Only the
+/// agent's own user may connect.
 ///
 /// A socket that an agent left behind is replaced; the directory is made where it is missing.
 ///
@@ -97,6 +97,7 @@ fn router(state: Arc<State>, set_log_filter: SetLogFilter) -> Router {
         .route("/status", get(status))
         .route("/log-filter", put(log_filter))
         .layer(DefaultBodyLimit::max(LONGEST_FILTER))
+        .merge(flows::router(Arc::clone(state.flows())))
         .with_state(Shared { state, set_log_filter: Arc::new(set_log_filter) })
 }
 

@@ -17,6 +17,7 @@ use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, WatchSt
 use crate::agent::LONGEST_ERROR;
 use crate::cni::Outcome;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
+use crate::flows::{DropCounters, Hub};
 use crate::forged::Forged;
 use crate::notices::Teller;
 use crate::shares::ClosedNamespace;
@@ -46,6 +47,7 @@ pub struct State {
     start: Instant,
     figures_interval: Duration,
     metrics: Metrics,
+    flows: Arc<Hub>,
     /// The agent's, once it has begun.
     thread: OnceLock<Thread>,
     /// Who is told of namespaces that were closed.
@@ -111,13 +113,15 @@ impl State {
     }
 
     fn with(node: impl Into<String>, source: SourceProbe, figures_interval: Duration, limits: Limits) -> Self {
-        let start = Instant::now();
+        let (node, start) = (node.into(), Instant::now());
+        let flows = Arc::new(Hub::new(node.clone()));
         Self {
-            node: node.into(),
+            node,
             started: Timestamp::now(),
             start,
             figures_interval,
-            metrics: Metrics::new(source),
+            metrics: Metrics::new(source, Arc::clone(&flows)),
+            flows,
             thread: OnceLock::new(),
             teller: None,
             progress: Mutex::new(Progress::new(Pulse::new(limits, start))),
@@ -128,6 +132,24 @@ impl State {
     #[must_use]
     pub fn with_teller(self, teller: Teller) -> Self {
         Self { teller: Some(teller), ..self }
+    }
+
+    /// So many pods have series of their own for what was dropped.
+    #[must_use]
+    pub fn with_metrics_pods(self, pods: usize) -> Self {
+        self.metrics.set_pods(pods);
+        self
+    }
+
+    /// The kernel's counters of what was dropped, as they are now. A pod without any is gone: what was dropped of it is in
+    /// the sums from then on.
+    pub fn dropped(&self, counters: &DropCounters) {
+        self.metrics.dropped(counters);
+    }
+
+    /// Where records of what is dropped come together.
+    pub fn flows(&self) -> &Arc<Hub> {
+        &self.flows
     }
 
     /// These namespaces were closed. Who is told and cannot keep up misses some: the log and the status have them too.

@@ -42,11 +42,12 @@ pub(crate) fn every_value() -> Value {
         "rbac": {"create": true},
         "clusterNetworkPolicy": {"crd": "standard"},
         "apiServer": {"host": "192.0.2.1", "port": 8443},
-        "log": {"level": "info,palisade=debug", "format": "text"},
+        "log": {"level": "info,palisade=debug", "format": "text", "drops": true},
         "probes": {"address": "[::]", "port": 9998},
         "metrics": {
             "address": "0.0.0.0",
             "port": 9999,
+            "maxPods": 77,
             "service": {"enabled": true, "annotations": {"a": "service"}},
             "serviceMonitor": {
                 "enabled": true,
@@ -126,6 +127,8 @@ fn every_value_has_its_effect() {
         "--log-format=text",
         "--probe-address=[::]:9998",
         "--metrics-address=0.0.0.0:9999",
+        "--metrics-pods=77",
+        "--log-drops",
         "--shares=2.5",
         "--no-guard",
         "--guard-pod-range",

@@ -2,6 +2,7 @@
 //!
 //! Whatever has a known set of labels is there from the start with 0, so that the first increase of a counter is seen.
 
+mod drops;
 mod labels;
 mod sandboxes;
 mod source;
@@ -22,6 +23,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use self::drops::{DropCollector, Drops};
 pub(super) use self::labels::Hindrance;
 use self::labels::{
     ErrorLabels, EventLabels, ForgerLabels, HindranceLabel, KindLabel, NamespaceLabel, OriginLabel, ShareLabel,
@@ -33,6 +35,7 @@ use super::status::SourceStatus;
 use super::{ClusterPolicyFigures, ClusterPolicyStatus, SandboxFigures, SourceProbe};
 use crate::cni::Outcome;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
+use crate::flows::{DropCounters, Hub};
 use crate::forged::Forged;
 use crate::render::Forger;
 use crate::shares::ClosedNamespace;
@@ -60,6 +63,7 @@ const CLOSED_SERIES: usize = 100;
 pub(super) struct Metrics {
     registry: Registry,
     source: Arc<Source>,
+    drops: Arc<Drops>,
     ready: Gauge,
     resident_memory: Gauge,
     events: Family<EventLabels, Counter>,
@@ -99,11 +103,12 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics of which nothing has happened yet.
-    pub(super) fn new(source: SourceProbe) -> Self {
+    /// Metrics of which nothing has happened yet. `flows` knows what became of records.
+    pub(super) fn new(source: SourceProbe, flows: Arc<Hub>) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("palisade"),
             source: Arc::new(Source(source)),
+            drops: Arc::new(Drops::new(flows)),
             ready: Gauge::default(),
             resident_memory: Gauge::default(),
             events: Family::default(),
@@ -242,6 +247,16 @@ impl Metrics {
         }
     }
 
+    /// The kernel's counters of what was dropped, as they are now.
+    pub(super) fn dropped(&self, counters: &DropCounters) {
+        self.drops.count(counters);
+    }
+
+    /// So many pods have series for what was dropped.
+    pub(super) fn set_pods(&self, pods: usize) {
+        self.drops.set_pods(pods);
+    }
+
     /// How many addresses of known pods are not in the pod range; 0 where no range is guarded.
     pub(super) fn outside_pod_range(&self, addresses: Option<usize>) {
         self.outside_pod_range.set(signed(addresses.unwrap_or_default()));
@@ -355,6 +370,7 @@ impl Metrics {
         r.register("shares_used_ratio", "How much is used of what the policies of all namespaces may cost together", self.shares_used.clone());
         r.register("namespaces_waiting", "Namespaces with changes that are not in force although others' are: their policies take long, and rest for it", self.namespaces_waiting.clone());
         self.sandboxes.register(r);
+        r.register_collector(Box::new(DropCollector(Arc::clone(&self.drops))));
         r.register_collector(Box::new(SourceCollector(Arc::clone(&self.source))));
     }
 }

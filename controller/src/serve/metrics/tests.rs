@@ -1,10 +1,11 @@
 use std::time::Duration;
 
-use palisade_model::{Change, Labels, Namespace, NamespacedName};
+use palisade_model::{Change, Direction, Labels, Namespace, NamespacedName};
 use palisade_nft::{BackendError, Errno};
 
 use crate::enforcer::Settled;
 use crate::epochs::Sweep;
+use crate::flows::{DropKey, Dropped, Figures, Reason};
 use crate::serve::State;
 use crate::serve::state::tests::{Attempt, commit, state};
 use crate::sysctl::{Sysctl, Unmet};
@@ -138,6 +139,27 @@ fn parameters_that_are_not_as_they_should_be_are_shown_until_they_are() {
     assert_eq!(shown("net.ipv4.ip_forward"), "0");
     state.sysctls(&[]);
     assert_eq!(shown("net.bridge.bridge-nf-call-iptables"), "0");
+}
+
+#[test]
+fn drops_are_shown_by_pod_and_reason() {
+    let state = state().with_metrics_pods(1);
+    let key = |pod: &str| {
+        let (namespace, pod) = ("shop".to_owned(), pod.to_owned());
+        DropKey { direction: Direction::Ingress, namespace, pod, reason: Reason::NoConnection }
+    };
+    let nameless = r#"palisade_dropped_packets_total{direction="ingress",namespace="",pod="",reason="policy"}"#;
+    assert_eq!(value(&state, nameless), "0");
+    let dropped = |packets| Dropped { packets, bytes: 60 * packets };
+    state.dropped(&[(key("db-0"), dropped(3)), (key("web"), dropped(4))].into());
+    let labels = |pod| format!(r#"{{direction="ingress",namespace="shop",pod="{pod}",reason="noConnection"}}"#);
+    assert_eq!(value(&state, &format!("palisade_dropped_packets_total{}", labels("db-0"))), "3");
+    assert_eq!(value(&state, &format!("palisade_dropped_bytes_total{}", labels("db-0"))), "180");
+    assert_eq!(value(&state, &nameless.replace("policy", "noConnection")), "4");
+    assert_eq!(value(&state, "palisade_dropped_series_over_limit"), "1");
+    assert_eq!(value(&state, r#"palisade_drop_records_total{outcome="lost"}"#), "0");
+    state.flows().set_figures(Figures { lost: 7, ..Figures::default() });
+    assert_eq!(value(&state, r#"palisade_drop_records_total{outcome="lost"}"#), "7");
 }
 
 #[test]

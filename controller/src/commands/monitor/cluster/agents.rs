@@ -1,0 +1,110 @@
+//! Which agents there are, and which are wanted.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client};
+
+use crate::cli::{FilterArgs, MonitorArgs, Named};
+
+/// How many pods are listed at a time.
+const PAGE: u32 = 500;
+
+/// Where agents are, and whose nodes are wanted.
+pub(super) struct Agents {
+    client: Client,
+    namespace: String,
+    selector: String,
+    filter: FilterArgs,
+    all_nodes: bool,
+}
+
+/// A node's agent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Agent {
+    pub(super) node: String,
+    pub(super) pod: String,
+}
+
+impl Agents {
+    pub(super) fn new(client: Client, args: &MonitorArgs) -> Self {
+        Self {
+            client,
+            namespace: args.cluster.agent_namespace.clone(),
+            selector: args.cluster.agent_selector.clone(),
+            filter: args.filter.clone(),
+            all_nodes: args.cluster.all_nodes,
+        }
+    }
+
+    /// The pods of agents.
+    pub(super) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The agents of the nodes that are wanted: those that run what the filters name, or all.
+    pub(super) async fn wanted(&self) -> kube::Result<Vec<Agent>> {
+        let pods = list(&self.pods(), &ListParams::default().labels(&self.selector)).await?;
+        let agents = pods.iter().filter_map(Agent::of);
+        let Some(nodes) = self.nodes().await else { return Ok(agents.collect()) };
+        Ok(agents.filter(|agent| nodes.contains(&agent.node)).collect())
+    }
+
+    /// The one of `node`, where there is one that runs.
+    pub(super) async fn of_node(&self, node: &str) -> kube::Result<Option<Agent>> {
+        let on_node = ListParams::default().labels(&self.selector).fields(&format!("spec.nodeName={node}"));
+        Ok(list(&self.pods(), &on_node).await?.iter().find_map(Agent::of))
+    }
+
+    /// The nodes of the pods that the filters name; `None` where they name none, or that is not known.
+    async fn nodes(&self) -> Option<BTreeSet<String>> {
+        let FilterArgs { namespace, pod, workload, .. } = &self.filter;
+        let named = [pod, workload].into_iter().flatten().collect::<Vec<_>>();
+        if self.all_nodes || named.is_empty() && namespace.is_none() {
+            return None;
+        }
+        let pods = match namespace.as_ref().or_else(|| named.iter().find_map(|named| named.namespace.as_ref())) {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        match list(&pods, &ListParams::default()).await {
+            Ok(pods) => {
+                let pods = pods.iter().filter(|pod| named.iter().all(|named| may_be(named, pod)));
+                Some(pods.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "not known which nodes run what is asked for: all of them are asked");
+                None
+            }
+        }
+    }
+}
+
+impl Agent {
+    /// `None` for a pod that cannot be asked: it does not run.
+    fn of(pod: &Pod) -> Option<Self> {
+        let runs =
+            pod.status.as_ref()?.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
+        let node = pod.spec.as_ref()?.node_name.clone()?;
+        Some(Self { node, pod: pod.metadata.name.clone()? }).filter(|_| runs)
+    }
+}
+
+/// Whether it is the pod, or may be one of the workload, of this name. The agents know better; here none may be missed.
+fn may_be(named: &Named, pod: &Pod) -> bool {
+    let rest = pod.metadata.name.as_deref().and_then(|name| name.strip_prefix(&*named.name));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+async fn list(pods: &Api<Pod>, wanted: &ListParams) -> kube::Result<Vec<Pod>> {
+    let (mut found, mut page) = (Vec::new(), wanted.clone().limit(PAGE));
+    loop {
+        let list = pods.list(&page).await?;
+        found.extend(list.items);
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(found),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! What was dropped, over the local socket, as lines of [`Message`]s:
+//!
+//! - `GET /flows?since=SECONDS&last=N`: the latest records, all that are remembered without either;
+//! - `GET /flows/follow`: the same, and then what comes, for as long as the client reads;
+//! - `GET /flows/summary`: all united flows.
+//!
+//! Invariants:
+//! - There are [`FOLLOWERS`] at most. One that does not read costs its place, until it has not read for [`STALL`], and what the
+//!   hub keeps for the slowest.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, RawQuery, State as Extract};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures::stream::{self, Stream, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::patience::Patience;
+use crate::flows::{Follower, Header, Heard, Hub, Message, Record};
+
+/// How many may follow at a time.
+const FOLLOWERS: usize = 32;
+/// How long a follower may take no line before it is left.
+const STALL: Duration = Duration::from_secs(60);
+/// How long a follower hears nothing before he is told that the agent is there.
+const ALIVE: Duration = Duration::from_secs(10);
+/// How many lines go out at once.
+const CHUNK: usize = 64;
+
+#[derive(Clone)]
+struct Shared {
+    hub: Arc<Hub>,
+    places: Arc<Semaphore>,
+}
+
+/// The routes.
+pub(super) fn router<S>(hub: Arc<Hub>) -> Router<S> {
+    Router::new()
+        .route("/flows", get(latest))
+        .route("/flows/follow", get(follow))
+        .route("/flows/summary", get(summary))
+        .with_state(Shared { hub, places: Arc::new(Semaphore::new(FOLLOWERS)) })
+}
+
+async fn latest(Extract(shared): Extract<Shared>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let Wanted { since, last } = Wanted::parse(query.as_deref())?;
+    let (header, records) = shared.hub.latest(since, last);
+    Ok(lines(remembered(header, records)))
+}
+
+async fn summary(Extract(shared): Extract<Shared>) -> Response {
+    let (header, entries) = shared.hub.summary();
+    lines(chunks([Message::Begin(header)].into_iter().chain(entries.into_iter().map(Message::Entry))))
+}
+
+async fn follow(
+    Extract(shared): Extract<Shared>,
+    Extension(patience): Extension<Patience>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let Wanted { since, last } = Wanted::parse(query.as_deref())?;
+    let Ok(place) = shared.places.try_acquire_owned() else { return Err(Refusal::Full) };
+    let (header, records, follower) = shared.hub.follow(since, last);
+    let node = header.node.clone();
+    let all = remembered(header, records).chain(coming(node, follower));
+    // A line is asked for when the last ones are on their way.
+    Ok(lines(all.inspect(move |_| {
+        let _place = &place;
+        patience.prolong(STALL);
+    })))
+}
+
+fn remembered(header: Header, records: Vec<Arc<Record>>) -> impl Stream<Item = String> {
+    chunks([Message::Begin(header)].into_iter().chain(records.into_iter().map(Message::Record)))
+}
+
+fn chunks(messages: impl Iterator<Item = Message>) -> impl Stream<Item = String> {
+    stream::iter(messages).chunks(CHUNK).map(|some| some.iter().map(Message::line).collect())
+}
+
+fn coming(node: String, follower: Follower) -> impl Stream<Item = String> {
+    stream::unfold((node, follower), |(node, mut follower)| async {
+        let message = match timeout(ALIVE, follower.next()).await {
+            Ok(Some(Heard::Record(record))) => Message::Record(record),
+            Ok(Some(Heard::Missed(records))) => Message::Missed { node: node.clone(), records },
+            Ok(None) => return None,
+            Err(_) => Message::Alive,
+        };
+        Some((message.line(), (node, follower)))
+    })
+}
+
+fn lines(lines: impl Stream<Item = String> + Send + 'static) -> Response {
+    let body = Body::from_stream(lines.map(Ok::<_, Infallible>));
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+}
+
+/// Which records are wanted.
+#[derive(Debug, Default, PartialEq)]
+struct Wanted {
+    since: Option<Timestamp>,
+    last: Option<usize>,
+}
+
+impl Wanted {
+    fn parse(query: Option<&str>) -> Result<Self, Refusal> {
+        let mut wanted = Self::default();
+        for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
+            let refusal = || Refusal::Query(part.to_owned());
+            match part.split_once('=').ok_or_else(refusal)? {
+                ("since", seconds) => wanted.since = Some(ago(seconds).ok_or_else(refusal)?),
+                ("last", records) => wanted.last = Some(records.parse().map_err(|_| refusal())?),
+                _ => return Err(refusal()),
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+/// So many seconds ago.
+fn ago(seconds: &str) -> Option<Timestamp> {
+    let seconds = seconds.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
+    let ago = SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::MAX);
+    Some(Timestamp::now().checked_sub(ago).unwrap_or(Timestamp::MIN))
+}
+
+/// Why nothing is told.
+#[derive(Debug, PartialEq)]
+enum Refusal {
+    /// A part of the query.
+    Query(String),
+    /// There are as many followers as there may be.
+    Full,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Query(part) => {
+                let says = format!("`{part}` is neither since=SECONDS nor last=NUMBER");
+                (StatusCode::BAD_REQUEST, says).into_response()
+            }
+            Self::Full => {
+                let says = format!("{FOLLOWERS} follow already: end one of them, or ask for what was");
+                (StatusCode::SERVICE_UNAVAILABLE, says).into_response()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::client::{latest as remembered, stream};
+    use super::super::{ClientError, server, socket};
+    use super::*;
+    use crate::flows::tests::record;
+
+    async fn serving(directory: &Path) -> Arc<Hub> {
+        let hub = Arc::new(Hub::new("worker-1"));
+        let listener = socket::bind(&directory.join("status.sock")).await.unwrap();
+        tokio::spawn(server::serve(listener, router(Arc::clone(&hub)).merge(status()), |_| ()));
+        hub
+    }
+
+    /// What else is asked.
+    fn status() -> Router {
+        Router::new().route("/status", get(async || "here"))
+    }
+
+    fn of_port(port: u16) -> Record {
+        Record { port: Some(port), ..record() }
+    }
+
+    async fn told(path: &Path, target: &str) -> Vec<Message> {
+        let mut stream = stream(path, target).await.unwrap();
+        let mut messages = Vec::new();
+        while let Some(message) = stream.next().await.unwrap() {
+            messages.push(message);
+        }
+        messages
+    }
+
+    fn ports(messages: &[Message]) -> Vec<u16> {
+        let port = |message: &Message| match message {
+            Message::Record(record) => record.port,
+            _ => None,
+        };
+        messages.iter().filter_map(port).collect()
+    }
+
+    #[tokio::test]
+    async fn what_was_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let (hub, path) = (serving(directory.path()).await, directory.path().join("status.sock"));
+        (0..200).for_each(|port| hub.publish(Record { time: Timestamp::UNIX_EPOCH, ..of_port(port) }));
+        let now = Record { time: Timestamp::now(), ..of_port(200) };
+        hub.publish(now);
+        let all = told(&path, "/flows").await;
+        assert!(matches!(&all[0], Message::Begin(header) if header.node == "worker-1" && header.records == 201));
+        assert_eq!(ports(&all), (0..=200).collect::<Vec<_>>());
+        assert_eq!(ports(&told(&path, "/flows?last=2").await), [199, 200]);
+        assert_eq!(ports(&told(&path, "/flows?since=3600&last=2").await), [200]);
+        assert_eq!(ports(&told(&path, "/flows?since=1e300").await.split_off(200)), [199, 200]);
+        for wrong in ["since=-1", "since=NaN", "last=x", "until=3", "since"] {
+            let refused = stream(&path, &format!("/flows?{wrong}")).await.unwrap_err();
+            assert!(matches!(refused, ClientError::Refused(_)), "{wrong}");
+        }
+        let sums = told(&path, "/flows/summary").await;
+        assert!(matches!(&sums[1], Message::Entry(entry) if entry.sample.port == Some(200)), "the latest is first");
+        let (header, records) = tokio::task::spawn_blocking(move || remembered(&path).unwrap()).await.unwrap();
+        assert_eq!((&*header.node, records.len(), sums.len()), ("worker-1", 201, 202));
+    }
+
+    #[tokio::test]
+    async fn who_follows_hears_what_was_and_what_comes() {
+        let directory = tempfile::tempdir().unwrap();
+        let (hub, path) = (serving(directory.path()).await, directory.path().join("status.sock"));
+        (1..=3).for_each(|port| hub.publish(of_port(port)));
+        let mut stream = stream(&path, "/flows/follow?last=1").await.unwrap();
+        let mut next = async || stream.next().await.unwrap().unwrap();
+        assert!(matches!(next().await, Message::Begin(header) if header.records == 1));
+        assert_eq!(ports(&[next().await]), [3]);
+        hub.publish(of_port(4));
+        assert_eq!(ports(&[next().await]), [4]);
+    }
+
+    /// Of a thousand some follow, the others are told, and others are answered.
+    #[tokio::test]
+    async fn places_for_followers_are_bounded_and_leave_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let (_hub, path) = (serving(directory.path()).await, directory.path().join("status.sock"));
+        let mut following = Vec::new();
+        let mut refused = 0;
+        for _ in 0..1000 {
+            match stream(&path, "/flows/follow").await {
+                Ok(stream) => following.push(stream),
+                Err(ClientError::Refused(why)) => refused += usize::from(why.starts_with("32 follow already")),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!((following.len(), refused), (FOLLOWERS, 1000 - FOLLOWERS));
+        for _ in 0..200 {
+            stream(&path, "/status").await.unwrap();
+        }
+        for stream in &mut following {
+            assert!(matches!(stream.next().await, Ok(Some(Message::Begin(_)))), "nobody was pushed out");
+        }
+        following.pop();
+        while stream(&path, "/flows/follow").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The publisher never waits.
+    #[tokio::test]
+    async fn who_does_not_read_misses_some_and_hears_how_many() {
+        const ALL: u64 = 20_000;
+        let directory = tempfile::tempdir().unwrap();
+        let (hub, path) = (serving(directory.path()).await, directory.path().join("status.sock"));
+        let mut stream = stream(&path, "/flows/follow").await.unwrap();
+        assert!(matches!(stream.next().await, Ok(Some(Message::Begin(_)))));
+        for n in 0..ALL {
+            hub.publish(Record { packets: n, ..record() });
+        }
+        let (mut heard, mut missed) = (0, 0);
+        while heard + missed < ALL {
+            match stream.next().await.unwrap().unwrap() {
+                Message::Record(_) => heard += 1,
+                Message::Missed { node, records } => missed += u64::from(node == "worker-1") * records,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(heard + missed, ALL);
+        assert!(missed > 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_hears_nothing_is_told_that_the_agent_is_there() {
+        let hub = Hub::new("worker-1");
+        let (.., follower) = hub.follow(None, None);
+        let mut coming = Box::pin(coming("worker-1".to_owned(), follower));
+        assert_eq!(coming.next().await.as_deref(), Some("{\"kind\":\"alive\"}\n"));
+        drop(hub);
+        assert_eq!(coming.next().await, None);
+    }
+
+    /// A socket that takes nothing more: the connection ends.
+    #[tokio::test]
+    async fn a_connection_that_is_not_read_from_is_prolonged_only_while_it_is() {
+        let patience = Patience::new(Duration::ZERO);
+        let shared = Shared { hub: Arc::new(Hub::new("worker-1")), places: Arc::new(Semaphore::new(1)) };
+        let response = follow(Extract(shared.clone()), Extension(patience.clone()), RawQuery(None)).await.unwrap();
+        assert!(!patience.stays(), "it has not asked for a line yet");
+        let mut body = response.into_body().into_data_stream();
+        body.next().await.unwrap().unwrap();
+        assert!(patience.stays());
+        let full = follow(Extract(shared.clone()), Extension(patience.clone()), RawQuery(None)).await;
+        assert_eq!(full.unwrap_err(), Refusal::Full);
+        drop(body);
+        assert_eq!(shared.places.available_permits(), 1, "who leaves gives his place back");
+    }
+}
