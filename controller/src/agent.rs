@@ -256,6 +256,7 @@ impl<'a, B: Backend> Agent<'a, B> {
             let sandboxes = SandboxFigures::of(index, &size);
             let outside_pod_range = self.enforcer.outside_pod_range();
             let lingering = LingeringPod::of(index);
+            let local_pods = index.local_pods().cloned().collect();
             Figures {
                 generation,
                 ruleset,
@@ -266,6 +267,7 @@ impl<'a, B: Backend> Agent<'a, B> {
                 sandboxes,
                 outside_pod_range,
                 lingering,
+                local_pods,
             }
         });
         if result.is_ok() {

@@ -7,6 +7,7 @@ pub mod cni;
 pub mod commands;
 pub mod convert;
 pub mod drift;
+pub mod dropped;
 pub mod enforcer;
 pub mod epochs;
 pub mod events;

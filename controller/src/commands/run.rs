@@ -22,7 +22,7 @@ use crate::render::{self, Forger, Logs, Origins, PodRange};
 use crate::serve::{self, SourceProbe, SourceStatus, State};
 use crate::source::{self, Health};
 use crate::sysctl::Check;
-use crate::{agent, cni, drift, flows, forged, links, manifests};
+use crate::{agent, cni, drift, dropped, flows, forged, links, manifests};
 
 pub(super) fn run(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     if args.once { once(args) } else { follow(args, log_filter) }
@@ -92,6 +92,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     stop_on_signal(&servers, &inputs)?;
     watch_sysctls(&servers, args, &state);
     watch_forgers(&servers, &state)?;
+    watch_dropped(&servers, &state)?;
     serve_probes_and_metrics(&servers, args, &state);
     serve_status(&servers, status_socket(args), &state, log_filter);
     let desk = plug::serve(&servers, &args.cni, &inputs, &state)?;
@@ -178,6 +179,23 @@ fn watch_forgers(servers: &Runtime, state: &Arc<State>) -> anyhow::Result<()> {
                 Err(error) => tracing::warn!(%error, "not known what the guard dropped"),
             }
             tokio::time::sleep(agent::CHECK_INTERVAL).await;
+        }
+    });
+    Ok(())
+}
+
+/// Counts what policies drop.
+fn watch_dropped(servers: &Runtime, state: &Arc<State>) -> anyhow::Result<()> {
+    let mut kernel = kernel::open(Ownership::Plain)?;
+    let mut watch = dropped::Watch::default();
+    let state = state.clone();
+    servers.spawn(async move {
+        loop {
+            match kernel.named_counters() {
+                Ok(now) => state.dropped(watch.count(&now, &state.counted())),
+                Err(error) => tracing::warn!(%error, "not known how much was dropped"),
+            }
+            tokio::time::sleep(dropped::INTERVAL).await;
         }
     });
     Ok(())

@@ -43,6 +43,24 @@ pub fn pods(ruleset: &Ruleset) -> BTreeMap<String, InspectedPod> {
     pods
 }
 
+/// What is counted of a pod's connections in one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// All that is dropped.
+    Dropped,
+    /// What of that cluster policies deny.
+    Denied,
+    /// What audited policies would drop.
+    WouldDrop,
+}
+
+/// The counters of a pod, by direction; of each, in the order of [`Account`].
+pub fn accounts(pod: &NamespacedName) -> impl Iterator<Item = (Direction, [Name; 3])> {
+    Direction::ALL.into_iter().map(move |direction| {
+        (direction, [names::dropped, names::denied, names::would_drop].map(|name| name(direction, pod)))
+    })
+}
+
 /// Whose packets a chain of either table counts that the guard drops; `None` for chains of other purpose.
 pub fn forger(chain: &Name, comment: Option<&Comment>) -> Option<Forger> {
     let pod = |text: &str| {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use palisade_model::{Change, IndexSize};
+use palisade_model::{Change, IndexSize, NamespacedName};
 use palisade_nft::Ruleset;
 
 use super::cluster_policies::{ClusterPolicyFigures, ClusterPolicyStatus};
@@ -16,6 +16,7 @@ use super::sandboxes::{SandboxFigures, SandboxStatus};
 use super::status::{LastCommit, LastError, SourceStatus, Status, Totals, WatchStatus, changes};
 use crate::agent::LONGEST_ERROR;
 use crate::cni::Outcome;
+use crate::dropped::Counted;
 use crate::enforcer::{Commit, EnforceError, SettleError, Settled};
 use crate::flows::{DropCounters, Hub};
 use crate::forged::Forged;
@@ -76,6 +77,8 @@ pub struct Figures<'a> {
     pub outside_pod_range: Option<usize>,
     /// The deleted pods that are judged as before.
     pub lingering: Vec<LingeringPod>,
+    /// The pods of this node, by the names that they are judged under.
+    pub local_pods: Vec<NamespacedName>,
 }
 
 #[derive(Debug)]
@@ -101,6 +104,7 @@ struct Progress {
     sandboxes: SandboxStatus,
     outside_pod_range: Option<usize>,
     lingering: Vec<LingeringPod>,
+    counted: Counted,
     last_commit: Option<LastCommit>,
     last_check: Option<Timestamp>,
     last_error: Option<LastError>,
@@ -145,6 +149,11 @@ impl State {
     /// the sums from then on.
     pub fn dropped(&self, counters: &DropCounters) {
         self.metrics.dropped(counters);
+    }
+
+    /// Whose counters of what was dropped there are.
+    pub fn counted(&self) -> Counted {
+        self.progress().counted.clone()
     }
 
     /// Where records of what is dropped come together.
@@ -256,7 +265,10 @@ impl State {
                         sandboxes,
                         outside_pod_range,
                         lingering,
+                        local_pods,
                     } = figures;
+                    let closed_names = closed.iter().map(|closed| closed.namespace.clone()).collect();
+                    progress.counted = Counted { pods: local_pods, closed: closed_names };
                     self.metrics.cluster_policies(&cluster_policies);
                     progress.cluster_policies = cluster_policies.status;
                     progress.outside_pod_range = outside_pod_range;
@@ -409,6 +421,7 @@ impl Progress {
             sandboxes: SandboxStatus::default(),
             outside_pod_range: None,
             lingering: Vec::new(),
+            counted: Counted::default(),
             last_commit: None,
             last_check: None,
             last_error: None,

@@ -135,16 +135,19 @@ pub(super) struct DropCollector(pub(super) Arc<Drops>);
 impl Collector for DropCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let totals = self.0.totals();
-        let mut of_pods = |name, help, value: fn(&Dropped) -> u64| {
+        let mut of_pods = |name, help, of: fn(Reason) -> bool, value: fn(&Dropped) -> u64| {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            totals.series.iter().try_for_each(|(key, dropped)| {
+            totals.series.iter().filter(|(key, _)| of(key.reason)).try_for_each(|(key, dropped)| {
                 let labels = DropLabels::from(key);
                 ConstCounter::new(value(dropped)).encode(family.encode_family(&labels)?)
             })
         };
         let help = "Packets dropped, by direction, pod and what decided. Without a pod: of those that have no series of their own";
-        of_pods("dropped_packets", help, |dropped| dropped.packets)?;
-        of_pods("dropped_bytes", "The same in bytes", |dropped| dropped.bytes)?;
+        let (is_drop, is_audit) = (|reason| reason != Reason::Audit, |reason| reason == Reason::Audit);
+        of_pods("dropped_packets", help, is_drop, |dropped| dropped.packets)?;
+        of_pods("dropped_bytes", "The same in bytes", is_drop, |dropped| dropped.bytes)?;
+        let help = "Packets that passed and that audited policies would drop, by direction and pod";
+        of_pods("would_drop_packets", help, is_audit, |dropped| dropped.packets)?;
         let help = "Pods that have no series of their own for what was dropped, because there are too many";
         let over_limit = i64::try_from(totals.over_limit).unwrap_or(i64::MAX);
         let family = encoder.encode_descriptor("dropped_series_over_limit", help, None, MetricType::Gauge)?;

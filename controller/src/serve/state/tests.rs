@@ -84,6 +84,7 @@ impl Attempt {
             sandboxes: SandboxFigures::default(),
             outside_pod_range: None,
             lingering: vec![],
+            local_pods: vec![],
         };
         state.attempted(&self.result, self.compared, || figures);
     }
