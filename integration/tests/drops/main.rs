@@ -3,3 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "a failing set-up fails the test")]
 
 mod exact;
+mod scene;
+mod told;
