@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// The name of a table, chain or set: 1 to 255 of `[a-z0-9_-]`, starting with a letter, so that `nft` can read back what
+/// The name of a table, chain, set or counter: 1 to 255 of `[a-z0-9_-]`, starting with a letter, so that `nft` can read back what
 /// it lists. Whether it collides with a keyword of nft's is the caller's care: give it a prefix and a hyphen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
@@ -80,7 +80,7 @@ impl fmt::Display for LinkName {
     }
 }
 
-/// A comment on a table, chain, set or rule: at most 128 bytes (the kernel and nft refuse more), on one line, without
+/// A comment on a table, chain, set, counter or rule: at most 128 bytes (the kernel and nft refuse more), on one line, without
 /// the quotes that nft's grammar cannot escape.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Comment(Arc<str>);

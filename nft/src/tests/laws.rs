@@ -4,7 +4,7 @@ use proptest::sample::subsequence;
 
 use super::arbitrary::{SETS, edits, pairs, rulesets, steady_pairs, triples};
 use super::build::name;
-use crate::{Backend, Comment, Diff, Division, Fake, Ruleset, Transaction, diff};
+use crate::{Backend, Comment, Diff, Division, Fake, Operation, Ruleset, Transaction, diff};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -78,6 +78,22 @@ proptest! {
             prop_assert!(committed.is_ok(), "{:?} of {:#?}", committed, diff);
         }
         prop_assert_eq!(fake.ruleset(), Some(&third));
+    }
+
+    /// However it is committed, and whatever was decided and not committed in between.
+    #[test]
+    fn a_counter_that_stays_is_not_touched((first, second) in pairs(), third in rulesets(), budget in 1..80_usize) {
+        let [to_second, to_third] = [(&first, &second), (&second, &third)].map(|(from, to)| diff(Some(from), to));
+        let both = to_second.then(to_third);
+        let division = Division { budget, sets: 0, entries: [].into() };
+        let ways = [vec![both.clone()], both.clone().into_steps(), both.parts(&division)];
+        for operation in ways.iter().flatten().flat_map(|diff| Transaction::from(diff).operations) {
+            match operation {
+                Operation::CreateCounter { name, .. } => prop_assert!(!first.counters.contains_key(&name)),
+                Operation::DeleteCounter { name } => prop_assert!(!third.counters.contains_key(&name)),
+                _ => {}
+            }
+        }
     }
 
     #[test]
