@@ -39,15 +39,19 @@ impl Watch {
                 let mut came = |account| {
                     let name = &names[account as usize];
                     let before = self.last.get(name).copied().unwrap_or_default();
-                    let Some(CounterValue { packets, bytes }) = now.get(name).copied() else { return Dropped::default() };
+                    let Some(CounterValue { packets, bytes }) = now.get(name).copied() else {
+                        return Dropped::default();
+                    };
                     let after = Dropped { packets, bytes };
                     last.insert(name.clone(), after);
                     after.since(before)
                 };
-                let (all, denied, would_drop) = (came(Account::Dropped), came(Account::Denied), came(Account::WouldDrop));
+                let (all, denied, would_drop) =
+                    (came(Account::Dropped), came(Account::Denied), came(Account::WouldDrop));
                 let is_closed = counted.closed.contains(&*pod.namespace);
                 let policy = if is_closed { Reason::Shares } else { Reason::Policy };
-                for (reason, came) in [(policy, less(all, denied)), (Reason::Tier, denied), (Reason::Audit, would_drop)] {
+                for (reason, came) in [(policy, less(all, denied)), (Reason::Tier, denied), (Reason::Audit, would_drop)]
+                {
                     self.add(key(direction, pod, reason), came);
                 }
                 for reason in [Reason::Policy, Reason::Shares, Reason::Tier, Reason::Audit] {
@@ -112,6 +116,10 @@ mod tests {
         let after = ingress(&mut watch, &anew, &counted);
         assert_eq!(after, [(Reason::Policy, 4), (Reason::Tier, 5), (Reason::Shares, 2), (Reason::Audit, 7)]);
         assert_eq!(ingress(&mut watch, &[(Account::Dropped, 12)], &Counted::default()), []);
-        assert_eq!(ingress(&mut watch, &[(Account::Dropped, 1)], &counted), [(Reason::Policy, 1)], "another pod of its name");
+        assert_eq!(
+            ingress(&mut watch, &[(Account::Dropped, 1)], &counted),
+            [(Reason::Policy, 1)],
+            "another pod of its name"
+        );
     }
 }

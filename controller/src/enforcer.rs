@@ -325,14 +325,26 @@ impl<B: Backend> Enforcer<B> {
 
     /// Does without the guard from now on.
     fn believe(&mut self) {
-        let range = self.renderer.pod_range().clone();
-        self.renderer = Renderer::new(Origins::Believed).with_logs(self.renderer.logs());
-        self.desired = skeleton(self.desired.table.name.clone(), Origins::Believed);
+        self.render_anew(Origins::Believed, self.renderer.logs());
+        self.frames = None;
+    }
+
+    /// Tells nobody from now on.
+    fn tell_nobody(&mut self) {
+        let origins = if self.renderer.is_guarding() { Origins::Guarded } else { Origins::Believed };
+        self.render_anew(origins, Logs(None));
+        self.frames.iter_mut().for_each(FrameTable::distrust);
+    }
+
+    fn render_anew(&mut self, origins: Origins, logs: Logs) {
+        let (range, links) = (self.renderer.pod_range().clone(), self.renderer.links().clone());
+        self.renderer = Renderer::new(origins).with_logs(logs);
+        self.desired = skeleton(self.desired.table.name.clone(), origins);
         let mut edit = self.renderer.edit(&self.index.take_full(), self.owners.held());
         self.renderer.set_pod_range(range, &mut edit);
+        self.renderer.set_links(links, &mut edit);
         self.edit(edit);
         self.epochs.end();
-        self.frames = None;
         self.backlog.clear();
         self.in_step = false;
     }
@@ -538,6 +550,15 @@ impl<B: Backend> Enforcer<B> {
 
 /// Whether the kernel refused the one rule that asks for routes.
 fn lacks_fib(error: &CommitError) -> bool {
+    lacks(error, " fib ")
+}
+
+/// Whether the kernel has no NFT_LOG or NFT_LIMIT.
+fn lacks_log(error: &CommitError) -> bool {
+    lacks(error, " log prefix ")
+}
+
+fn lacks(error: &CommitError, words: &str) -> bool {
     let is_unknown = |errno: Errno| matches!(errno.0, nix::libc::ENOENT | nix::libc::EOPNOTSUPP | nix::libc::EINVAL);
-    matches!(error, CommitError::Refused { operation, errno, .. } if operation.contains(" fib ") && is_unknown(*errno))
+    matches!(error, CommitError::Refused { operation, errno, .. } if operation.contains(words) && is_unknown(*errno))
 }

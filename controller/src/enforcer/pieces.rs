@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use palisade_nft::{Backend, CommitError, Diff};
 
-use super::{Commit, EnforceError, Enforcer, lacks_fib};
+use super::{Commit, EnforceError, Enforcer, lacks_fib, lacks_log};
+use crate::render::Logs;
 use crate::turns::{Turns, processor_time};
 
 /// How much is done at once.
@@ -95,6 +96,12 @@ impl<B: Backend> Enforcer<B> {
                     Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
                         tracing::error!(%error, "this kernel cannot ask its routes (CONFIG_NFT_FIB_INET): pods can forge addresses");
                         self.believe();
+                        self.take_up(|_, _| true)?;
+                        return self.work_off(extent, start, done);
+                    }
+                    Err(error) if self.renderer.logs() != Logs(None) && lacks_log(&error) => {
+                        tracing::warn!(%error, "this kernel cannot log (CONFIG_NFT_LOG, CONFIG_NFT_LIMIT): drops are counted, but not explained");
+                        self.tell_nobody();
                         self.take_up(|_, _| true)?;
                         return self.work_off(extent, start, done);
                     }

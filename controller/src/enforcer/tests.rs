@@ -187,16 +187,16 @@ fn a_restart_forgets_whose_pod_went_meanwhile_and_nobody_else() {
     assert_eq!(memory.forgotten(), [BTreeSet::from([address(2)])]);
 }
 
-/// A kernel that cannot ask its routes.
-struct WithoutFib(Fake);
+/// A kernel that does not know what has these words in it.
+struct Without(Fake, &'static str);
 
-impl Backend for WithoutFib {
+impl Backend for Without {
     fn read(&mut self) -> Result<Option<Ruleset>, BackendError> {
         self.0.read()
     }
 
     fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
-        let asks = |operation: &Operation| operation.to_string().contains("fib saddr");
+        let asks = |operation: &Operation| operation.to_string().contains(self.1);
         match transaction.operations.iter().position(asks) {
             Some(index) => Err(CommitError::Refused {
                 index,
@@ -215,11 +215,24 @@ impl Backend for WithoutFib {
 
 #[test]
 fn a_kernel_that_cannot_ask_its_routes_enforces_policies_all_the_same() {
-    let mut enforcer = Enforcer::new(NODE, table(), WithoutFib(Fake::new(table())));
+    let mut enforcer = Enforcer::new(NODE, table(), Without(Fake::new(table()), "fib saddr"));
     change(&mut enforcer, [pod("web", 1, 1)]);
     let held = enforcer.backend().0.ruleset().unwrap().clone();
     assert_eq!(held, *enforcer.desired());
     assert!(render::origins(&held) == Origins::Believed && !render::local_pods(&held).is_empty());
+}
+
+#[test]
+fn a_kernel_that_cannot_log_enforces_policies_all_the_same() {
+    for word in ["log prefix", "limit rate"] {
+        let enforcer = Enforcer::new(NODE, table(), Without(Fake::new(table()), word));
+        let mut enforcer = enforcer.with_logs(Logs::STANDARD);
+        change(&mut enforcer, [pod("web", 1, 1), policy("shop", "all", &[])]);
+        let held = enforcer.backend().0.ruleset().unwrap().clone();
+        assert_eq!(held, *enforcer.desired());
+        assert_eq!(Logs::of(&held), Some(Logs(None)));
+        assert_eq!((render::origins(&held), render::pods(&held).len()), (Origins::Guarded, 1));
+    }
 }
 
 /// A kernel that does not take what names chains of one namespace.

@@ -121,7 +121,7 @@ async fn while_another_holds_the_lease_nothing_is_written() {
     let api = with_policies(&[of_networks("admin", 1)], [Step::Pause(AWHILE), event("MODIFIED", &shown), Step::Hold]);
     api.otherwise("palisade", lease("n2", 3));
     let mut source = Source::start(&api);
-    source.within(AWHILE).await;
+    source.within(AWHILE / 2).await;
     assert_eq!(api.asked("palisade").len(), 1);
     source.within(Duration::from_secs(3600)).await;
     assert_eq!(api.asked("palisade").len(), 1, "the other has written, and nobody asks again");
