@@ -72,6 +72,13 @@ fn demo() -> Result<(), Box<dyn Error>> {
     println!("$ palisade {} DIR", question.join(" "));
     print!("{}", output(Command::new(&program).args(question).arg(stage.manifests()), &stage)?);
 
+    style.title("What the agent saw it drop, and what came nearest to allowing it");
+    let question = ["monitor", "--last", "3", "--pod", "shop/db", "--peer", "blog"];
+    println!("$ palisade {}", question.join(" "));
+    let mut monitor = Command::new(&program);
+    monitor.args(question).arg("--status-socket").arg(stage.status_socket(node));
+    print!("{}", output(&mut monitor, &stage)?);
+
     style.title(&format!("What the kernel of {} holds: nft list ruleset", node.name()));
     let ruleset = output(Command::new("nft").args(["list", "ruleset"]), &stage)?;
     println!("{}", style.dim(&ruleset.lines().map(fit).collect::<Vec<_>>().join("\n")));

@@ -1,12 +1,12 @@
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
 
 use super::{Action, Case, Expectation, Hosts, LiveFlow, ManifestDirectory, NoHost, World, WorldError, manifests};
 use crate::agent::{Agent, AgentError};
-use crate::netns::{NetnsError, Network, Topology};
+use crate::netns::{NetnsError, Network, Node, Topology};
 use crate::probe::{Connection, Patience, ProbeError, probe};
 
 /// How long an agent may take to enforce a change, on a machine that is busy with other cases.
@@ -54,7 +54,9 @@ impl Stage {
         let mut stage = Self::without_agents(case, topology)?;
         for node in stage.network.nodes() {
             let log = stage.files.path().join(format!("{}.log", node.name()));
-            stage.agents.push(Agent::start(program, node, stage.directory.path(), &log)?);
+            let socket = stage.status_socket(node);
+            let arguments = ["--status-socket", socket.to_str().expect("directories of ours have plain names")];
+            stage.agents.push(Agent::start_with(program, node, stage.directory.path(), &log, &arguments)?);
         }
         stage.catch_up()?;
         Ok(stage)
@@ -101,6 +103,11 @@ impl Stage {
     /// Its nodes.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Where the agent of a node answers.
+    pub fn status_socket(&self, node: &Node) -> PathBuf {
+        self.files.path().join(format!("{}.sock", node.name()))
     }
 
     /// Where the manifests are.

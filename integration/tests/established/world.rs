@@ -123,8 +123,9 @@ impl World {
 
     /// How many packets were dropped that no policy allows.
     pub(super) fn dropped(&mut self) -> u64 {
-        let counters = self.agent.as_mut().unwrap().backend().counters().unwrap();
-        counters.values().map(|counter| counter.packets).sum()
+        let counters = self.agent.as_mut().unwrap().backend().named_counters().unwrap();
+        let dropped = counters.iter().filter(|(name, _)| name.as_str().starts_with("dropped-"));
+        dropped.map(|(_, counter)| counter.packets).sum()
     }
 
     /// Until none is under way that came in before the last commit.

@@ -182,7 +182,7 @@ pub(crate) fn says(message: &str, words: &[&str]) {
 pub(crate) fn blocks(listing: &str) -> Vec<String> {
     let mut blocks = vec![String::new()];
     for line in listing.lines().filter(|line| !line.is_empty() && *line != "}") {
-        if ["\tset ", "\tmap ", "\tchain "].iter().any(|start| line.starts_with(start)) {
+        if ["\tcounter ", "\tset ", "\tmap ", "\tchain "].iter().any(|start| line.starts_with(start)) {
             blocks.push(String::new());
         }
         *blocks.last_mut().unwrap() += &format!("{line}\n");
