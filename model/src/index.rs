@@ -14,8 +14,8 @@
 //! - What a namespace costs is known before it is built: the grants of its rules before it is compiled, the members of its
 //!   sets before any class is listed for them. Who is closed ([`Shares`]) follows from the objects, never from who was
 //!   closed before, and changes the tables of that namespace alone (`tests/shares.rs`).
-//! - Audited policies change nothing of how pods are judged, and close nobody; nobody is judged by the table of an audit that
-//!   is left out (`tests/audit.rs`).
+//! - Audited policies change nothing of how pods are judged, and close nobody; nobody is judged by the table of an audit
+//!   that is left out (`tests/audit.rs`).
 //! - Apart from the objects and the node's sandboxes ([`Sandbox`](crate::Sandbox)) four things of the past count: when a
 //!   pod came to show its addresses ([`Age`](crate::Age)), which of them a sandbox of its has given back, which deleted pods
 //!   linger ([`Index::keep_lingering`]), and whose tables the kernel has refused ([`Index::refuse`]).

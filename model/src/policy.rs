@@ -33,8 +33,8 @@ pub enum Enforcement {
     /// What it says holds.
     #[default]
     Enforced,
-    /// It forbids nothing and allows nothing, as if it were not there. What would be dropped if all of these were enforced
-    /// is recorded ([`Audit`](crate::Audit)).
+    /// It forbids nothing and allows nothing, as if it were not there. What would be dropped if all of these were
+    /// enforced is recorded ([`Audit`](crate::Audit)).
     Audited,
 }
 

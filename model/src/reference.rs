@@ -35,8 +35,8 @@ pub struct Cluster {
     /// The namespaces that are [closed](crate::Closed) on the node that is asked about: their policies still isolate, and
     /// allow nothing. No change says so.
     pub closed: BTreeSet<Arc<str>>,
-    /// The namespaces whose [audits are left out](crate::Index::audits_left_out) on that node: their audited policies would
-    /// isolate, and are taken to allow everything. No change says so.
+    /// The namespaces whose [audits are left out](crate::Index::audits_left_out) on that node: their audited policies
+    /// would isolate, and are taken to allow everything. No change says so.
     pub audits_left_out: BTreeSet<Arc<str>>,
     /// The pods that a node goes on to judge after they are deleted; `None` where no node does.
     pub lingering: Option<Lingering>,

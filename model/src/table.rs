@@ -171,7 +171,7 @@ pub struct Delta {
     pub disowned: BTreeSet<IpAddr>,
     /// Addresses, of pods of any node, that were nobody's and have an owner now; some more than once.
     pub owned: Vec<IpAddr>,
-    /// Local pods that are judged differently; `None`: no longer judged.
+    /// Local pods that are judged or audited differently; `None`: neither any longer.
     pub pods: BTreeMap<NamespacedName, Option<PodEnforcement>>,
     /// Tables that are new or were edited; `None`: no longer used by any pod.
     pub tables: BTreeMap<Arc<TableKey>, Option<Arc<Table>>>,

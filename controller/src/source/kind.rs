@@ -147,8 +147,8 @@ impl Kind for ClusterNetworkPolicy {
         &self.metadata
     }
 
-    /// Who writes its status, or its metadata, says nothing new, but for the annotation that has it enforced: no generation
-    /// comes with that.
+    /// Who writes its status, or its metadata, says nothing new, but for the annotation that has it audited: no
+    /// generation comes with that.
     fn digest(&self, keys: &RandomState) -> Option<u64> {
         let Metadata { uid, generation, annotations, .. } = &self.metadata;
         let enforcement = annotations.as_ref().and_then(|annotations| annotations.enforcement.as_deref());

@@ -21,8 +21,8 @@ impl Index {
         &self.bills.shares
     }
 
-    /// What the policies of a namespace cost this node, audited ones as far as they are not left out; nothing where they
-    /// select no pod here. Of a namespace over its share so much was counted as is over it.
+    /// What the policies of a namespace cost this node, audited ones as far as they are not left out; nothing where
+    /// they select no pod here. Of a namespace over its share so much was counted as is over it.
     pub fn cost(&self, namespace: &str) -> Cost {
         let enforced = self.bills.find(namespace, Enforcement::Enforced);
         let audit = self.bills.find(namespace, Enforcement::Audited).filter(|bill| !self.bills.is_closed(bill));
@@ -35,7 +35,8 @@ impl Index {
         self.bills.iter().filter(first).map(|(_, bill)| (&bill.namespace, self.cost(&bill.namespace)))
     }
 
-    /// What the policies of all namespaces that are not closed cost this node, each set once; audits that are left out aside.
+    /// What the policies of all namespaces that are not closed cost this node, each set once; audits that are left out
+    /// aside.
     pub fn total_cost(&self) -> Cost {
         closing::total(&self.bills, &self.sets)
     }
@@ -45,8 +46,8 @@ impl Index {
         self.closings(Enforcement::Enforced)
     }
 
-    /// The namespaces whose audits are left out, so that nothing is said to be dropped by audited policies of theirs: ascending.
-    /// Because of what these cost beside what is enforced, or because the namespace is closed.
+    /// The namespaces whose audits are left out, so that nothing is said to be dropped by audited policies of theirs:
+    /// ascending. Because of what these cost beside what is enforced, or because the namespace is closed.
     pub fn audits_left_out(&self) -> impl Iterator<Item = (&Arc<str>, Closed)> {
         self.closings(Enforcement::Audited)
     }
@@ -77,8 +78,8 @@ impl Index {
         new.chain(opened.map(|namespace| (namespace.clone(), None))).collect()
     }
 
-    /// The policies of a namespace that are most of what its tables cost, the most expensive first: each with its grants in all tables
-    /// that it is part of, which is what sets and segments grow with.
+    /// The policies of a namespace that are most of its cost, audits aside, the most expensive first: each with its
+    /// grants in all tables that it is part of, which is what sets and segments grow with.
     pub fn most_expensive(&self, namespace: &str, count: usize) -> Vec<(NamespacedName, u64)> {
         let Some(bill) = self.bills.find(namespace, Enforcement::Enforced) else { return Vec::new() };
         let mut policies: Vec<_> = self.grants_by_policy(bill).into_iter().collect();

@@ -104,8 +104,8 @@ impl Index {
         to.extend(bill.tables.iter().cloned());
     }
 
-    /// A table as it is to be put out; `None` where nobody needs it. One on the bill of what is enforced never lets more
-    /// through for what it costs.
+    /// A table as it is to be put out; `None` where nobody needs it. One on the bill of what is enforced never lets
+    /// more through for what it costs.
     pub(super) fn table_in_force(&self, key: &TableKey) -> Option<InForce> {
         let live = &self.tables[key];
         let bill = self.bills.bill(live.bill?);
@@ -117,8 +117,8 @@ impl Index {
         })
     }
 
-    /// Enters into the bill of a table's namespace what compiling it costs; or strikes a table out that is gone, or on the
-    /// other bill from now on.
+    /// Enters into the bill of a table's namespace what compiling it costs; or strikes a table out that is gone, or on
+    /// the other bill from now on.
     fn price_grants(&mut self, key: &Arc<TableKey>) {
         let cost = Cost::of_grants(grants(key.direction, self.policies_of(key), &key.named_ports));
         let live = self.live(key);

@@ -315,8 +315,8 @@ impl Index {
         subject_of.iter().any(|name| self.tiers.policies[name].is_audited())
     }
 
-    /// The tables of cluster policies that judge pods of a class, which are isolated in these directions: ascending. Those of
-    /// policies up to audited ones, or without these.
+    /// The tables of cluster policies that judge pods of a class, which are isolated in these directions: ascending.
+    /// Those of policies up to audited ones, or without these.
     pub(super) fn tiers_of(
         &mut self,
         class: ClassId,

@@ -16,8 +16,8 @@ pub struct PodEnforcement {
     pub egress: Option<Arc<TableKey>>,
     /// The table for connections opened to it; `None` where it is not isolated for ingress.
     pub ingress: Option<Arc<TableKey>>,
-    /// The tables of cluster policies that it comes under, ascending: at most one a direction and tier. Of Baseline only
-    /// in directions in which it is not isolated.
+    /// The tables of cluster policies that it comes under, ascending: at most one a direction and tier. Of Baseline
+    /// only in directions in which it is not isolated.
     pub tiers: Vec<Arc<TierKey>>,
     /// What audited policies would make of it, in directions in which they might drop what passes as things are.
     pub audit: BTreeMap<Direction, Audit>,
