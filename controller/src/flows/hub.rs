@@ -60,9 +60,6 @@ pub struct Header {
     /// What was forgotten for want of room.
     #[serde(default)]
     pub forgotten: Gone,
-    /// How many records come next that it remembers.
-    #[serde(default)]
-    pub records: usize,
 }
 
 /// Hears of what is published.
@@ -106,32 +103,30 @@ impl Hub {
 
     /// Who tells.
     pub fn header(&self) -> Header {
-        self.header_of(&self.held(), 0)
+        self.header_of(&self.held())
     }
 
     /// The records since `since`, the last `last` of them.
     pub fn latest(&self, since: Option<Timestamp>, last: Option<usize>) -> (Header, Vec<Arc<Record>>) {
         let held = self.held();
-        let records = held.store.latest(since, last);
-        (self.header_of(&held, records.len()), records)
+        (self.header_of(&held), held.store.latest(since, last))
     }
 
     /// The same, and from then on all.
     pub fn follow(&self, since: Option<Timestamp>, last: Option<usize>) -> (Header, Vec<Arc<Record>>, Follower) {
         let held = self.held();
-        let records = held.store.latest(since, last);
-        (self.header_of(&held, records.len()), records, Follower(self.followers.subscribe()))
+        (self.header_of(&held), held.store.latest(since, last), Follower(self.followers.subscribe()))
     }
 
     /// All united flows, the latest first.
     pub fn summary(&self) -> (Header, Vec<Entry>) {
         let held = self.held();
-        (self.header_of(&held, 0), held.store.entries().cloned().collect())
+        (self.header_of(&held), held.store.entries().cloned().collect())
     }
 
-    fn header_of(&self, held: &Held, records: usize) -> Header {
+    fn header_of(&self, held: &Held) -> Header {
         let (node, figures, forgotten) = (self.node.clone(), held.figures, held.store.gone());
-        Header { node, begun: self.begun, figures, forgotten, records }
+        Header { node, begun: self.begun, figures, forgotten }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

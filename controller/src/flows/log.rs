@@ -28,10 +28,12 @@ pub async fn log_drops(mut follower: Follower) {
         match timeout_at(due, follower.next()).await {
             Ok(Some(heard)) => gathered.take(heard),
             Ok(None) => return,
-            Err(_) => {
-                std::mem::take(&mut gathered).write();
-                due = Instant::now() + GATHERING;
-            }
+            Err(_) => {}
+        }
+        // Also while there is always something to hear.
+        if Instant::now() >= due {
+            std::mem::take(&mut gathered).write();
+            due = Instant::now() + GATHERING;
         }
     }
 }

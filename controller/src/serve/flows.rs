@@ -79,7 +79,8 @@ async fn follow(
 }
 
 fn remembered(header: Header, records: Vec<Arc<Record>>) -> impl Stream<Item = String> {
-    chunks([Message::Begin(header)].into_iter().chain(records.into_iter().map(Message::Record)))
+    let records = records.into_iter().map(Message::Record);
+    chunks([Message::Begin(header)].into_iter().chain(records).chain([Message::Now]))
 }
 
 fn chunks(messages: impl Iterator<Item = Message>) -> impl Stream<Item = String> {
@@ -206,7 +207,8 @@ mod tests {
         let now = Record { time: Timestamp::now(), ..of_port(200) };
         hub.publish(now);
         let all = told(&path, "/flows").await;
-        assert!(matches!(&all[0], Message::Begin(header) if header.node == "worker-1" && header.records == 201));
+        assert!(matches!(&all[0], Message::Begin(header) if header.node == "worker-1"));
+        assert_eq!((all.len(), &all[202]), (203, &Message::Now));
         assert_eq!(ports(&all), (0..=200).collect::<Vec<_>>());
         assert_eq!(ports(&told(&path, "/flows?last=2").await), [199, 200]);
         assert_eq!(ports(&told(&path, "/flows?since=3600&last=2").await), [200]);
@@ -228,8 +230,9 @@ mod tests {
         (1..=3).for_each(|port| hub.publish(of_port(port)));
         let mut stream = stream(&path, "/flows/follow?last=1").await.unwrap();
         let mut next = async || stream.next().await.unwrap().unwrap();
-        assert!(matches!(next().await, Message::Begin(header) if header.records == 1));
+        assert!(matches!(next().await, Message::Begin(_)));
         assert_eq!(ports(&[next().await]), [3]);
+        assert_eq!(next().await, Message::Now);
         hub.publish(of_port(4));
         assert_eq!(ports(&[next().await]), [4]);
     }
@@ -269,6 +272,7 @@ mod tests {
         let (hub, path) = (serving(directory.path()).await, directory.path().join("status.sock"));
         let mut stream = stream(&path, "/flows/follow").await.unwrap();
         assert!(matches!(stream.next().await, Ok(Some(Message::Begin(_)))));
+        assert!(matches!(stream.next().await, Ok(Some(Message::Now))));
         for n in 0..ALL {
             hub.publish(Record { packets: n, ..record() });
         }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::feed::{Event, FeedId};
 use super::plan::Plan;
@@ -19,6 +19,8 @@ use crate::text::some_of;
 
 /// How long is waited for what the slowest remembers, before what comes is told: it is told when it is there, then.
 const GATHERING: Duration = Duration::from_secs(10);
+/// How long a record of many is held, so that older ones of other nodes go first.
+const WINDOW: Duration = Duration::from_millis(500);
 /// How many nodes are named.
 const NAMED: usize = 10;
 /// In bytes.
@@ -30,14 +32,14 @@ pub(super) struct View {
     printer: Printer,
     /// Since when what was is asked for.
     from: Option<Timestamp>,
-    /// Those that have not told all that they remember: how much is left, where that is known.
-    gathering: BTreeMap<FeedId, Option<usize>>,
+    /// Those that have not told all that they remember.
+    gathering: BTreeSet<FeedId>,
     gather_until: Instant,
-    past: Vec<Arc<Record>>,
+    /// What was, until all have told theirs.
+    past: Option<Vec<Arc<Record>>>,
     coming: Reorder,
+    is_of_one: bool,
     entries: Vec<Entry>,
-    /// Whether there is more than one.
-    is_of_many: bool,
     /// Since when nodes are not heard.
     silent: BTreeMap<String, Timestamp>,
     heard: BTreeSet<String>,
@@ -53,21 +55,32 @@ pub(super) struct Heard {
 }
 
 impl View {
-    /// Of these feeds first; others may come. `window`: how long a record is held, so that older ones go first.
-    pub(super) fn new(plan: Plan, printer: Printer, feeds: impl IntoIterator<Item = FeedId>, window: Duration) -> Self {
-        let gathering: BTreeMap<_, _> = feeds.into_iter().map(|feed| (feed, None)).collect();
+    /// Of one feed, which tells all in order.
+    pub(super) fn of_one(plan: Plan, printer: Printer) -> Self {
         Self {
             from: plan.from(),
             plan,
             printer,
-            gathering,
-            gather_until: Instant::now() + GATHERING,
-            past: Vec::new(),
-            coming: Reorder::new(window),
+            gathering: BTreeSet::new(),
+            gather_until: Instant::now(),
+            past: None,
+            coming: Reorder::new(Duration::ZERO),
+            is_of_one: true,
             entries: Vec::new(),
-            is_of_many: !window.is_zero(),
             silent: BTreeMap::new(),
             heard: BTreeSet::new(),
+        }
+    }
+
+    /// Of these feeds first; others may come.
+    pub(super) fn of_many(plan: Plan, printer: Printer, feeds: impl IntoIterator<Item = FeedId>) -> Self {
+        Self {
+            gathering: feeds.into_iter().collect(),
+            gather_until: Instant::now() + GATHERING,
+            past: Some(Vec::new()),
+            coming: Reorder::new(WINDOW),
+            is_of_one: false,
+            ..Self::of_one(plan, printer)
         }
     }
 
@@ -80,7 +93,7 @@ impl View {
             let due = self.due();
             let timer = async {
                 match due {
-                    Some(due) => sleep_until(due.into()).await,
+                    Some(due) => sleep_until(due).await,
                     None => std::future::pending().await,
                 }
             };
@@ -113,7 +126,7 @@ impl View {
 
     fn take(&mut self, feed: FeedId, event: Event) -> anyhow::Result<()> {
         match event {
-            Event::Message(Message::Begin(header)) => self.begin(feed, header)?,
+            Event::Message(Message::Begin(header)) => self.begin(header)?,
             Event::Message(Message::Record(record)) => self.record(feed, record),
             Event::Message(Message::Entry(entry)) => self.entries.push(entry),
             Event::Message(Message::Alive) => self.printer.alive()?,
@@ -122,6 +135,7 @@ impl View {
                 self.printer.tell(&Message::Missed { node, records }, Some(&says))?;
             }
             Event::Message(Message::Silent { node, error }) => self.silence(feed, node, error)?,
+            Event::Message(Message::Now) => self.now(feed)?,
             Event::Message(Message::Other) => {}
             Event::Ended(ended) => {
                 self.gathering.remove(&feed);
@@ -131,7 +145,7 @@ impl View {
         Ok(())
     }
 
-    fn begin(&mut self, feed: FeedId, header: Header) -> io::Result<()> {
+    fn begin(&mut self, header: Header) -> io::Result<()> {
         let says = match self.silent.remove(&header.node) {
             Some(silent) if header.begun > silent => Some(format!(
                 "{} is heard again. Its agent began anew at {}: what was dropped between {} and then is not known",
@@ -143,14 +157,12 @@ impl View {
             None => self.does_not_know(&header),
         };
         self.heard.insert(header.node.clone());
-        match self.gathering.get_mut(&feed) {
-            Some(left) if header.records > 0 && left.is_none() => *left = Some(header.records),
-            Some(_) => drop(self.gathering.remove(&feed)),
-            None => {}
-        }
-        // What several remember is told together.
-        let records = if self.is_of_many { 0 } else { header.records };
-        self.printer.tell(&Message::Begin(Header { records, ..header }), says.as_deref())
+        self.printer.tell(&Message::Begin(header), says.as_deref())
+    }
+
+    fn now(&mut self, feed: FeedId) -> io::Result<()> {
+        self.gathering.remove(&feed);
+        if self.is_of_one { self.printer.tell(&Message::Now, None) } else { Ok(()) }
     }
 
     /// What is asked for and not known.
@@ -168,15 +180,9 @@ impl View {
     }
 
     fn record(&mut self, feed: FeedId, record: Arc<Record>) {
-        match self.gathering.get_mut(&feed) {
-            Some(Some(left)) => {
-                self.past.push(record);
-                *left -= 1;
-                if *left == 0 {
-                    self.gathering.remove(&feed);
-                }
-            }
-            Some(None) | None => self.coming.push(Instant::now(), record),
+        match &mut self.past {
+            Some(past) if self.gathering.contains(&feed) => past.push(record),
+            _ => self.coming.push(Instant::now(), record),
         }
     }
 
@@ -199,11 +205,17 @@ impl View {
         if !self.gathering.is_empty() {
             return Ok(());
         }
-        let mut past = std::mem::take(&mut self.past);
+        if let Some(past) = self.past.take() {
+            self.print_past(past)?;
+        }
+        self.coming.due(now).iter().try_for_each(|record| self.printer.record(record))
+    }
+
+    fn print_past(&mut self, mut past: Vec<Arc<Record>>) -> io::Result<()> {
         past.sort_by_key(|record| record.time);
         let first = past.len().saturating_sub(self.plan.last.unwrap_or(usize::MAX));
         past[first..].iter().try_for_each(|record| self.printer.record(record))?;
-        self.coming.due(now).iter().try_for_each(|record| self.printer.record(record))
+        if self.plan.top { Ok(()) } else { self.printer.tell(&Message::Now, None) }
     }
 }
 
@@ -213,5 +225,125 @@ impl Heard {
         let silent = some_of(&self.silent, NAMED, LONGEST_NAME, ", ");
         anyhow::ensure!(self.silent.is_empty(), "{} nodes were heard, and these were not: {silent}", self.nodes);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tokio::sync::mpsc::{self, Sender};
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::cli::{Cli, Command, Output};
+    use crate::flows::Hub;
+    use crate::flows::tests::record;
+
+    fn plan(arguments: &str) -> Plan {
+        let arguments = ["palisade", "monitor"].into_iter().chain(arguments.split_whitespace());
+        match Cli::try_parse_from(arguments).unwrap().command {
+            Command::Monitor(args) => Plan::of(&args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What is printed and said of two feeds that tell this.
+    async fn shown(
+        arguments: &str,
+        tell: impl AsyncFnOnce(Sender<(FeedId, Event)>),
+    ) -> (String, String, anyhow::Result<Heard>) {
+        let (printer, results, notices) = Printer::into_memory(Output::Text);
+        let view = View::of_many(plan(arguments), printer, [0, 1]);
+        let (events, receiver) = mpsc::channel(100);
+        let (heard, ()) = tokio::join!(view.show(receiver), tell(events));
+        (results.text(), notices.text(), heard)
+    }
+
+    fn begin(node: &str) -> Event {
+        Event::Message(Message::Begin(Hub::new(node).header()))
+    }
+
+    fn silent(node: &str) -> Event {
+        Event::Message(Message::Silent { node: node.to_owned(), error: "no".to_owned() })
+    }
+
+    fn at(second: i64) -> Event {
+        let time = Timestamp::from_second(second).unwrap();
+        Event::Message(Message::Record(Arc::new(Record { time, ..record() })))
+    }
+
+    fn seconds(text: &str) -> Vec<&str> {
+        text.lines().filter_map(|line| line.split_once("  ")?.0.rsplit(':').next()).collect()
+    }
+
+    const NOW: Event = Event::Message(Message::Now);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_waits_for_the_slowest_and_what_comes_waits_for_that() {
+        let (text, ..) = shown("--last 3 -f", async |events| {
+            let told = [(0, begin("a")), (0, at(2)), (0, at(5)), (0, NOW), (0, at(7)), (1, begin("b")), (1, at(1))];
+            for event in told {
+                events.send(event).await.unwrap();
+            }
+            sleep(Duration::from_secs(5)).await;
+            for event in [(1, at(4)), (1, NOW), (0, at(9)), (1, at(8))] {
+                events.send(event).await.unwrap();
+            }
+        })
+        .await;
+        assert_eq!(seconds(&text), ["02", "04", "05", "07", "08", "09"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_says_nothing_is_not_waited_for_long() {
+        let (text, ..) = shown("--last 3 -f", async |events| {
+            for event in [(0, begin("a")), (0, at(2)), (0, NOW), (0, at(9))] {
+                events.send(event).await.unwrap();
+            }
+            sleep(GATHERING + WINDOW).await;
+            events.send((1, at(1))).await.unwrap();
+        })
+        .await;
+        assert_eq!(seconds(&text), ["02", "09", "01"]);
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_silent_is_named_once_until_it_is_back() {
+        let (_, says, heard) = shown("", async |events| {
+            let told = [(0, silent("a")), (0, silent("a")), (1, silent("b")), (0, begin("a")), (0, silent("a"))];
+            for event in told {
+                events.send(event).await.unwrap();
+            }
+        })
+        .await;
+        let notes: Vec<&str> =
+            says.lines().filter_map(|line| line.split_once("heard")).map(|(begin, _)| begin).collect();
+        assert_eq!(notes, ["note: a is not ", "note: b is not ", "note: a is ", "note: a is not "], "{says}");
+        let heard = heard.unwrap();
+        assert_eq!(heard, Heard { nodes: 1, silent: vec!["a".to_owned(), "b".to_owned()] });
+        assert!(heard.expect_all().unwrap_err().to_string().ends_with("these were not: a, b"));
+    }
+
+    #[tokio::test]
+    async fn what_an_agent_cannot_know_is_said() {
+        let hub = Hub::new("a");
+        hub.set_figures(crate::flows::Figures { suppressed: 3, lost: 4, ..Default::default() });
+        let header = || Event::Message(Message::Begin(hub.header()));
+        let (_, says, _) = shown("--since 1h", async |events| events.send((0, header())).await.unwrap()).await;
+        assert!(says.starts_with("note: a: its agent began to look at "), "{says}");
+        assert!(says.contains("of 7 dropped packets nothing is told"), "{says}");
+        let (_, says, _) = shown("", async |events| events.send((0, header())).await.unwrap()).await;
+        assert_eq!(says, "", "who follows does not ask for it");
+    }
+
+    #[tokio::test]
+    async fn an_error_that_ends_all_is_its_error() {
+        let ended = |error| (0, Event::Ended(error));
+        let (.., heard) = shown("", async |events| {
+            events.send(ended(Ok(()))).await.unwrap();
+            events.send(ended(Err(anyhow::anyhow!("no agent")))).await.unwrap();
+        })
+        .await;
+        assert_eq!(heard.unwrap_err().to_string(), "no agent");
     }
 }

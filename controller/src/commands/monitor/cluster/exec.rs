@@ -2,9 +2,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::AttachParams;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -62,7 +63,7 @@ impl Feed {
         let pauses = ExponentialBuilder::new().with_min_delay(Duration::from_secs(1)).with_max_delay(LONGEST_PAUSE);
         let pauses = pauses.without_max_times().with_jitter();
         let mut agent: kube::Result<Option<Agent>> = Ok(Some(first));
-        let mut pause = pauses.build();
+        let (mut pause, mut silent) = (pauses.build(), None);
         loop {
             let Attempt { heard, error } = match agent {
                 Ok(Some(agent)) => self.attempt(&agent).await?,
@@ -79,10 +80,13 @@ impl Feed {
             }
             if heard {
                 pause = pauses.build();
-                // What was is told already.
-                (self.plan.since, self.plan.last) = (None, Some(0));
+                silent = Some(Instant::now());
             }
             sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
+            if let Some(silent) = silent {
+                // Of what was before all is told.
+                (self.plan.since, self.plan.last) = (SignedDuration::try_from(silent.elapsed()).ok(), None);
+            }
             agent = self.agents.of_node(&self.node).await;
         }
     }
