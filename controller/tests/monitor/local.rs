@@ -134,7 +134,7 @@ fn an_agent_that_goes_away_is_waited_for() {
     assert!(monitor.note().starts_with("note: worker-1: its agent began to look at "));
     node.agent.end();
     let gone = monitor.note();
-    assert!(gone.starts_with("note: worker-1 is not heard: it is tried again until it is: "), "{gone}");
+    assert_eq!(gone, "note: worker-1 is not heard: it is tried again until it is: the agent has ended");
     let again = Agent::at(&node.socket);
     let back = monitor.note();
     assert!(back.starts_with("note: worker-1 is heard again. Its agent began anew at "), "{back}");
