@@ -115,7 +115,7 @@ mod tests {
     fn all() -> Vec<Message> {
         let hub = Hub::new("worker-1");
         hub.publish(record());
-        let (header, entries) = hub.summary();
+        let (header, entries) = hub.summary(false);
         let entries = entries.into_iter().map(Message::Entry);
         let node = || "worker-1".to_owned();
         let rest = [

@@ -20,7 +20,7 @@ mod store;
 mod throttle;
 
 pub use counters::{DropCounters, DropKey, Dropped};
-pub use hub::{Figures, Follower, Header, Heard, Hub};
+pub use hub::{Figures, Follower, Header, Heard, Hub, Wanted};
 pub use line::Lines;
 pub(crate) use line::{printable, service};
 pub use log::log_drops;

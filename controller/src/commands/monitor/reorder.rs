@@ -124,6 +124,8 @@ mod tests {
                 let now = after(time + delay);
                 while let Some(look) = looks.next_if(|look| *look <= now) {
                     told.extend(reorder.due(look));
+                    let due = sent.iter().filter(|(time, delay)| after(time + delay) + WINDOW <= look);
+                    prop_assert!(told.len() >= due.count(), "nobody waits longer");
                 }
                 reorder.push(now, at(*time));
             }

@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn all() -> (String, Vec<Message>) {
-        let begin = Message::Begin(Hub::new("worker-1").header());
+        let begin = Message::Begin(Hub::new("worker-1").summary(false).0);
         let messages = vec![begin, Message::Record(Arc::new(Record { packets: 7, ..record() })), Message::Alive];
         (messages.iter().map(Message::line).collect(), messages)
     }
@@ -243,8 +243,9 @@ mod tests {
     /// Whatever ends first, and although kube leaves the streams of a lost connection open.
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_lost_ends_it() {
-        let (text, expected) = all();
+        let ((text, expected), start) = (all(), tokio::time::Instant::now());
         let (messages, attempt) = told(&text, "", ready(None), false).await;
+        assert!(start.elapsed() <= AFTERWARDS);
         let error = "the connection to it was lost".to_owned();
         assert_eq!((messages, attempt), (expected, Attempt { heard: true, error: Some(error) }));
     }
