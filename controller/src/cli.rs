@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use palisade_model::Shares;
 
 use crate::render::Logs;
-use crate::{convert, sysctl};
+use crate::{convert, serve, sysctl};
 
 mod monitor;
 
@@ -222,7 +222,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_address: Option<SocketAddr>,
     /// How many pods have metrics of their own for what was dropped; of the others there are sums.
-    #[arg(long, value_name = "N", default_value = "500")]
+    #[arg(long, value_name = "N", default_value_t = serve::METRICS_PODS)]
     pub metrics_pods: usize,
     /// Log what is dropped, united by workloads: 60 lines a minute at most.
     #[arg(long)]
@@ -419,6 +419,6 @@ pub struct LogLevelArgs {
 #[derive(Clone, Debug, Args)]
 pub struct AgentArgs {
     /// The agent's status socket.
-    #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH", default_value = crate::serve::SOCKET_PATH)]
+    #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH", default_value = serve::SOCKET_PATH)]
     pub status_socket: PathBuf,
 }

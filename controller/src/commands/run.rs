@@ -54,7 +54,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let state = State::new(node, probe(args, &health, &hints)).with_teller(teller);
     let state = Arc::new(state.with_metrics_pods(args.metrics_pods));
     if args.log_drops {
-        let (.., follower) = state.flows().follow(None, Some(0));
+        let (.., follower) = state.flows().follow(flows::Wanted::default());
         servers.spawn(flows::log_drops(follower));
     }
     let _watch = match &args.node.source.manifests {

@@ -269,7 +269,7 @@ mod tests {
     fn records(told: Vec<Told>, index: &Index) -> Vec<Record> {
         let hub = Arc::new(Hub::new(NODE));
         Attribution::new(hub.clone()).publish(told, index);
-        hub.latest(None, None).1.into_iter().map(|record| Record::clone(&record)).collect()
+        hub.latest(Wanted::default()).1.into_iter().map(|record| Record::clone(&record)).collect()
     }
 
     fn of(told: Cause, prefix: &Prefix) -> Prefix {
@@ -330,7 +330,7 @@ mod tests {
         attribution.publish(vec![told(WEB, DB)], &index);
         attribution.forget();
         attribution.publish(vec![Told { time: "2026-11-28T22:57:12Z".parse().unwrap(), ..told(WEB, DB) }], &index);
-        let texts: Vec<String> = hub.latest(None, None).1.iter().map(|record| record.text.clone()).collect();
+        let texts: Vec<String> = hub.latest(Wanted::default()).1.iter().map(|record| record.text.clone()).collect();
         assert_eq!(texts, ["no ingress rule of shop/db admits it", "it is allowed now: objects have changed since"]);
     }
 

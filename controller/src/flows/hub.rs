@@ -2,6 +2,8 @@
 //!
 //! Invariants:
 //! - Nobody who follows can hold up who publishes, nor cost it more than a clone of a pointer (`who_does_not_read_misses`).
+//! - What was allowed, of which there is much where it is told of, pushes out nothing that was dropped, and costs who follows
+//!   drops nothing (`what_was_allowed_is_apart`).
 //! - Between what was remembered and what comes nothing is missing and nothing told twice (`nothing_is_missing_between`).
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::record::Record;
+use super::record::{Record, Verdict};
 use super::store::{Entry, Gone, Store};
 
 /// How many records a follower may be behind.
@@ -23,13 +25,26 @@ pub struct Hub {
     node: String,
     begun: Timestamp,
     held: Mutex<Held>,
-    followers: broadcast::Sender<Arc<Record>>,
+    drops: broadcast::Sender<Arc<Record>>,
+    allowed: broadcast::Sender<Arc<Record>>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    store: Store,
+    drops: Store,
+    allowed: Store,
     figures: Figures,
+}
+
+/// Which records are wanted: without anything, all that was dropped or would be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Since then.
+    pub since: Option<Timestamp>,
+    /// The last so many of them.
+    pub last: Option<usize>,
+    /// Those that were allowed, too.
+    pub allowed: bool,
 }
 
 /// What became of what the kernel wanted to tell, since the agent's start.
@@ -60,14 +75,14 @@ pub struct Header {
     /// What was forgotten for want of room.
     #[serde(default)]
     pub forgotten: Gone,
-    /// How many records come next that it remembers.
-    #[serde(default)]
-    pub records: usize,
 }
 
 /// Hears of what is published.
 #[derive(Debug)]
-pub struct Follower(broadcast::Receiver<Arc<Record>>);
+pub struct Follower {
+    drops: broadcast::Receiver<Arc<Record>>,
+    allowed: Option<broadcast::Receiver<Arc<Record>>>,
+}
 
 /// What a follower hears.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,16 +97,21 @@ impl Hub {
     /// Of an agent that begins now.
     pub fn new(node: impl Into<String>) -> Self {
         let (node, held, begun) = (node.into(), Mutex::default(), Timestamp::now());
-        Self { node, begun, held, followers: broadcast::Sender::new(BEHIND) }
+        let [drops, allowed] = [BEHIND; 2].map(broadcast::Sender::new);
+        Self { node, begun, held, drops, allowed }
     }
 
     /// Remembers `record`, and tells whoever follows. Never waits for them.
     pub fn publish(&self, record: Record) {
         let record = Arc::new(record.bounded());
         let mut held = self.held();
-        held.store.add(&record);
+        let (store, followers) = match record.verdict {
+            Verdict::Allowed => (&mut held.allowed, &self.allowed),
+            Verdict::Dropped | Verdict::WouldDrop | Verdict::Other => (&mut held.drops, &self.drops),
+        };
+        store.add(&record);
         // While it is held nobody can begin to follow. That nobody follows is no error.
-        let _ = self.followers.send(record);
+        let _ = followers.send(record);
     }
 
     /// What became of what the kernel wanted to tell, all since the agent's start.
@@ -104,34 +124,28 @@ impl Hub {
         self.held().figures
     }
 
-    /// Who tells.
-    pub fn header(&self) -> Header {
-        self.header_of(&self.held(), 0)
-    }
-
-    /// The records since `since`, the last `last` of them.
-    pub fn latest(&self, since: Option<Timestamp>, last: Option<usize>) -> (Header, Vec<Arc<Record>>) {
+    /// The latest records that are remembered, in the order of time.
+    pub fn latest(&self, wanted: Wanted) -> (Header, Vec<Arc<Record>>) {
         let held = self.held();
-        let records = held.store.latest(since, last);
-        (self.header_of(&held, records.len()), records)
+        (self.header(&held), held.latest(wanted))
     }
 
     /// The same, and from then on all.
-    pub fn follow(&self, since: Option<Timestamp>, last: Option<usize>) -> (Header, Vec<Arc<Record>>, Follower) {
+    pub fn follow(&self, wanted: Wanted) -> (Header, Vec<Arc<Record>>, Follower) {
         let held = self.held();
-        let records = held.store.latest(since, last);
-        (self.header_of(&held, records.len()), records, Follower(self.followers.subscribe()))
+        let allowed = wanted.allowed.then(|| self.allowed.subscribe());
+        (self.header(&held), held.latest(wanted), Follower { drops: self.drops.subscribe(), allowed })
     }
 
-    /// All united flows, the latest first.
-    pub fn summary(&self) -> (Header, Vec<Entry>) {
+    /// All united flows of what was dropped, or of what was `allowed`, too: the latest first.
+    pub fn summary(&self, allowed: bool) -> (Header, Vec<Entry>) {
         let held = self.held();
-        (self.header_of(&held, 0), held.store.entries().cloned().collect())
+        let others = held.allowed.entries().take(if allowed { usize::MAX } else { 0 });
+        (self.header(&held), held.drops.entries().chain(others).cloned().collect())
     }
 
-    fn header_of(&self, held: &Held, records: usize) -> Header {
-        let (node, figures, forgotten) = (self.node.clone(), held.figures, held.store.gone());
-        Header { node, begun: self.begun, figures, forgotten, records }
+    fn header(&self, held: &Held) -> Header {
+        Header { node: self.node.clone(), begun: self.begun, figures: held.figures, forgotten: held.drops.gone() }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -139,10 +153,32 @@ impl Hub {
     }
 }
 
+impl Held {
+    fn latest(&self, Wanted { since, last, allowed }: Wanted) -> Vec<Arc<Record>> {
+        let mut records = self.drops.latest(since, last);
+        if allowed {
+            records.extend(self.allowed.latest(since, last));
+            records.sort_by_key(|record| record.time);
+        }
+        let first = records.len().saturating_sub(last.unwrap_or(usize::MAX));
+        records.split_off(first)
+    }
+}
+
 impl Follower {
     /// What comes next; `None` when nothing can come any more. May be cancelled.
     pub async fn next(&mut self) -> Option<Heard> {
-        match self.0.recv().await {
+        let allowed = async {
+            match &mut self.allowed {
+                Some(allowed) => allowed.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let heard = tokio::select! {
+            record = self.drops.recv() => record,
+            record = allowed => record,
+        };
+        match heard {
             Ok(record) => Some(Heard::Record(record)),
             Err(RecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
             Err(RecvError::Closed) => None,
@@ -167,7 +203,7 @@ mod tests {
     async fn who_follows_hears() {
         let hub = Hub::new("worker-1");
         hub.publish(of_port(1));
-        let (header, before, mut follower) = hub.follow(None, Some(5));
+        let (header, before, mut follower) = hub.follow(Wanted { last: Some(5), ..Wanted::default() });
         assert_eq!((header.node.as_str(), ports(&before)), ("worker-1", vec![1]));
         hub.publish(of_port(2));
         assert_eq!(follower.next().await, Some(Heard::Record(Arc::new(of_port(2)))));
@@ -178,12 +214,36 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_read_misses() {
         let hub = Hub::new("worker-1");
-        let (_, _, mut follower) = hub.follow(None, Some(0));
+        let (.., mut follower) = hub.follow(Wanted::default());
         let total = u16::try_from(BEHIND).unwrap() + 500;
         (0..total).for_each(|port| hub.publish(of_port(port)));
         assert_eq!(follower.next().await, Some(Heard::Missed(500)));
         assert_eq!(follower.next().await, Some(Heard::Record(Arc::new(of_port(500)))));
-        assert_eq!(hub.summary().1.len(), usize::from(total), "what is remembered does not depend on him");
+        assert_eq!(hub.summary(false).1.len(), usize::from(total), "what is remembered does not depend on him");
+    }
+
+    #[tokio::test]
+    async fn what_was_allowed_is_apart() {
+        let hub = Hub::new("worker-1");
+        let (_, _, mut drops) = hub.follow(Wanted::default());
+        let all = Wanted { allowed: true, ..Wanted::default() };
+        let (_, _, mut both) = hub.follow(all);
+        hub.publish(of_port(1));
+        for port in 0..20_000 {
+            hub.publish(Record { verdict: Verdict::Allowed, ..of_port(port) });
+        }
+        hub.publish(of_port(2));
+        assert_eq!(drops.next().await, Some(Heard::Record(Arc::new(of_port(1)))));
+        assert_eq!(drops.next().await, Some(Heard::Record(Arc::new(of_port(2)))));
+        assert_eq!(ports(&hub.latest(Wanted::default()).1), [1, 2]);
+        assert_eq!(hub.summary(false).1.len(), 2);
+        assert_eq!((hub.latest(all).1.len(), hub.summary(true).1.len()), (10_002, 4098));
+        let mut heard = Vec::new();
+        while heard.len() < 1027 {
+            heard.push(both.next().await.unwrap());
+        }
+        let drops = heard.iter().filter(|heard| matches!(heard, Heard::Record(one) if one.verdict == Verdict::Dropped));
+        assert_eq!((drops.count(), heard.contains(&Heard::Missed(20_000 - 1024))), (2, true));
     }
 
     #[test]
@@ -192,7 +252,7 @@ mod tests {
         std::thread::scope(|threads| {
             let publisher = threads.spawn(|| (0..1000).for_each(|port| hub.publish(of_port(port))));
             for _ in 0..20 {
-                let (_, before, mut follower) = hub.follow(None, None);
+                let (_, before, mut follower) = hub.follow(Wanted::default());
                 let next = ports(&before).len();
                 if next < 1000 {
                     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -209,9 +269,10 @@ mod tests {
         let hub = Hub::new("worker-1");
         let figures = Figures { logged: 4, suppressed: 3, lost: 2, malformed: 1 };
         hub.set_figures(figures);
-        let value = serde_json::to_value(hub.header()).unwrap();
+        let header = hub.latest(Wanted::default()).0;
+        let value = serde_json::to_value(&header).unwrap();
         assert_eq!((&value["node"], &value["lost"]), (&"worker-1".into(), &2.into()));
-        assert_eq!(serde_json::from_value::<Header>(value).unwrap(), hub.header());
+        assert_eq!(serde_json::from_value::<Header>(value).unwrap(), header);
         assert_eq!(hub.figures(), figures);
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use palisade_model::Direction;
 
@@ -16,6 +17,8 @@ const ENDS: usize = 44;
 #[derive(Clone, Debug)]
 pub struct Lines {
     zone: TimeZone,
+    /// The day of which times need no date.
+    today: Option<Date>,
     /// Whether they name the node, and how wide that column is.
     node: Option<usize>,
     styles: Styles,
@@ -43,12 +46,18 @@ impl Styles {
 impl Lines {
     /// Without colours.
     pub fn plain(zone: TimeZone) -> Self {
-        Self { zone, node: None, styles: Styles::default() }
+        Self { zone, today: None, node: None, styles: Styles::default() }
     }
 
     /// With colours, for a terminal.
     pub fn coloured(zone: TimeZone) -> Self {
         Self { styles: Styles::COLOURED, ..Self::plain(zone) }
+    }
+
+    /// With the date, where it is another one than this time has.
+    #[must_use]
+    pub fn with_dates_but(self, now: Timestamp) -> Self {
+        Self { today: Some(now.to_zoned(self.zone.clone()).date()), ..self }
     }
 
     /// With the node, in a column of this width.
@@ -79,9 +88,11 @@ impl Lines {
         line
     }
 
-    /// The time of day.
+    /// The time of day, with the date where that is another one.
     pub fn time(&self, time: Timestamp) -> String {
-        time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string()
+        let time = time.to_zoned(self.zone.clone());
+        let is_today = self.today.is_none_or(|today| today == time.date());
+        time.strftime(if is_today { "%H:%M:%S" } else { "%b %d %H:%M:%S" }).to_string()
     }
 }
 
@@ -178,6 +189,13 @@ mod tests {
         let zone = TimeZone::fixed(jiff::tz::offset(2));
         let line = Lines::plain(zone).with_node(10).line(&record());
         assert!(line.starts_with("00:56:12  worker-1    ingress  "), "{line}");
+    }
+
+    #[test]
+    fn another_day_has_its_date() {
+        let time = |now: &str| Lines::plain(TimeZone::UTC).with_dates_but(now.parse().unwrap()).time(record().time);
+        assert_eq!(time("2026-11-28T00:00:00Z"), "22:56:12");
+        assert_eq!(time("2026-11-29T00:00:00Z"), "Nov 28 22:56:12");
     }
 
     #[test]

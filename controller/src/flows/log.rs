@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::hub::{Follower, Heard};
-use super::record::Verdict;
 use super::store::{Bounds, Entry, Store};
 use crate::lines::{INTERVAL, LINES};
 
@@ -28,10 +27,12 @@ pub async fn log_drops(mut follower: Follower) {
         match timeout_at(due, follower.next()).await {
             Ok(Some(heard)) => gathered.take(heard),
             Ok(None) => return,
-            Err(_) => {
-                std::mem::take(&mut gathered).write();
-                due = Instant::now() + GATHERING;
-            }
+            Err(_) => {}
+        }
+        // Also while there is always something to hear.
+        if Instant::now() >= due {
+            std::mem::take(&mut gathered).write();
+            due = Instant::now() + GATHERING;
         }
     }
 }
@@ -61,7 +62,6 @@ impl Default for Gathered {
 impl Gathered {
     fn take(&mut self, heard: Heard) {
         match heard {
-            Heard::Record(record) if record.verdict == Verdict::Allowed => {}
             Heard::Record(record) => self.store.add(&record),
             Heard::Missed(records) => self.missed += records,
         }
@@ -121,7 +121,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::record::tests::record;
-    use super::super::{Hub, Record};
+    use super::super::{Hub, Record, Wanted};
     use super::*;
 
     fn gathered(records: impl IntoIterator<Item = Record>) -> Gathered {
@@ -135,9 +135,8 @@ mod tests {
     }
 
     #[test]
-    fn flows_are_united_and_what_is_allowed_is_no_drop() {
-        let allowed = Record { verdict: Verdict::Allowed, ..record() };
-        let (lines, rest) = gathered([of_port(5), of_port(5), allowed]).lines();
+    fn flows_are_united() {
+        let (lines, rest) = gathered([of_port(5), of_port(5)]).lines();
         let lines: Vec<_> = lines.iter().map(|line| (line.sample.port, line.packets)).collect();
         assert_eq!((lines, rest), (vec![(Some(5), 10)], Rest::default()));
     }
@@ -157,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_goes_on_until_the_agent_ends() {
         let hub = Hub::new("worker-1");
-        let (.., follower) = hub.follow(None, Some(0));
+        let (.., follower) = hub.follow(Wanted::default());
         let logging = tokio::spawn(log_drops(follower));
         hub.publish(record());
         tokio::time::sleep(3 * GATHERING).await;

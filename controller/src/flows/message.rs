@@ -16,17 +16,19 @@ const LONGEST_LINE: usize = 1 << 20;
 ///
 /// ```json
 /// {"kind":"begin","node":"worker-1","begun":"2026-11-28T22:50:03Z","logged":412,"suppressed":0,"lost":0,"malformed":0,
-///  "forgotten":{"entries":0,"packets":0},"records":2}
+///  "forgotten":{"entries":0,"packets":0}}
 /// {"kind":"record","time":…}
+/// {"kind":"now"}
 /// {"kind":"missed","node":"worker-1","records":300}
 /// {"kind":"silent","node":"worker-1","error":"no agent answers …"}
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Message {
-    /// The first of an agent's: who tells, and what it cannot know. Where it says `records`, so many that it remembers come
-    /// next; what comes after them has just happened. It comes again where an agent that was silent is back.
+    /// The first of an agent's: who tells, and what it cannot know. It comes again where an agent that was silent is back.
     Begin(Header),
+    /// What was remembered has been told: what comes after it has just happened.
+    Now,
     /// Packets of one flow.
     Record(#[serde(with = "shared")] Arc<Record>),
     /// United flows.
@@ -113,13 +115,14 @@ mod tests {
     fn all() -> Vec<Message> {
         let hub = Hub::new("worker-1");
         hub.publish(record());
-        let (header, entries) = hub.summary();
+        let (header, entries) = hub.summary(false);
         let entries = entries.into_iter().map(Message::Entry);
         let node = || "worker-1".to_owned();
         let rest = [
             Message::Record(Arc::new(record())),
             Message::Missed { node: node(), records: 3 },
             Message::Silent { node: node(), error: "no".to_owned() },
+            Message::Now,
             Message::Alive,
         ];
         [Message::Begin(header)].into_iter().chain(entries).chain(rest).collect()
@@ -141,6 +144,19 @@ mod tests {
                 }
             }
             prop_assert_eq!(read, all);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_to_its_end(pieces in prop::collection::vec("[\\PC\n{}\":,a-z]{0,80}", 0..20)) {
+            let mut messages = Messages::default();
+            for piece in &pieces {
+                messages.push(piece.as_bytes());
+                messages.by_ref().for_each(drop);
+            }
+            messages.push(b"\n{\"kind\":\"now\"}\n");
+            prop_assert_eq!(messages.last(), Some(Ok(Message::Now)));
         }
     }
 

@@ -24,7 +24,7 @@ mod told;
 
 pub use attribution::Attribution;
 pub use counters::{DropCounters, DropKey, Dropped};
-pub use hub::{Figures, Follower, Header, Heard, Hub};
+pub use hub::{Figures, Follower, Header, Heard, Hub, Wanted};
 pub use line::Lines;
 pub(crate) use line::{printable, service};
 pub use listen::{Waiting, listen, supported};

@@ -115,10 +115,10 @@ impl Stream {
             if let Some(message) = self.messages.next() {
                 return message.map(Some).map_err(ClientError::Nonsense);
             }
-            let frame = in_time(&self.path, SILENCE, async { Ok(self.body.frame().await.transpose()?) }).await?;
-            match frame {
-                Some(frame) => frame.data_ref().iter().for_each(|data| self.messages.push(data)),
-                None => return Ok(None),
+            match in_time(&self.path, SILENCE, async { Ok(self.body.frame().await) }).await? {
+                Some(Ok(frame)) => frame.data_ref().iter().for_each(|data| self.messages.push(data)),
+                // An agent that is killed has no time for an end.
+                Some(Err(_)) | None => return Ok(None),
             }
         }
     }

@@ -33,5 +33,8 @@ pub use socket::{SetLogFilter, SocketError, bind as bind_socket, serve_socket};
 pub use state::{Figures, SourceProbe, State};
 pub use status::{LastCommit, LastError, SourceStatus, Status, Totals, WatchStatus};
 
+/// How many pods have metrics of their own for what was dropped unless said otherwise: more than a node has.
+pub const METRICS_PODS: usize = 500;
+
 /// Where the status socket is unless said otherwise.
 pub const SOCKET_PATH: &str = "/run/palisade/status.sock";

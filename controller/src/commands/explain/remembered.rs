@@ -119,7 +119,7 @@ mod tests {
 
     fn of(records: Vec<Record>, asked: Asked<'_>) -> Remembered {
         let records: Vec<_> = records.into_iter().map(Arc::new).collect();
-        Remembered::of(Hub::new("worker-1").header(), &records, asked)
+        Remembered::of(Hub::new("worker-1").summary(false).0, &records, asked)
     }
 
     #[test]

@@ -9,9 +9,9 @@ mod exec;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::SignedDuration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 
@@ -24,10 +24,8 @@ use super::view::View;
 use crate::cli::MonitorArgs;
 use crate::source;
 
-/// How long a record is held, so that older ones of other nodes go first.
-const WINDOW: Duration = Duration::from_millis(500);
 /// How often nodes are looked for that came, or that pods came to.
-const LOOKING: Duration = Duration::from_secs(30);
+const LOOKING: SignedDuration = SignedDuration::from_secs(30);
 /// How many agents are asked at a time. Those that are followed count only until they answer.
 const AT_A_TIME: usize = 32;
 /// How wide the column of the nodes is at most.
@@ -50,16 +48,15 @@ pub(super) async fn monitor(args: &MonitorArgs) -> anyhow::Result<()> {
     let width = first.iter().map(|agent| agent.node.len()).max().unwrap_or_default().min(WIDEST_NODE);
     let plan = Plan::of(args);
     let printer = Printer::new(args.output, Some(width), args.alive);
-    let view = View::new(plan.clone(), printer, 0..first.len(), WINDOW);
+    let view = View::of_many(plan.clone(), printer, 0..first.len());
     let (events, receiver) = mpsc::channel(WAITING);
-    let mut attended = Attended { agents: Arc::new(agents), plan, events, places: places(), nodes: BTreeSet::new() };
+    let places = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut attended = Attended { agents: Arc::new(agents), plan, events, places, nodes: BTreeSet::new() };
     attended.attend(first);
+    // Of those that come later what was before they were found is not missing.
+    (attended.plan.since, attended.plan.last) = (Some(LOOKING), None);
     tokio::spawn(attended.look());
     view.show(receiver).await?.expect_all()
-}
-
-fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(AT_A_TIME))
 }
 
 /// The nodes that are asked.
@@ -87,7 +84,7 @@ impl Attended {
     /// Looks for those that come, while they are followed.
     async fn look(mut self) {
         while self.plan.follows && !self.events.is_closed() {
-            sleep(LOOKING).await;
+            sleep(LOOKING.unsigned_abs()).await;
             match self.agents.wanted().await {
                 Ok(agents) => self.attend(agents),
                 Err(error) => tracing::debug!(%error, "not known whether there are more agents"),

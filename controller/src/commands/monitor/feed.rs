@@ -12,7 +12,7 @@ pub(super) type FeedId = usize;
 /// What a feed tells.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A message. After [`Message::Begin`] come as many records as it says, and then what happens.
+    /// A message. Between [`Message::Begin`] and [`Message::Now`] records are of what was.
     Message(Message),
     /// There is nothing more; an error is one that ends all.
     Ended(anyhow::Result<()>),

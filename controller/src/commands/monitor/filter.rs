@@ -83,6 +83,7 @@ mod tests {
             FilterArgs { workload: named("db-0"), ..all() },
             FilterArgs { peer: peer("bank"), ..all() },
             FilterArgs { peer: peer("shop/db"), ..all() },
+            FilterArgs { peer: peer("bank/web"), ..all() },
             FilterArgs { peer: peer("10.0.1.0/24"), ..all() },
             FilterArgs { port: Some(81), ..all() },
             FilterArgs { protocol: Some(IpProtocol(17)), ..all() },

@@ -1,17 +1,17 @@
 //! The agent of this node, over its socket.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::feed::{Event, NobodyListens, Teller};
 use super::plan::Plan;
-use crate::flows::{Header, Message, Record, Throttle};
+use crate::flows::{Message, Throttle};
 use crate::serve::{self, ClientError, Stream};
 
 /// How long an agent is waited for, the longest time.
@@ -95,13 +95,17 @@ impl Feed {
 
     /// Tells what the agent says.
     async fn listen(&mut self, stream: &mut Stream) -> Result<Infallible, Stopped> {
-        let header = match stream.next().await? {
-            Some(Message::Begin(header)) => header,
+        match stream.next().await? {
+            Some(Message::Begin(header)) => {
+                self.node.clone_from(&header.node);
+                self.teller.say(Message::Begin(header)).await?;
+            }
             Some(_) => return Err(ClientError::Nonsense("it does not say who it is".to_owned()).into()),
             None => return Err(Stopped::Ended),
-        };
-        self.node.clone_from(&header.node);
-        self.tell_past(header, stream).await?;
+        }
+        if !self.plan.top {
+            self.tell_past(stream).await?;
+        }
         // Of what is missed from now on all is wanted.
         self.plan.last = None;
         let mut throttle = Throttle::default();
@@ -111,23 +115,25 @@ impl Feed {
         stopped
     }
 
-    async fn tell_past(&self, header: Header, stream: &mut Stream) -> Result<(), Stopped> {
-        let mut records: Vec<Arc<Record>> = Vec::new();
-        let mut left = header.records;
-        while left > 0 {
-            match stream.next().await? {
-                Some(Message::Record(record)) => {
-                    left -= 1;
-                    records.extend(Some(record).filter(|record| self.plan.filter.admits(record)));
-                }
-                Some(_) => {}
-                None => break,
+    /// What was, of which no more is kept than is wanted.
+    async fn tell_past(&self, stream: &mut Stream) -> Result<(), Stopped> {
+        let mut last = VecDeque::new();
+        loop {
+            match stream.next().await?.ok_or(Stopped::Ended)? {
+                Message::Record(record) if !self.plan.filter.admits(&record) => {}
+                Message::Record(record) => match self.plan.last {
+                    None => self.teller.say(Message::Record(record)).await?,
+                    Some(most) => {
+                        last.push_back(record);
+                        last.drain(..last.len().saturating_sub(most));
+                    }
+                },
+                Message::Now => break,
+                _ => {}
             }
         }
-        let first = records.len().saturating_sub(self.plan.last.unwrap_or(usize::MAX));
-        let records = records.split_off(first);
-        self.teller.say(Message::Begin(Header { records: records.len(), ..header })).await?;
-        Ok(self.teller.say_all(records).await?)
+        self.teller.say_all(last).await?;
+        Ok(self.teller.say(Message::Now).await?)
     }
 
     async fn tell_coming(&self, stream: &mut Stream, throttle: &mut Throttle) -> Result<Infallible, Stopped> {
@@ -135,7 +141,7 @@ impl Feed {
             let due = throttle.next();
             let gathered = async {
                 match due {
-                    Some(due) => sleep_until(due.into()).await,
+                    Some(due) => sleep_until(due).await,
                     None => std::future::pending().await,
                 }
             };

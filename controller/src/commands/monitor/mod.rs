@@ -19,7 +19,6 @@ mod view;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::bail;
 use tokio::sync::mpsc;
@@ -55,7 +54,7 @@ async fn monitor_here(args: &MonitorArgs) -> anyhow::Result<()> {
     let plan = Plan::of(args);
     let (events, receiver) = mpsc::channel(WAITING);
     tokio::spawn(local::tell(args.agent.status_socket.clone(), plan.clone(), Teller::new(0, events)));
-    let view = View::new(plan, Printer::new(args.output, None, args.alive), [0], Duration::ZERO);
+    let view = View::of_one(plan, Printer::new(args.output, None, args.alive));
     let Err(error) = view.show(receiver).await else { return Ok(()) };
     match error.downcast_ref() {
         // It names its source itself.

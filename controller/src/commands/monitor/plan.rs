@@ -31,18 +31,20 @@ impl Plan {
         }
     }
 
-    /// What an agent is asked for. It knows no filters, so that the last few are found here.
+    /// What an agent is asked for. It knows no other filters, so that the last few are found here.
     pub(super) fn target(&self) -> String {
         let path = match (self.top, self.follows) {
-            (true, _) => return "/flows/summary".to_owned(),
+            (true, _) => "/flows/summary",
             (false, true) => "/flows/follow",
             (false, false) => "/flows",
         };
-        match (self.last, self.since) {
-            (Some(0), _) => format!("{path}?last=0"),
-            (_, Some(since)) => format!("{path}?since={}", since.as_secs_f64()),
-            (_, None) => path.to_owned(),
-        }
+        let wanted = match (self.last, self.since) {
+            (Some(0), _) => Some("last=0".to_owned()),
+            (_, since) => since.map(|since| format!("since={}", since.as_secs_f64())),
+        };
+        let allowed = self.filter.allowed.then(|| "allowed=true".to_owned());
+        let query: Vec<String> = wanted.into_iter().chain(allowed).collect();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) }
     }
 
     /// The same, as a command to run where an agent is.
@@ -95,7 +97,9 @@ mod tests {
             ("--last 20 -f", "/flows/follow"),
             ("--since 1m --last 20 -f", "/flows/follow?since=60"),
             ("--top", "/flows/summary"),
-            ("--top --since 1m", "/flows/summary"),
+            ("--top --since 1m", "/flows/summary?since=60"),
+            ("--allowed", "/flows/follow?last=0&allowed=true"),
+            ("--last 20 --allowed", "/flows?allowed=true"),
         ] {
             assert_eq!(of(arguments).target(), target, "{arguments}");
         }

@@ -26,7 +26,7 @@ impl Printer {
     /// To stdout and stderr. `with_node`: how wide the nodes' names are, where there may be several. `alive`: programs are
     /// told that nothing has come, too.
     pub(super) fn new(output: Output, with_node: Option<usize>, alive: bool) -> Self {
-        let lines = Lines::coloured(TimeZone::system());
+        let lines = Lines::coloured(TimeZone::system()).with_dates_but(Timestamp::now());
         let lines = match with_node {
             Some(width) => lines.with_node(width),
             None => lines,
@@ -37,6 +37,14 @@ impl Printer {
             Output::Json => Box::new(io::stdout()),
         };
         Self { results, notices: Box::new(io::stderr()), output, lines, alive }
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_memory(output: Output) -> (Self, tests::Memory, tests::Memory) {
+        let (results, notices) = (tests::Memory::default(), tests::Memory::default());
+        let lines = Lines::plain(TimeZone::UTC);
+        let (out, says) = (Box::new(results.clone()), Box::new(notices.clone()));
+        (Self { results: out, notices: says, output, lines, alive: false }, results, notices)
     }
 
     /// The time of day, as it is printed.
@@ -101,4 +109,38 @@ fn expect_reader() -> io::Result<()> {
     poll(&mut polled, PollTimeout::ZERO)?;
     let is_gone = polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR));
     if is_gone { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// What was written; clones are the same.
+    #[derive(Clone, Default)]
+    pub(in crate::commands::monitor) struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Memory {
+        pub(in crate::commands::monitor) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_sentence_cannot_obey_a_terminal() {
+        let (mut printer, _, notices) = Printer::into_memory(Output::Text);
+        printer.tell(&Message::Alive, Some("a \u{1b}[2J b")).unwrap();
+        assert_eq!(notices.text(), "note: a \\u{1b}[2J b\n");
+    }
 }

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::flows::Record;
 
@@ -123,6 +124,8 @@ mod tests {
                 let now = after(time + delay);
                 while let Some(look) = looks.next_if(|look| *look <= now) {
                     told.extend(reorder.due(look));
+                    let due = sent.iter().filter(|(time, delay)| after(time + delay) + WINDOW <= look);
+                    prop_assert!(told.len() >= due.count(), "nobody waits longer");
                 }
                 reorder.push(now, at(*time));
             }

@@ -83,7 +83,7 @@ mod tests {
     fn entries(records: impl IntoIterator<Item = Record>) -> Vec<Entry> {
         let hub = Hub::new("worker-1");
         records.into_iter().for_each(|record| hub.publish(record));
-        hub.summary().1
+        hub.summary(false).1
     }
 
     #[test]

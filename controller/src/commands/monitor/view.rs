@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::feed::{Event, FeedId};
 use super::plan::Plan;
@@ -19,6 +19,8 @@ use crate::text::some_of;
 
 /// How long is waited for what the slowest remembers, before what comes is told: it is told when it is there, then.
 const GATHERING: Duration = Duration::from_secs(10);
+/// How long a record of many is held, so that older ones of other nodes go first.
+const WINDOW: Duration = Duration::from_millis(500);
 /// How many nodes are named.
 const NAMED: usize = 10;
 /// In bytes.
@@ -30,14 +32,14 @@ pub(super) struct View {
     printer: Printer,
     /// Since when what was is asked for.
     from: Option<Timestamp>,
-    /// Those that have not told all that they remember: how much is left, where that is known.
-    gathering: BTreeMap<FeedId, Option<usize>>,
+    /// Those that have not told all that they remember.
+    gathering: BTreeSet<FeedId>,
     gather_until: Instant,
-    past: Vec<Arc<Record>>,
+    /// What was, until all have told theirs.
+    past: Option<Vec<Arc<Record>>>,
     coming: Reorder,
+    is_of_one: bool,
     entries: Vec<Entry>,
-    /// Whether there is more than one.
-    is_of_many: bool,
     /// Since when nodes are not heard.
     silent: BTreeMap<String, Timestamp>,
     heard: BTreeSet<String>,
@@ -53,21 +55,32 @@ pub(super) struct Heard {
 }
 
 impl View {
-    /// Of these feeds first; others may come. `window`: how long a record is held, so that older ones go first.
-    pub(super) fn new(plan: Plan, printer: Printer, feeds: impl IntoIterator<Item = FeedId>, window: Duration) -> Self {
-        let gathering: BTreeMap<_, _> = feeds.into_iter().map(|feed| (feed, None)).collect();
+    /// Of one feed, which tells all in order.
+    pub(super) fn of_one(plan: Plan, printer: Printer) -> Self {
         Self {
             from: plan.from(),
             plan,
             printer,
-            gathering,
-            gather_until: Instant::now() + GATHERING,
-            past: Vec::new(),
-            coming: Reorder::new(window),
+            gathering: BTreeSet::new(),
+            gather_until: Instant::now(),
+            past: None,
+            coming: Reorder::new(Duration::ZERO),
+            is_of_one: true,
             entries: Vec::new(),
-            is_of_many: !window.is_zero(),
             silent: BTreeMap::new(),
             heard: BTreeSet::new(),
+        }
+    }
+
+    /// Of these feeds first; others may come.
+    pub(super) fn of_many(plan: Plan, printer: Printer, feeds: impl IntoIterator<Item = FeedId>) -> Self {
+        Self {
+            gathering: feeds.into_iter().collect(),
+            gather_until: Instant::now() + GATHERING,
+            past: Some(Vec::new()),
+            coming: Reorder::new(WINDOW),
+            is_of_one: false,
+            ..Self::of_one(plan, printer)
         }
     }
 
@@ -80,7 +93,7 @@ impl View {
             let due = self.due();
             let timer = async {
                 match due {
-                    Some(due) => sleep_until(due.into()).await,
+                    Some(due) => sleep_until(due).await,
                     None => std::future::pending().await,
                 }
             };
@@ -113,7 +126,7 @@ impl View {
 
     fn take(&mut self, feed: FeedId, event: Event) -> anyhow::Result<()> {
         match event {
-            Event::Message(Message::Begin(header)) => self.begin(feed, header)?,
+            Event::Message(Message::Begin(header)) => self.begin(header)?,
             Event::Message(Message::Record(record)) => self.record(feed, record),
             Event::Message(Message::Entry(entry)) => self.entries.push(entry),
             Event::Message(Message::Alive) => self.printer.alive()?,
@@ -122,6 +135,7 @@ impl View {
                 self.printer.tell(&Message::Missed { node, records }, Some(&says))?;
             }
             Event::Message(Message::Silent { node, error }) => self.silence(feed, node, error)?,
+            Event::Message(Message::Now) => self.now(feed)?,
             Event::Message(Message::Other) => {}
             Event::Ended(ended) => {
                 self.gathering.remove(&feed);
@@ -131,7 +145,7 @@ impl View {
         Ok(())
     }
 
-    fn begin(&mut self, feed: FeedId, header: Header) -> io::Result<()> {
+    fn begin(&mut self, header: Header) -> io::Result<()> {
         let says = match self.silent.remove(&header.node) {
             Some(silent) if header.begun > silent => Some(format!(
                 "{} is heard again. Its agent began anew at {}: what was dropped between {} and then is not known",
@@ -143,14 +157,12 @@ impl View {
             None => self.does_not_know(&header),
         };
         self.heard.insert(header.node.clone());
-        match self.gathering.get_mut(&feed) {
-            Some(left) if header.records > 0 && left.is_none() => *left = Some(header.records),
-            Some(_) => drop(self.gathering.remove(&feed)),
-            None => {}
-        }
-        // What several remember is told together.
-        let records = if self.is_of_many { 0 } else { header.records };
-        self.printer.tell(&Message::Begin(Header { records, ..header }), says.as_deref())
+        self.printer.tell(&Message::Begin(header), says.as_deref())
+    }
+
+    fn now(&mut self, feed: FeedId) -> io::Result<()> {
+        self.gathering.remove(&feed);
+        if self.is_of_one { self.printer.tell(&Message::Now, None) } else { Ok(()) }
     }
 
     /// What is asked for and not known.
@@ -168,15 +180,9 @@ impl View {
     }
 
     fn record(&mut self, feed: FeedId, record: Arc<Record>) {
-        match self.gathering.get_mut(&feed) {
-            Some(Some(left)) => {
-                self.past.push(record);
-                *left -= 1;
-                if *left == 0 {
-                    self.gathering.remove(&feed);
-                }
-            }
-            Some(None) | None => self.coming.push(Instant::now(), record),
+        match &mut self.past {
+            Some(past) if self.gathering.contains(&feed) => past.push(record),
+            _ => self.coming.push(Instant::now(), record),
         }
     }
 
@@ -199,11 +205,17 @@ impl View {
         if !self.gathering.is_empty() {
             return Ok(());
         }
-        let mut past = std::mem::take(&mut self.past);
+        if let Some(past) = self.past.take() {
+            self.print_past(past)?;
+        }
+        self.coming.due(now).iter().try_for_each(|record| self.printer.record(record))
+    }
+
+    fn print_past(&mut self, mut past: Vec<Arc<Record>>) -> io::Result<()> {
         past.sort_by_key(|record| record.time);
         let first = past.len().saturating_sub(self.plan.last.unwrap_or(usize::MAX));
         past[first..].iter().try_for_each(|record| self.printer.record(record))?;
-        self.coming.due(now).iter().try_for_each(|record| self.printer.record(record))
+        if self.plan.top { Ok(()) } else { self.printer.tell(&Message::Now, None) }
     }
 }
 
@@ -215,3 +227,6 @@ impl Heard {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ const SHOWN: usize = 3;
 /// The flows of which most packets were dropped, of each pod by `namespace/name`, united by the other end's workload.
 pub(super) fn by_pod(records: &[Arc<Record>]) -> BTreeMap<String, Vec<Entry>> {
     let mut pods = BTreeMap::<String, Store>::new();
-    for record in records.iter().filter(|record| record.verdict != Verdict::Allowed) {
+    for record in records {
         pods.entry(format!("{}/{}", record.pod.namespace, record.pod.name)).or_default().add(record);
     }
     let most = |store: Store| {
@@ -50,14 +50,13 @@ mod tests {
 
     #[test]
     fn each_pod_has_what_was_dropped_most() {
-        let of = |pod: &str, port, packets, verdict| {
-            let mut record = Record { port: Some(port), packets, verdict, ..record() };
+        let dropped = |pod: &str, port, packets| {
+            let mut record = Record { port: Some(port), packets, ..record() };
             pod.clone_into(&mut record.pod.name);
             Arc::new(record)
         };
-        let dropped = |pod, port, packets| of(pod, port, packets, Verdict::Dropped);
         let mut records: Vec<_> = (1..=5).map(|port| dropped("db-0", port, port.into())).collect();
-        records.extend([dropped("db-1", 80, 2), dropped("db-1", 80, 2), of("db-2", 80, 1, Verdict::Allowed)]);
+        records.extend([dropped("db-1", 80, 2), dropped("db-1", 80, 2)]);
         let pods = by_pod(&records);
         let packets: Vec<Vec<u64>> =
             pods.values().map(|flows| flows.iter().map(|flow| flow.packets).collect()).collect();

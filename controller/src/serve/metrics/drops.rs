@@ -17,9 +17,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::flows::{DropCounters, DropKey, Dropped, Figures, Hub, Reason};
-
-/// How many pods have series unless said otherwise: more than a node has.
-pub(super) const PODS: usize = 500;
+use crate::serve::METRICS_PODS;
 
 /// What is known of drops.
 #[derive(Debug)]
@@ -44,7 +42,7 @@ struct Totals {
 
 impl Drops {
     pub(super) fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, totals: Mutex::new(Totals::new(PODS)) }
+        Self { hub, totals: Mutex::new(Totals::new(METRICS_PODS)) }
     }
 
     /// So many pods have series from now on.

@@ -1,6 +1,8 @@
 //! Which agents there are, and which are wanted.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
@@ -18,6 +20,8 @@ pub(super) struct Agents {
     selector: String,
     filter: FilterArgs,
     all_nodes: bool,
+    /// Whether it was said that it is not known which nodes are wanted.
+    told: AtomicBool,
 }
 
 /// A node's agent.
@@ -35,6 +39,7 @@ impl Agents {
             selector: args.cluster.agent_selector.clone(),
             filter: args.filter.clone(),
             all_nodes: args.cluster.all_nodes,
+            told: AtomicBool::new(false),
         }
     }
 
@@ -74,7 +79,9 @@ impl Agents {
                 Some(pods.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect())
             }
             Err(error) => {
-                tracing::warn!(%error, "not known which nodes run what is asked for: all of them are asked");
+                if !self.told.swap(true, Relaxed) {
+                    tracing::warn!(%error, "not known which nodes run what is asked for: all of them are asked");
+                }
                 None
             }
         }

@@ -2,9 +2,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::AttachParams;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -62,7 +63,7 @@ impl Feed {
         let pauses = ExponentialBuilder::new().with_min_delay(Duration::from_secs(1)).with_max_delay(LONGEST_PAUSE);
         let pauses = pauses.without_max_times().with_jitter();
         let mut agent: kube::Result<Option<Agent>> = Ok(Some(first));
-        let mut pause = pauses.build();
+        let (mut pause, mut silent) = (pauses.build(), None);
         loop {
             let Attempt { heard, error } = match agent {
                 Ok(Some(agent)) => self.attempt(&agent).await?,
@@ -79,10 +80,13 @@ impl Feed {
             }
             if heard {
                 pause = pauses.build();
-                // What was is told already.
-                (self.plan.since, self.plan.last) = (None, Some(0));
+                silent = Some(Instant::now());
             }
             sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
+            if let Some(silent) = silent {
+                // Of what was before all is told.
+                (self.plan.since, self.plan.last) = (SignedDuration::try_from(silent.elapsed()).ok(), None);
+            }
             agent = self.agents.of_node(&self.node).await;
         }
     }
@@ -224,7 +228,7 @@ mod tests {
     }
 
     fn all() -> (String, Vec<Message>) {
-        let begin = Message::Begin(Hub::new("worker-1").header());
+        let begin = Message::Begin(Hub::new("worker-1").summary(false).0);
         let messages = vec![begin, Message::Record(Arc::new(Record { packets: 7, ..record() })), Message::Alive];
         (messages.iter().map(Message::line).collect(), messages)
     }
@@ -239,8 +243,9 @@ mod tests {
     /// Whatever ends first, and although kube leaves the streams of a lost connection open.
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_lost_ends_it() {
-        let (text, expected) = all();
+        let ((text, expected), start) = (all(), tokio::time::Instant::now());
         let (messages, attempt) = told(&text, "", ready(None), false).await;
+        assert!(start.elapsed() <= AFTERWARDS);
         let error = "the connection to it was lost".to_owned();
         assert_eq!((messages, attempt), (expected, Attempt { heard: true, error: Some(error) }));
     }
