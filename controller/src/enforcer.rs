@@ -142,7 +142,7 @@ impl<B: Backend> Enforcer<B> {
         Self {
             index: Index::new(node),
             renderer: Renderer::new(Origins::Guarded),
-            desired: skeleton(table, Origins::Guarded),
+            desired: skeleton(table, Origins::Guarded, Logs::default()),
             passage: Passage::here(backend.passage()),
             backend,
             in_step: false,
@@ -173,7 +173,7 @@ impl<B: Backend> Enforcer<B> {
     /// Where packets come from is looked at, or is not. To be said before anything else.
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
-        let desired = skeleton(self.desired.table.name, origins);
+        let desired = skeleton(self.desired.table.name, origins, self.renderer.logs());
         let renderer = Renderer::new(origins).with_logs(self.renderer.logs());
         Self { renderer, desired, ..self }
     }
@@ -181,7 +181,9 @@ impl<B: Backend> Enforcer<B> {
     /// Tells whom of what is dropped. To be said before anything is applied.
     #[must_use]
     pub fn with_logs(self, logs: Logs) -> Self {
-        Self { renderer: self.renderer.with_logs(logs), ..self }
+        let origins = self.renderer.origins();
+        let desired = skeleton(self.desired.table.name, origins, logs);
+        Self { renderer: self.renderer.with_logs(logs), desired, ..self }
     }
 
     /// Goes on to judge pods of this node that are deleted, until their addresses are other pods', or [links] that are told
@@ -331,15 +333,14 @@ impl<B: Backend> Enforcer<B> {
 
     /// Tells nobody from now on.
     fn tell_nobody(&mut self) {
-        let origins = if self.renderer.is_guarding() { Origins::Guarded } else { Origins::Believed };
-        self.render_anew(origins, Logs(None));
+        self.render_anew(self.renderer.origins(), Logs(None));
         self.frames.iter_mut().for_each(FrameTable::distrust);
     }
 
     fn render_anew(&mut self, origins: Origins, logs: Logs) {
         let (range, links) = (self.renderer.pod_range().clone(), self.renderer.links().clone());
         self.renderer = Renderer::new(origins).with_logs(logs);
-        self.desired = skeleton(self.desired.table.name.clone(), origins);
+        self.desired = skeleton(self.desired.table.name.clone(), origins, logs);
         let mut edit = self.renderer.edit(&self.index.take_full(), self.owners.held());
         self.renderer.set_pod_range(range, &mut edit);
         self.renderer.set_links(links, &mut edit);

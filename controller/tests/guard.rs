@@ -8,7 +8,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 use palisade::links::{NodeLinks, PodBridge, Port, Tunnels};
-use palisade::render::{Origins, Renderer, TABLE, skeleton};
+use palisade::render::{Logs, Origins, Renderer, TABLE, skeleton};
 use palisade_model::Index;
 use palisade_nft::{Edit, Elements, Name, Ruleset};
 
@@ -37,7 +37,7 @@ impl Node {
         let mut index = Index::new(NODE);
         manifests.into_changes().for_each(|change| index.apply(change));
         let mut renderer = Renderer::new(Origins::Guarded);
-        let mut ruleset = skeleton(Name::new(TABLE).unwrap(), Origins::Guarded);
+        let mut ruleset = skeleton(Name::new(TABLE).unwrap(), Origins::Guarded, Logs::default());
         ruleset.apply(renderer.edit(&index.take_delta(), &BTreeSet::new())).unwrap();
         let mut node = Self { renderer, ruleset };
         node.set(links);

@@ -224,6 +224,7 @@ mod tests {
         Ports, Requirement, Rule as PolicyRule, Selector,
     };
 
+    use super::super::Wanted;
     use super::super::told::tests::told;
     use super::*;
     use crate::render::Prefix;

@@ -120,8 +120,8 @@ pub enum Origins {
 }
 
 /// The ruleset of a node without isolated pods: base chains and empty dispatch maps.
-pub fn skeleton(table: Name, origins: Origins) -> Ruleset {
-    let mut ruleset = objects::skeleton(table);
+pub fn skeleton(table: Name, origins: Origins, logs: Logs) -> Ruleset {
+    let mut ruleset = objects::skeleton(table, logs);
     if origins == Origins::Guarded {
         guard::skeleton(&mut ruleset);
     }
@@ -194,6 +194,11 @@ impl Renderer {
         !guard::is_apart(set) && !self.tiers.restricts(set)
     }
 
+    /// Whose packets are held against where they come from.
+    pub fn origins(&self) -> Origins {
+        if self.is_guarding() { Origins::Guarded } else { Origins::Believed }
+    }
+
     /// Whether packets are held against where they come from.
     pub fn is_guarding(&self) -> bool {
         self.guard.is_on()
@@ -201,7 +206,7 @@ impl Renderer {
 
     /// The addresses that this node has for its pods: those of them that are no known pod's go nowhere.
     pub fn set_pod_range(&mut self, range: PodRange, edit: &mut Edit) {
-        range.edit(&self.pod_range, edit);
+        range.edit(&self.pod_range, self.logs, edit);
         self.pod_range = range;
     }
 
@@ -565,7 +570,7 @@ pub struct Settings {
 
 /// The same, with these settings.
 pub fn render_with(table: Name, delta: &Delta, Settings { range, logs }: Settings) -> Ruleset {
-    let mut ruleset = skeleton(table, Origins::Guarded);
+    let mut ruleset = skeleton(table, Origins::Guarded, logs);
     let mut renderer = Renderer::new(Origins::Guarded).with_logs(logs);
     let mut edit = renderer.edit(delta, &BTreeSet::new());
     renderer.set_pod_range(range, &mut edit);

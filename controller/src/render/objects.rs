@@ -12,7 +12,7 @@ use palisade_nft::{
 };
 
 use super::names::{self, Form, Memo};
-use super::{Epoch, guard, origin, pod_range, ranges, tiers};
+use super::{Epoch, Logs, guard, origin, pod_range, ranges, tiers};
 
 const TABLE_COMMENT: &str = "NetworkPolicy of this node's pods, kept by palisade";
 
@@ -29,7 +29,7 @@ pub(super) fn priority(direction: Direction) -> i32 {
     }
 }
 
-pub(super) fn skeleton(table: Name) -> Ruleset {
+pub(super) fn skeleton(table: Name, logs: Logs) -> Ruleset {
     let mut ruleset = Ruleset { comment: Some(Comment::new(TABLE_COMMENT)), ..Ruleset::empty(table) };
     let layout = Chain { comment: Some(Comment::new("the version of this table's layout")), ..Chain::default() };
     ruleset.chains.insert(names::layout(), layout);
@@ -38,7 +38,7 @@ pub(super) fn skeleton(table: Name) -> Ruleset {
     ruleset.chains.insert(names::pass(), tiers::pass());
     ruleset.chains.insert(names::errors_of_judged(), origin::errors_of_judged(None));
     ruleset.chains.insert(names::tunnels(), guard::tunnels([]));
-    ruleset.chains.extend(origin::chains());
+    ruleset.chains.extend(origin::chains(logs));
     ruleset.sets.extend(origin::sets());
     ruleset.sets.extend(tiers::sets());
     for direction in Direction::ALL {

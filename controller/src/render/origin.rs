@@ -16,13 +16,14 @@ use palisade_nft::{
     SetEdit, Statement, Verdict,
 };
 
-use super::objects::{ICMPV6, accept, ipv4, ipv6, statement};
+use super::logs::{Logs, Prefix, Told};
+use super::objects::{ICMPV6, accept, ipv4, ipv6, packet_subject, statement};
 use super::{Epoch, names, pod_range};
 
 const ICMP: u8 = 1;
 
 /// The chains of every node, but for those that epochs change.
-pub(super) fn chains() -> [(Name, Chain); 4] {
+pub(super) fn chains(logs: Logs) -> [(Name, Chain); 4] {
     let by_strangers = Family::ALL.into_iter().map(|family| {
         let no_end = |end| Match::NotIn(Key::SourceAndEnd(family, end), names::own_ends(family));
         let local = Match::In(Key::Address(family, AddressField::Saddr), names::local_pods(family));
@@ -34,18 +35,20 @@ pub(super) fn chains() -> [(Name, Chain); 4] {
     let renewed = [counted_drop([], "what had begun with an earlier owner of the address is being forgotten")];
     [
         (names::errors(), chain("ICMP errors", by_strangers.chain([of_judged]))),
-        (names::unseen(), unseen(false)),
+        (names::unseen(), unseen(false, logs)),
         (names::begins_unseen(), chain("the first that is seen of a connection that began before", begins)),
         (names::renewed(), chain("addresses that had another owner a moment ago", renewed)),
     ]
 }
 
 /// The chain of connections whose beginning nobody saw.
-pub(super) fn unseen(guards_pod_range: bool) -> Chain {
+pub(super) fn unseen(guards_pod_range: bool, logs: Logs) -> Chain {
     let isolated = Family::ALL.into_iter().flat_map(|family| {
-        [AddressField::Saddr, AddressField::Daddr].map(|field| {
-            let isolated = Match::In(Key::Address(family, field), names::isolated(family));
-            counted_drop([isolated], "nobody saw begin what it belongs to")
+        Direction::ALL.into_iter().flat_map(move |direction| {
+            let isolated = || [Match::In(Key::Address(family, packet_subject(direction)), names::isolated(family))];
+            let prefix = Prefix { told: Told::NoConnection, direction, pod: None };
+            let told = logs.only_tell(statement(isolated(), Action::Continue), &prefix);
+            told.into_iter().chain([counted_drop(isolated(), "nobody saw begin what it belongs to")])
         })
     });
     let unknown = Direction::ALL.into_iter().filter(|_| guards_pod_range).map(pod_range::asks);

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use palisade_model::{Audit, Direction, NamespacedName, PodEnforcement, TableKey, Tier, TierKey};
-use palisade_nft::{Action, Chain, Comment, Match, Name, NamedCounter, Statement, Verdict};
+use palisade_nft::{Action, Chain, Comment, CtState, Match, Name, NamedCounter, Statement, Verdict};
 
 use super::dispatch::Map;
 use super::logs::{Logs, Prefix, Told};
@@ -39,7 +39,7 @@ impl Chains {
             of_pod.add_direction(direction, id, pod, logs);
         }
         if tiers::is_at_input(pod) {
-            of_pod.add(Map::OwnNode, names::node_chain(id), tiers::node_chain(id, pod));
+            of_pod.add(Map::OwnNode, names::node_chain(id), tiers::node_chain(id, pod, logs));
         }
         of_pod
     }
@@ -123,7 +123,7 @@ fn pod_chain(direction: Direction, id: &NamespacedName, pod: &PodEnforcement, lo
                 baseline.into_iter().chain([statement([], Action::Verdict(passes))]).collect()
             }
         };
-        let ahead = tiers::ahead(direction, pod, form);
+        let ahead = tiers::ahead(direction, id, pod, form, logs);
         return chain(&format!("{}{id}", comment(direction)), ahead.chain(rules));
     };
     chain(&format!("{}{id}", audit_comment(direction)), audit_rules(direction, id, pod, audit))
@@ -160,8 +160,20 @@ fn dropped(direction: Direction, id: &NamespacedName, logs: Logs) -> Vec<Stateme
     let drop = Statement { comment, ..statement([], Action::Verdict(Verdict::Drop)) };
     match logs {
         Logs(None) => vec![logs.tell(drop, counter, &prefix)],
-        Logs(Some(_)) => vec![logs.tell(Statement::default(), counter, &prefix), drop],
+        Logs(Some(_)) => {
+            let [told, strays] = of_no_connection(direction, id, logs);
+            vec![told, strays, logs.tell(Statement::default(), counter, &prefix), drop]
+        }
     }
+}
+
+/// Whoever is judged gets, and sends, nothing that belongs to no connection: rules ask for the ends of connections.
+pub(super) fn of_no_connection(direction: Direction, id: &NamespacedName, logs: Logs) -> [Statement; 2] {
+    let state = || [Match::CtState([CtState::Invalid, CtState::Untracked].into())];
+    let prefix = Prefix::of(Told::NoConnection, direction, id);
+    let told = logs.tell(statement(state(), Action::Continue), names::dropped(direction, id), &prefix);
+    let comment = Some(Comment::new("belongs to no connection"));
+    [told, Statement { comment, ..statement(state(), Action::Verdict(Verdict::Drop)) }]
 }
 
 fn denied(direction: Direction, id: &NamespacedName, logs: Logs) -> Chain {

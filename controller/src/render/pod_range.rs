@@ -20,6 +20,7 @@ use palisade_nft::{
     Statement, Verdict,
 };
 
+use super::logs::Logs;
 use super::names;
 use super::objects::{accept, base_chain, packet_subject, statement, subject};
 use super::origin::{chain, counted_drop, set, unseen};
@@ -90,7 +91,7 @@ impl PodRange {
     }
 
     /// What differs in a ruleset that is to guard this range instead of `before`.
-    pub(super) fn edit(&self, before: &Self, edit: &mut Edit) {
+    pub(super) fn edit(&self, before: &Self, logs: Logs, edit: &mut Edit) {
         if self == before {
             return;
         }
@@ -106,7 +107,7 @@ impl PodRange {
             edit.chains.insert(names::unknown_pods(direction), is_guarded.then(|| unknown_pods(direction)));
             edit.chains.insert(names::base_chain(direction), Some(base_chain(direction, is_guarded)));
         }
-        edit.chains.insert(names::unseen(), Some(unseen(is_guarded)));
+        edit.chains.insert(names::unseen(), Some(unseen(is_guarded, logs)));
     }
 
     fn set(&self, family: Family) -> Set {
@@ -183,12 +184,15 @@ mod tests {
     fn ranges_replace_each_other() {
         let ranges = [range(&["10.1.0.0/24"]), range(&["fd01::/64", "10.2.0.0/16"]), range(&[])];
         let ruleset = |steps: &[&PodRange]| {
-            let mut ruleset =
-                super::super::skeleton(Name::new(super::super::TABLE).unwrap(), super::super::Origins::Guarded);
+            let mut ruleset = super::super::skeleton(
+                Name::new(super::super::TABLE).unwrap(),
+                super::super::Origins::Guarded,
+                Logs::default(),
+            );
             let mut before = PodRange::default();
             for step in steps {
                 let mut edit = Edit::default();
-                step.edit(&before, &mut edit);
+                step.edit(&before, Logs::default(), &mut edit);
                 ruleset.apply(edit).unwrap();
                 before = (*step).clone();
             }

@@ -27,9 +27,11 @@ use palisade_nft::{
     SetEdit, Statement, Verdict,
 };
 
+use super::logs::Logs;
 use super::names::{self, Form};
 use super::objects::{self, HIGHEST_HOP_LIMIT, ICMP, ICMPV6, accept, allowed, statement};
-use super::origin::{chain, counted_drop};
+use super::origin::chain;
+use super::pod::of_no_connection;
 use super::users::Users;
 
 /// What is rendered of cluster policies.
@@ -187,15 +189,20 @@ fn input_egress() -> Chain {
 }
 
 /// What asks the tiers ahead of NetworkPolicy.
-pub(super) fn ahead(direction: Direction, pod: &PodEnforcement, form: Form) -> impl Iterator<Item = Statement> {
+pub(super) fn ahead(
+    direction: Direction,
+    id: &NamespacedName,
+    pod: &PodEnforcement,
+    form: Form,
+    logs: Logs,
+) -> impl Iterator<Item = Statement> {
     let is_judged = pod.tiers.iter().any(|key| key.direction == direction);
-    let state = Match::CtState([CtState::Invalid, CtState::Untracked].into());
-    let strays = is_judged.then(|| counted_drop([state], "belongs to no connection"));
-    strays.into_iter().chain(pod.tier(direction, Tier::Admin).map(|key| jump(key, form)))
+    let strays = is_judged.then(|| of_no_connection(direction, id, logs));
+    strays.into_iter().flatten().chain(pod.tier(direction, Tier::Admin).map(|key| jump(key, form)))
 }
 
 /// What a pod sends to its own node: NetworkPolicy has nothing against that.
-pub(super) fn node_chain(id: &NamespacedName, pod: &PodEnforcement) -> Chain {
+pub(super) fn node_chain(id: &NamespacedName, pod: &PodEnforcement, logs: Logs) -> Chain {
     let rules = match pod.table(Direction::Egress) {
         Some(_) => vec![Statement {
             comment: Some(Comment::new("NetworkPolicy has no say between a pod and its node")),
@@ -206,7 +213,7 @@ pub(super) fn node_chain(id: &NamespacedName, pod: &PodEnforcement) -> Chain {
             baseline.into_iter().chain([statement([], Action::Verdict(allowed(Direction::Egress)))]).collect()
         }
     };
-    let ahead = ahead(Direction::Egress, pod, Form::Plain);
+    let ahead = ahead(Direction::Egress, id, pod, Form::Plain, logs);
     chain(&format!("egress to this node of pod {id}"), ahead.chain(rules))
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use palisade::enforcer::Enforcer;
 use palisade::manifests::{self, Manifests};
-use palisade::render::{Origins, TABLE, skeleton};
+use palisade::render::{Logs, Origins, TABLE, skeleton};
 use palisade_nft::{Backend, Diff, Fake, Name, Ruleset, Transaction};
 
 /// The node `node-a`.
@@ -30,11 +30,11 @@ impl Node {
     /// What the node enforces beside the frame that every node has.
     pub(crate) fn objects(&mut self) -> String {
         let mut ruleset = self.enforced();
-        for name in skeleton(table(), Origins::Guarded).chains.keys() {
+        for name in skeleton(table(), Origins::Guarded, Logs::default()).chains.keys() {
             ruleset.chains.remove(name);
         }
         ruleset.sets.retain(|name, set| {
-            !(skeleton(table(), Origins::Guarded).sets.contains_key(name) && set.elements.is_empty())
+            !(skeleton(table(), Origins::Guarded, Logs::default()).sets.contains_key(name) && set.elements.is_empty())
         });
         ruleset.to_string()
     }
