@@ -64,7 +64,7 @@ async fn each_version_of_a_policy_is_judged_by_who_holds_the_lease() {
     source.within(AWHILE).await;
     let said = written(&api);
     assert!(said[0].starts_with("False Unsupported 1 spec.egress[0].to[0].domainNames: "), "{said:?}");
-    assert_eq!(said.len(), 1);
+    assert!(said.iter().all(|again| *again == said[0]), "{said:?}");
     let held = holders(&api);
     assert!(held[0].starts_with("n1_") && held.last().unwrap().is_empty(), "taken, and given back: {held:?}");
     source.within(AWHILE).await;
@@ -121,10 +121,11 @@ async fn while_another_holds_the_lease_nothing_is_written() {
     let api = with_policies(&[of_networks("admin", 1)], [Step::Pause(AWHILE), event("MODIFIED", &shown), Step::Hold]);
     api.otherwise("palisade", lease("n2", 3));
     let mut source = Source::start(&api);
-    source.within(AWHILE / 2).await;
-    assert_eq!(api.asked("palisade").len(), 1);
+    source.within(AWHILE).await;
+    let asked = api.asked("palisade").len();
+    assert_ne!(asked, 0);
     source.within(Duration::from_secs(3600)).await;
-    assert_eq!(api.asked("palisade").len(), 1, "the other has written, and nobody asks again");
+    assert_eq!(api.asked("palisade").len(), asked, "the other has written, and nobody asks again");
     assert!(written(&api).is_empty());
 }
 
@@ -142,11 +143,11 @@ async fn a_lease_that_is_not_renewed_passes_on() {
 #[tokio::test(start_paused = true)]
 async fn without_a_lease_or_the_right_to_it_everything_else_goes_on() {
     let created = lease("n1", 1);
-    for (found, expected) in [(Answer::Status(404), 1), (Answer::Status(403), 0)] {
+    for (found, writes) in [(Answer::Status(404), true), (Answer::Status(403), false)] {
         let api = with_policies(&[of_networks("admin", 1)], [Step::Hold]);
         api.otherwise("palisade", found).otherwise("leases", created.clone());
         let mut source = Source::start(&api);
         assert_eq!(source.within(AWHILE).await, "+admin synced");
-        assert_eq!(written(&api).len(), expected);
+        assert_eq!(!written(&api).is_empty(), writes);
     }
 }
