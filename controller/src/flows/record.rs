@@ -210,7 +210,7 @@ pub struct Nearest {
 }
 
 impl Record {
-    /// The same flow's record of so many more packets. `other` is a later one of the same flow.
+    /// Adds the packets of `other`, a later record of the same flow.
     pub(crate) fn unite(&mut self, other: &Self) {
         self.packets = self.packets.saturating_add(other.packets);
         self.bytes = self.bytes.zip(other.bytes).map(|(own, others)| own.saturating_add(others));

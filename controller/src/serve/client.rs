@@ -40,6 +40,12 @@ pub enum ClientError {
         /// How long it had.
         limit: Duration,
     },
+    /// It went away while it answered.
+    #[error("the agent at {path} ended before it had told all")]
+    Ended {
+        /// The socket.
+        path: PathBuf,
+    },
     /// It does not do what was asked.
     #[error("the agent refused: {0}")]
     Refused(String),

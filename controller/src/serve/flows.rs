@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::patience::Patience;
-use crate::flows::{Follower, Header, Heard, Hub, Message, Record, Wanted};
+use crate::flows::{Follower, Header, Heard, Hub, Message, Wanted};
 
 /// How many may follow at a time.
 const FOLLOWERS: usize = 32;
@@ -53,12 +53,12 @@ pub(super) fn router<S>(hub: Arc<Hub>) -> Router<S> {
 
 async fn latest(Extract(shared): Extract<Shared>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let (header, records) = shared.hub.latest(wanted(query.as_deref())?);
-    Ok(lines(remembered(header, records)))
+    Ok(lines(remembered(header, records.into_iter().map(Message::Record))))
 }
 
 async fn summary(Extract(shared): Extract<Shared>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let (header, entries) = shared.hub.summary(wanted(query.as_deref())?.allowed);
-    Ok(lines(chunks([Message::Begin(header)].into_iter().chain(entries.into_iter().map(Message::Entry)))))
+    Ok(lines(remembered(header, entries.into_iter().map(Message::Entry))))
 }
 
 async fn follow(
@@ -70,6 +70,7 @@ async fn follow(
     let Ok(place) = shared.places.try_acquire_owned() else { return Err(Refusal::Full) };
     let (header, records, follower) = shared.hub.follow(wanted);
     let node = header.node.clone();
+    let records = records.into_iter().map(Message::Record);
     let all = remembered(header, records).chain(coming(node, follower));
     // A line is asked for when the last ones are on their way.
     Ok(lines(all.inspect(move |_| {
@@ -78,13 +79,10 @@ async fn follow(
     })))
 }
 
-fn remembered(header: Header, records: Vec<Arc<Record>>) -> impl Stream<Item = String> {
-    let records = records.into_iter().map(Message::Record);
-    chunks([Message::Begin(header)].into_iter().chain(records).chain([Message::Now]))
-}
-
-fn chunks(messages: impl Iterator<Item = Message>) -> impl Stream<Item = String> {
-    stream::iter(messages).chunks(CHUNK).map(|some| some.iter().map(Message::line).collect())
+/// So many lines go out at once, so that nobody waits for all of them to be written.
+fn remembered(header: Header, messages: impl Iterator<Item = Message>) -> impl Stream<Item = String> {
+    let all = [Message::Begin(header)].into_iter().chain(messages).chain([Message::Now]);
+    stream::iter(all).chunks(CHUNK).map(|some| some.iter().map(Message::line).collect())
 }
 
 fn coming(node: String, follower: Follower) -> impl Stream<Item = String> {

@@ -1,6 +1,8 @@
 //! On one node.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -219,4 +221,25 @@ fn explain_tells_when_it_was_dropped_last() {
         told.contains("hint: it is not known whether such packets were dropped: no agent answers at /nowhere"),
         "{told}"
     );
+}
+
+/// As if it were killed in the middle.
+#[test]
+fn half_an_answer_is_an_error() {
+    let directory = TempDir::new().unwrap();
+    let socket = directory.path().join("status.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let agent = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]).unwrap();
+        let line = r#"{"kind":"begin","node":"worker-1","begun":"2026-11-28T22:50:00Z","logged":0,"suppressed":0,"lost":0,"malformed":0}"#;
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        stream.write_all(format!("{head}{:x}\r\n{line}\n\r\n", line.len() + 1).as_bytes()).unwrap();
+    });
+    let mut command = super::palisade(env!("CARGO_BIN_EXE_palisade"));
+    command.args(["--last", "3", "--status-socket"]).arg(&socket);
+    let (_, stderr, code) = ended(command);
+    agent.join().unwrap();
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("status.sock ended before it had told all"), "{stderr}");
 }

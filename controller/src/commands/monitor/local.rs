@@ -103,9 +103,7 @@ impl Feed {
             Some(_) => return Err(ClientError::Nonsense("it does not say who it is".to_owned()).into()),
             None => return Err(Stopped::Ended),
         }
-        if !self.plan.top {
-            self.tell_past(stream).await?;
-        }
+        self.tell_past(stream).await?;
         // Of what is missed from now on all is wanted.
         self.plan.last = None;
         let mut throttle = Throttle::default();
@@ -119,7 +117,7 @@ impl Feed {
     async fn tell_past(&self, stream: &mut Stream) -> Result<(), Stopped> {
         let mut last = VecDeque::new();
         loop {
-            match stream.next().await?.ok_or(Stopped::Ended)? {
+            match stream.next().await?.ok_or_else(|| ClientError::Ended { path: self.socket.clone() })? {
                 Message::Record(record) if !self.plan.filter.admits(&record) => {}
                 Message::Record(record) => match self.plan.last {
                     None => self.teller.say(Message::Record(record)).await?,
@@ -128,6 +126,12 @@ impl Feed {
                         last.drain(..last.len().saturating_sub(most));
                     }
                 },
+                Message::Entry(entry) => {
+                    let is_late = self.plan.from().is_some_and(|since| entry.last < since);
+                    if !is_late && self.plan.filter.admits(&entry.sample) {
+                        self.teller.say(Message::Entry(entry)).await?;
+                    }
+                }
                 Message::Now => break,
                 _ => {}
             }
@@ -156,12 +160,6 @@ impl Feed {
                 Some(Message::Record(record)) => {
                     let record = Some(record).filter(|record| self.plan.filter.admits(record));
                     self.teller.say_all(record.and_then(|record| throttle.add(Instant::now(), record))).await?;
-                }
-                Some(Message::Entry(entry)) => {
-                    let since = self.plan.from();
-                    if self.plan.filter.admits(&entry.sample) && since.is_none_or(|since| entry.last >= since) {
-                        self.teller.say(Message::Entry(entry)).await?;
-                    }
                 }
                 Some(message) => self.teller.say(message).await?,
                 None => return Err(Stopped::Ended),

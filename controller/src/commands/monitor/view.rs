@@ -162,7 +162,7 @@ impl View {
 
     fn now(&mut self, feed: FeedId) -> io::Result<()> {
         self.gathering.remove(&feed);
-        if self.is_of_one { self.printer.tell(&Message::Now, None) } else { Ok(()) }
+        if self.is_of_one && !self.plan.top { self.printer.tell(&Message::Now, None) } else { Ok(()) }
     }
 
     /// What is asked for and not known.
