@@ -38,9 +38,10 @@ pub(crate) fn log(hint: &str) {
 
 impl Manifests {
     /// What is hardly meant: that no pod runs on `node`, though others do; that namespaces have pods or policies and no
-    /// object; that rules of cluster policies are closed.
+    /// object; that rules of cluster policies are closed; that policies are enforced of which that is not understood.
     pub fn hints(&self, node: &str) -> Vec<String> {
-        self.no_pod_on(node).into_iter().chain(self.no_namespace()).chain(self.closed_rules()).collect()
+        let of_policies = self.closed_rules().chain(self.enforced_all_the_same());
+        self.no_pod_on(node).into_iter().chain(self.no_namespace()).chain(of_policies).collect()
     }
 
     fn closed_rules(&self) -> impl Iterator<Item = String> {
@@ -51,6 +52,10 @@ impl Manifests {
                  nothing where it would accept: {problems}"
             )
         })
+    }
+
+    fn enforced_all_the_same(&self) -> impl Iterator<Item = String> {
+        self.enforced_all_the_same.iter().map(|(policy, problem)| format!("{policy} is enforced: {problem}"))
     }
 
     fn no_pod_on(&self, node: &str) -> Option<String> {

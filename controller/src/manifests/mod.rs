@@ -49,6 +49,8 @@ pub struct Manifests {
     pub cluster_policies: BTreeMap<Arc<str>, ClusterPolicy>,
     /// What is not understood of rules of theirs, which is why those are closed, by name.
     pub closed_rules: BTreeMap<Arc<str>, Vec<Problem>>,
+    /// The policies of which it is not understood whether they are to be enforced, which they are then.
+    pub enforced_all_the_same: BTreeMap<String, Problem>,
     /// The nodes, by name.
     pub nodes: BTreeMap<Arc<str>, Node>,
     /// The networks that nodes have for their pods, by the nodes' names.

@@ -104,6 +104,9 @@ impl<'a> Reader<'a> {
             Kind::ClusterNetworkPolicy => self.cluster_policy(item, id),
             Kind::Node => self.node(item, id),
         };
+        // A policy of which it is not understood whether it is to be enforced is.
+        let (of_enforcement, problems): (Vec<_>, Vec<_>) = problems.into_iter().partition(Problem::is_of_enforcement);
+        self.manifests.enforced_all_the_same.extend(of_enforcement.into_iter().map(|problem| (title.clone(), problem)));
         problems.into_iter().for_each(|problem| self.refuse(item, Some(title.clone()), problem));
     }
 

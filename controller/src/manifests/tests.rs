@@ -143,7 +143,6 @@ fn what_a_policy_does_not_know_is_refused_and_named() {
         ("name: web, ", "name: w/b, ", "metadata.name", "\"w/b\" is not a valid name"),
         ("namespace: shop", "namespace: 7", "metadata.namespace", "must be text"),
         ("namespace: shop", "namespace: ''", "metadata.namespace", "\"\" is not a valid name"),
-        ("namespace: shop", "annotations: {palisade.dev/enforcement: adit}", ENFORCEMENT, "not one of audit, enforce"),
         (
             "namespace: shop",
             "annotations: {palisade.dev/enforcement: true}",
@@ -173,8 +172,16 @@ fn a_policy_may_be_audited() {
         metadata: {name: lockdown}, spec: {tier: Admin, priority: 1, subject: {namespaces: {}}}}";
     let policies = with(audit, cluster_policy).unwrap().cluster_policies;
     assert_eq!(policies.values().map(|policy| policy.is_audited()).collect::<Vec<_>>(), [true]);
-    let ReadErrors(errors) = with("{palisade.dev/enforcement: adit}", cluster_policy).unwrap_err();
-    assert_eq!(errors[0].field.as_deref(), Some(ENFORCEMENT));
+    for text in [POLICY, cluster_policy] {
+        let manifests = with("{palisade.dev/enforcement: adit}", text).unwrap();
+        let policies = manifests.policies.values().map(|policy| policy.is_audited());
+        let audited = policies.chain(manifests.cluster_policies.values().map(|policy| policy.is_audited()));
+        assert_eq!(audited.collect::<Vec<_>>(), [false], "what is not understood is enforced");
+        let hints = manifests.hints("node-1");
+        let is_told =
+            |hint: &String| hint.contains(ENFORCEMENT) && hint.contains("\"adit\"") && hint.contains("is enforced");
+        assert!(hints.iter().any(is_told), "{hints:?}");
+    }
 }
 
 #[test]
