@@ -1,10 +1,10 @@
 //! NetworkPolicy (networking.k8s.io/v1) and ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2) as pure values.
 //!
 //! The way of the data: a [`Change`] goes into the [`Index`], which says what this node must enforce from now on as a
-//! [`Delta`]: the local pods that are judged, the decision [`Table`]s and [`TierTable`]s that judge their packets, and the
-//! members of the sets that those tables look up. [`Index::why`] says of one connection what decides about it, and which rule
-//! came nearest to letting it pass. [`mod@reference`] answers the same question naively, for one flow at a time, and
-//! shares no code with the index or the compiler: the two are held against each other in tests.
+//! [`Delta`]: the local pods that are judged, the decision [`Table`]s and [`TierTable`]s that judge their packets, and
+//! the members of the sets that those tables look up. [`mod@reference`] answers the same question naively, for one flow
+//! at a time, and shares no code with the index or the compiler: the two are held against each other in tests. Of one
+//! connection [`Index::why`] says what decides about it, and which rule came nearest to letting it pass.
 //!
 //! Invariants:
 //! - Pure: no I/O, no clock, no async, no Kubernetes client types, no nftables.

@@ -8,11 +8,11 @@
 //!   (`tests/why.rs`).
 //! - A rule matches exactly where it lacks nothing: what decides and what explains are one function (`why/rule.rs`).
 //! - What a miss says is true: the named rule with the named lacks mended lets the connection pass (`tests/why.rs`).
-//! - The decision is exact, however much it has to ask; the nearest rule is looked for among so many entries at most
-//!   ([`Why::complete`]).
+//! - It takes a few milliseconds at most, whatever tenants write: what is not looked at is said ([`Why::complete`]).
 
 mod decide;
 mod facts;
+mod looks;
 mod miss;
 mod nearest;
 mod rule;
@@ -25,8 +25,12 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub(crate) use self::facts::{Facts, PeerFacts, PodFacts};
+use self::looks::Looks;
 pub use self::miss::{AdmittedPorts, Failing, Lack, Miss};
 use crate::{ClusterRuleRef, Direction, Enforcement, NamespacedName, RuleRef, Traffic};
+
+/// How much is looked at to find the nearest rule: entries of rules, and what those ask for.
+const LOOKS: usize = 10_000;
 
 /// A connection as one of its ends sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,11 +56,14 @@ pub struct Why {
     pub decision: Decision,
     /// The policies that isolate the pod in the direction: ascending.
     pub isolating: Vec<NamespacedName>,
-    /// The rule that lacks least to let it pass. `None` where it passes, where no rule is asked, and where there is none.
+    /// The rule that lacks least to let it pass. `None` where it passes, where no rule is asked, and where there is
+    /// none.
     pub nearest: Option<Miss>,
     /// The most specific block of the policies that judge the pod which holds the peer; `None` where the peer is a pod.
     pub block: Option<IpNet>,
-    /// Whether `nearest` and `block` were looked for in all rules, and not only in the first ones because there are too many.
+    /// Whether all rules were looked at. Where there are too many (tens of thousands of peers) `nearest` and `block`
+    /// are what the first ones give; and where very many, [`Denied::NoRule`] says that none of the first ones admits
+    /// it.
     pub complete: bool,
 }
 
@@ -105,16 +112,19 @@ impl Decision {
 impl Facts<'_> {
     /// The answer.
     pub(crate) fn why(&self) -> Why {
-        let (decision, candidates) = self.decide();
-        let (nearest, looked_at_all) = self.nearest(&candidates);
-        let (block, asked_all) = self.block();
+        let mut deciding = Looks::new(self.looks);
+        let mut explaining = Looks::new(LOOKS);
+        let mut finding = Looks::new(LOOKS);
+        let (decision, candidates) = self.decide(&mut deciding);
+        let nearest = self.nearest(&candidates, &mut explaining);
+        let block = self.block(&mut finding);
         Why {
             direction: self.direction,
             decision,
             isolating: self.policies.iter().map(|policy| policy.id.clone()).collect(),
             nearest,
             block,
-            complete: looked_at_all && asked_all,
+            complete: [deciding, explaining, finding].iter().all(Looks::saw_all),
         }
     }
 }

@@ -7,8 +7,8 @@ const RANDOM: usize = 5;
 /// How long such a name is at most: what comes before the random characters is cut to fit.
 const LONGEST: usize = 63;
 
-/// The name of a pod's workload (Deployment, StatefulSet, DaemonSet or Job) as its own name and its labels tell it; the name
-/// itself where they tell nothing. It is for display: whoever writes a pod may write any labels.
+/// The name of a pod's workload (Deployment, StatefulSet, DaemonSet or Job) as its own name and its labels tell it; the
+/// name itself where they tell nothing. It is for display: whoever writes a pod may write any labels.
 pub fn workload<'a>(name: &'a str, labels: &'a Labels) -> &'a str {
     of_job(labels)
         .or_else(|| of_stateful_set(name, labels))

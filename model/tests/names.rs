@@ -5,7 +5,10 @@
 use std::net::IpAddr;
 
 use palisade_model::testing::{NODE, bare_pod};
-use palisade_model::{Change, Index, Labels, NamespacedName, Node, PeerName, Pod, Sandbox};
+use palisade_model::{
+    Allowed, Attempt, Change, Decision, Direction, Enforcement, Index, Labels, NamespacedName, Node, PeerName, Pod,
+    Protocol, Sandbox, Traffic,
+};
 
 fn address(ip: &str) -> IpAddr {
     ip.parse().unwrap()
@@ -71,6 +74,20 @@ fn a_deleted_pod_keeps_its_name_as_long_as_its_address() {
     let owner = index.local_owner(at).unwrap();
     assert_eq!(owner, Pod::lingering_id(&id(HERE), at));
     assert_eq!((index.object(&owner), index.workload(&owner).as_deref()), (Some(id(HERE)), Some("web")));
+    let attempt = |peer: &str| {
+        let traffic = Traffic::Port { protocol: Protocol::Tcp, port: 80 };
+        Attempt {
+            direction: Direction::Ingress,
+            pod: owner.clone(),
+            peer: address(peer),
+            traffic,
+            up_to: Enforcement::Enforced,
+        }
+    };
+    let decision = |index: &Index, peer| index.why(&attempt(peer)).unwrap().decision;
+    assert_eq!(decision(&index, "172.16.0.2"), Decision::Allowed(Allowed::NotIsolated));
+    index.apply(Change::Pod(web("web-7d4b9c6f5d-ccccc", NODE, "10.0.0.3")));
+    assert_eq!(decision(&index, "172.16.0.1"), Decision::Allowed(Allowed::OwnNode), "as other pods say");
     index.release(at);
     assert_eq!((index.peer(at), index.object(&owner)), (PeerName::default(), None));
 }

@@ -1,5 +1,5 @@
-//! What is said of a connection is true: the decision is the reference verdict's, and what is said to be lacking is all that
-//! lacks.
+//! What is said of a connection is true: the decision is the reference verdict's, and what is said to be lacking is all
+//! that lacks.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod mend;
@@ -11,7 +11,7 @@ use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Lingering, Pass
 use palisade_model::testing::{NODE, changes, cluster_policy, flows, kubernetes_node, pod, shares};
 use palisade_model::{
     Allowed, Attempt, Change, Decision, Denied, Direction, Enforcement, Index, IpBlock, NamespacedName, Peer, Peers,
-    Sandbox, Shares, TierAction, Why,
+    Sandbox, Shares, TierAction, Traffic, Why,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -69,7 +69,7 @@ fn ends<'a>(cluster: &'a Cluster, up_to: Enforcement, flows: &'a [Flow], from: u
     let ends = both.filter_map(move |(flow, direction, own, peer, verdict, pass)| {
         Some(End { subject: verdict.subject.clone()?, direction, flow, own, peer, verdict, pass, up_to })
     });
-    let is_deleted = |end: &End<'_>| !cluster.pods.contains_key(&end.subject);
+    let is_deleted = |end: &End<'_>| cluster.lingering.is_some() && !cluster.pods.contains_key(&end.subject);
     ends.filter(move |end| {
         let is_unknown = is_deleted(end) && hosts.contains(&end.peer);
         !is_unknown && !hosts.contains(&end.own)
@@ -152,6 +152,13 @@ fn check(cluster: &Cluster, index: &Index, from: usize) {
             assert_eq!(index.local_owner(end.own), (!is_elsewhere).then_some(end.subject), "{}", end.own);
         }
     }
+    for pod in cluster.pods.values() {
+        let (direction, traffic) = (Direction::Ingress, Traffic::Other(1));
+        let (peer, up_to) = ([172, 16, 0, 1].into(), Enforcement::Enforced);
+        let attempt = Attempt { direction, pod: pod.id.clone(), peer, traffic, up_to };
+        let is_here = pod.node.as_deref() == Some(NODE);
+        assert_eq!(index.why(&attempt), cluster.why(&attempt).filter(|_| is_here), "{attempt:?}");
+    }
 }
 
 /// The same cluster, whose audited policies are enforced.
@@ -185,6 +192,7 @@ proptest! {
         check(&cluster, &index, from);
     }
 
+    /// Cluster policies are in force with a delta, other changes before it.
     #[test]
     fn of_cluster_policies_and_nodes_as_well(
         changes in changes(20),
@@ -194,8 +202,13 @@ proptest! {
     ) {
         let nodes = nodes.into_iter().map(Change::Node);
         let policies = policies.into_iter().map(Change::ClusterPolicy);
-        let (cluster, mut index) = both(changes.into_iter().chain(nodes).chain(policies), Shares::UNLIMITED, false);
+        let (mut cluster, mut index) = both(nodes.chain(policies), Shares::UNLIMITED, false);
         index.take_delta();
+        let is_another = |change: &Change| !matches!(change, Change::ClusterPolicy(_) | Change::ClusterPolicyGone(_));
+        for change in changes.into_iter().filter(is_another) {
+            cluster.apply(change.clone());
+            index.apply(change);
+        }
         check(&cluster, &index, from);
     }
 

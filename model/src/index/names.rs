@@ -12,7 +12,7 @@ use crate::{NamespacedName, workload};
 pub struct PeerName {
     /// The pod that has it, or had it last where it is deleted.
     pub pod: Option<NamespacedName>,
-    /// What that pod is one of ([`workload`]).
+    /// What that pod is one of ([`workload()`]).
     pub workload: Option<Arc<str>>,
     /// Whether that pod is deleted or has ended, so that it is nobody's peer.
     pub is_gone: bool,
@@ -48,7 +48,7 @@ impl Index {
         Some(self.object_name(self.cluster.pod(id)?))
     }
 
-    /// What a pod is one of ([`workload`]), by the name that the index puts it out under.
+    /// What a pod is one of ([`workload()`]), by the name that the index puts it out under.
     pub fn workload(&self, id: &NamespacedName) -> Option<Arc<str>> {
         Some(self.workload_of(self.cluster.pod(id)?))
     }

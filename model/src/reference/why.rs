@@ -10,8 +10,8 @@ use crate::{Attempt, NamespacedName, Pod, Why};
 impl Cluster {
     /// Why an attempt of, or to, a pod of any node passes or not. `None` where no pod of that name owns an address.
     ///
-    /// Of the rare case of a pod whose address is that of another's node the [verdict](Cluster::verdict) alone says that the
-    /// two may always talk.
+    /// That a pod whose address is that of another's node may always talk to that other is known to the
+    /// [verdict](Cluster::verdict) alone.
     pub fn why(&self, attempt: &Attempt) -> Option<Why> {
         let end = self.end_of(&attempt.pod)?;
         let subject = end.subject?;
@@ -36,6 +36,7 @@ impl Cluster {
                 is_itself: peer.id() == Some(attempt.pod.clone()),
                 is_own_node: subject.host_ips.contains(&attempt.peer),
             },
+            looks: usize::MAX,
         };
         Some(facts.why())
     }

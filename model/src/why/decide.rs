@@ -1,6 +1,7 @@
 //! Which rule decides, and which ones were asked that would have let the connection pass had they matched.
 
 use super::facts::Facts;
+use super::looks::Looks;
 use super::rule::{Placed, RuleView, Source};
 use super::{Allowed, Decision, Denied};
 use crate::{ClusterPolicy, ClusterRuleRef, Direction, RuleRef, Tier, TierAction};
@@ -9,7 +10,7 @@ use crate::{ClusterPolicy, ClusterRuleRef, Direction, RuleRef, Tier, TierAction}
 type Decided<'a> = (Decision, Vec<Placed<'a>>);
 
 impl<'a> Facts<'a> {
-    pub(super) fn decide(&self) -> Decided<'a> {
+    pub(super) fn decide(&self, looks: &mut Looks) -> Decided<'a> {
         let is_own_node = self.peer.is_own_node && !self.peer.is_itself;
         if is_own_node && self.direction == Direction::Ingress {
             return allowed(Allowed::OwnNode);
@@ -30,24 +31,25 @@ impl<'a> Facts<'a> {
         if self.closed {
             return (Decision::Denied(Denied::ClosedNamespace), Vec::new());
         }
-        self.ask_policies()
+        self.ask_policies(looks)
     }
 
-    fn ask_policies(&self) -> Decided<'a> {
-        let first = self.rules().find(|rule| rule.view.matches(self));
+    fn ask_policies(&self, looks: &mut Looks) -> Decided<'a> {
+        let first = self.rules().find(|rule| rule.view.matches(self, looks));
         match first.and_then(|rule| rule.of_policy()) {
             Some(rule) => allowed(Allowed::Rule(rule)),
             None => (Decision::Denied(Denied::NoRule), self.rules().collect()),
         }
     }
 
-    /// Asks a tier of cluster policies; `None` where it passes the connection on. `accepting` gets the rules that would have
-    /// accepted it.
+    /// Asks a tier of cluster policies; `None` where it passes the connection on. `accepting` gets the rules that would
+    /// have accepted it. Who writes them is trusted, and no part of them can be left out.
     fn ask(&self, tier: Tier, accepting: &mut Vec<Placed<'a>>) -> Option<Decided<'a>> {
+        let mut looks = Looks::new(usize::MAX);
         for policy in self.cluster_policies_of(tier) {
             for (index, rule) in policy.rules(self.direction).iter().enumerate() {
                 let view = RuleView::from(rule);
-                if view.matches(self) {
+                if view.matches(self, &mut looks) {
                     let at = ClusterRuleRef { policy: policy.name.clone(), direction: self.direction, index };
                     return match rule.action {
                         TierAction::Accept => Some(allowed(Allowed::ClusterRule(at))),

@@ -18,6 +18,8 @@ pub(crate) struct Facts<'a> {
     /// Whether its namespace is closed.
     pub(crate) closed: bool,
     pub(crate) peer: PeerFacts<'a>,
+    /// How much of the policies may be looked at to decide: entries of rules, and what those ask for.
+    pub(crate) looks: usize,
 }
 
 /// A pod, as far as rules look at it.

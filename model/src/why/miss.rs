@@ -14,8 +14,8 @@ use crate::{
     Traffic,
 };
 
-/// A rule that would have let a connection pass, were it not for what it lacks. Prints as one sentence of at most some 300
-/// bytes: `shop/db spec.ingress[0] admits app=api at TCP 5432; this pod has app=web`.
+/// A rule that would have let a connection pass, were it not for what it lacks. Prints as one sentence of at most some
+/// 300 bytes: `shop/db spec.ingress[0] admits app=api at TCP 5432; this pod has app=web`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Miss {
     /// The policy; a cluster policy is in no namespace.
@@ -50,8 +50,8 @@ pub enum Lack {
         /// What was wanted.
         wanted: Traffic,
     },
-    /// Of the wanted protocol the rule admits a port by name, and the pod that the connection was opened to does not declare
-    /// that name for the port that was wanted.
+    /// Of the wanted protocol the rule admits a port by name, and the pod that the connection was opened to does not
+    /// declare that name for the port that was wanted.
     NamedPort {
         /// The protocol.
         protocol: Protocol,
@@ -196,7 +196,8 @@ fn lack_of_namespace(asked: &NamespaceScope, pod: &PodFacts<'_>) -> Option<Lack>
     })
 }
 
-/// A name is what lacks where the rule admits ports of the protocol by name alone: first one that the pod does not declare.
+/// A name is what lacks where the rule admits ports of the protocol by name alone: first one that the pod does not
+/// declare.
 fn lack_of_ports(entries: &[PortMatch], facts: &Facts<'_>) -> Lack {
     let wanted = facts.traffic;
     let mut of_protocol = entries.iter().filter(|entry| is_of_protocol(entry, wanted)).peekable();

@@ -4,11 +4,9 @@ use ipnet::IpNet;
 
 use super::Miss;
 use super::facts::Facts;
+use super::looks::Looks;
 use super::rule::{Entry, Nearness, PeerGap, PeersView, Placed, excepts, port_nearness};
 use crate::{PortMatch, Tier};
-
-/// How much is looked at: entries of rules, and what those ask for.
-const LOOKS: usize = 10_000;
 
 /// What a rule lacks.
 #[derive(Clone, Copy)]
@@ -20,45 +18,29 @@ pub(super) struct Gap<'a> {
     pub(super) ports: Option<&'a [PortMatch]>,
 }
 
-/// How much may still be looked at.
-struct Looks(usize);
-
-impl Looks {
-    /// Whether something of that size may be looked at: the last one may be larger than what is left.
-    fn take(&mut self, size: usize) -> bool {
-        let left = self.0 > 0;
-        self.0 = self.0.saturating_sub(size);
-        left
-    }
-}
-
 impl<'a> Facts<'a> {
-    /// The nearest of rules that do not match, and whether all could be looked at.
-    pub(super) fn nearest(&self, rules: &[Placed<'a>]) -> (Option<Miss>, bool) {
-        let mut looks = Looks(LOOKS);
+    /// The nearest of rules that do not match.
+    pub(super) fn nearest(&self, rules: &[Placed<'a>], looks: &mut Looks) -> Option<Miss> {
         let mut nearest: Option<(Nearness, Gap<'a>)> = None;
-        let mut complete = true;
         for rule in rules {
-            let Some((nearness, gap)) = self.gap(*rule, &mut looks, &mut complete) else { break };
+            let Some((nearness, gap)) = self.gap(*rule, looks) else { break };
             if nearest.as_ref().is_none_or(|(least, _)| nearness < *least) {
                 nearest = Some((nearness, gap));
             }
         }
-        (nearest.map(|(_, gap)| Miss::new(&gap, self)), complete)
+        nearest.map(|(_, gap)| Miss::new(&gap, self))
     }
 
     /// What a rule lacks; `None` where it may not be looked at.
-    fn gap(&self, rule: Placed<'a>, looks: &mut Looks, complete: &mut bool) -> Option<(Nearness, Gap<'a>)> {
+    fn gap(&self, rule: Placed<'a>, looks: &mut Looks) -> Option<(Nearness, Gap<'a>)> {
         let ports = rule.view.port_gap(self);
         if !looks.take(1 + ports.map_or(0, <[_]>::len)) {
-            *complete = false;
             return None;
         }
         let mut nearest: Option<(Nearness, usize, PeerGap<'a>)> = None;
         let mut is_admitted = matches!(rule.view.peers, PeersView::All | PeersView::Others);
         for (at, entry) in rule.view.peers.entries().enumerate() {
             if !looks.take(entry.size()) {
-                *complete = false;
                 nearest.as_ref()?;
                 break;
             }
@@ -78,26 +60,22 @@ impl<'a> Facts<'a> {
         Some((of_peer + of_ports, Gap { rule, peer: peer.map(|(_, at, gap)| (at, gap)), ports }))
     }
 
-    /// The most specific block that holds a peer which is no pod, and whether all could be looked at.
-    pub(super) fn block(&self) -> (Option<IpNet>, bool) {
+    /// The most specific block that holds a peer which is no pod.
+    pub(super) fn block(&self, looks: &mut Looks) -> Option<IpNet> {
         if self.peer.pod.is_some() {
-            return (None, true);
+            return None;
         }
         let cluster = Tier::ALL.into_iter().flat_map(|tier| self.cluster_policies_of(tier));
         let cluster = cluster.flat_map(|policy| policy.rules(self.direction)).map(|rule| rule.into());
         let peers = self.rules().map(|rule| rule.view).chain(cluster).flat_map(|view| view.peers.entries());
-        let mut looks = Looks(LOOKS);
         let mut narrowest: Option<IpNet> = None;
-        for entry in peers {
-            if !looks.take(entry.size()) {
-                return (narrowest, false);
-            }
+        for entry in peers.take_while(|entry| looks.take(entry.size())) {
             let Entry::Block(block) = entry else { continue };
             let holds = block.cidr().contains(&self.peer.address) && excepts(block, self.peer.address).next().is_none();
             if holds && narrowest.is_none_or(|narrowest| narrowest.prefix_len() < block.cidr().prefix_len()) {
                 narrowest = Some(block.cidr());
             }
         }
-        (narrowest, true)
+        narrowest
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Of what several entries or rules lack the nearest is, in this order:
 //! 1. what lacks fewest things: of the port, the pod's labels, its namespace, the block, each is one;
-//! 2. what a person would sooner have meant. So the port being right counts for more than the peer being right where the
-//!    rule asks for labels of pods: other labels in the right namespace; the right labels in another namespace; a node with
-//!    other labels, an exception of a block that holds the peer; the wrong port; another namespace, where nothing was asked of labels; an
-//!    address outside a block; no pod at all; an entry that was not understood;
+//! 2. what a person would sooner have meant: other labels in the right namespace; the right labels in another
+//!    namespace; an exception of a block that holds the peer, or a node with other labels; another port; another
+//!    namespace where no label is right; an address outside a block; no pod, or no node, at all; a rule of which no peer
+//!    was understood. So a right port counts for more than a right peer where labels of pods are asked for;
 //! 3. the fewest requirements that fail, or a protocol that is right; then the most that are satisfied;
 //! 4. the first, in the order of policies, rules and entries.
 
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::facts::{Facts, PeerFacts, PodFacts};
+use super::looks::Looks;
 use crate::{
     ClusterPeer, ClusterPeers, ClusterRule, ContainerPort, IpBlock, Labels, NamespacedName, Peer, Peers, PodGroup,
     PortMatch, Ports, Rule, Selector, Traffic,
@@ -127,8 +128,9 @@ impl<'a> From<&'a ClusterRule> for RuleView<'a> {
 }
 
 impl<'a> RuleView<'a> {
-    pub(super) fn matches(&self, facts: &Facts<'a>) -> bool {
-        self.peers.admit(&facts.peer) && self.port_gap(facts).is_none()
+    /// Whether it matches, as far as may be looked.
+    pub(super) fn matches(&self, facts: &Facts<'a>, looks: &mut Looks) -> bool {
+        self.port_gap(facts).is_none() && self.peers.admit(&facts.peer, looks)
     }
 
     /// The entries of which none admits the traffic; `None` where one does.
@@ -144,11 +146,13 @@ impl<'a> RuleView<'a> {
 }
 
 impl<'a> PeersView<'a> {
-    fn admit(&self, peer: &PeerFacts<'a>) -> bool {
+    fn admit(&self, peer: &PeerFacts<'a>, looks: &mut Looks) -> bool {
         match self {
             Self::All => true,
             Self::Others => !peer.is_itself,
-            Self::Policy(_) | Self::ClusterPolicy(_) => self.entries().any(|entry| entry.gap(peer).is_none()),
+            Self::Policy(_) | Self::ClusterPolicy(_) => {
+                self.entries().take_while(|entry| looks.take(entry.size())).any(|entry| entry.gap(peer).is_none())
+            }
         }
     }
 

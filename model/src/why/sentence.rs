@@ -55,8 +55,8 @@ impl fmt::Display for Miss {
 }
 
 impl Miss {
-    /// Where the rule stands: `spec.ingress[0]`, or `spec.ingress[0].from[2]` where one of several peers came nearest. Of a
-    /// cluster policy the peer is not told, since one entry may stand for several.
+    /// Where the rule stands: `spec.ingress[0]`, or `spec.ingress[0].from[2]` where one of several peers came nearest.
+    /// Of a cluster policy the peer is not told, since one entry may stand for several.
     pub fn field(&self) -> String {
         let rule = field(self.direction, self.rule);
         let peers = match self.direction {

@@ -4,9 +4,9 @@ use super::*;
 use crate::reference::Cluster;
 use crate::testing::bare_pod;
 use crate::{
-    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ContainerPort, IpBlock, Labels, Namespace,
+    Change, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ContainerPort, Index, IpBlock, Labels, Namespace,
     NamespaceScope, Node, Peer, Peers, Pod, PodGroup, Policy, PortMatch, PortRange, Ports, Protocol, Requirement, Rule,
-    Selector, Tier, TierAction,
+    RuleRef, Selector, Tier, TierAction,
 };
 
 const DB: &str = "10.0.0.1";
@@ -198,25 +198,69 @@ fn the_accepting_rule_ahead_is_the_miss_of_a_denial() {
     };
     let egress = vec![
         rule(TierAction::Deny, vec![ClusterPeer::Network(block("192.168.0.0/16", &[]))]),
-        rule(
-            TierAction::Accept,
-            vec![ClusterPeer::Nodes(selector("role=a")), ClusterPeer::Nodes(selector("role=a,zone"))],
-        ),
+        rule(TierAction::Accept, vec![ClusterPeer::Nodes(selector("role=a,zone"))]),
         rule(TierAction::Deny, vec![ClusterPeer::Network(block("0.0.0.0/0", &[]))]),
         rule(TierAction::Accept, vec![ClusterPeer::Network(block("0.0.0.0/0", &[]))]),
     ];
     let (name, tier, enforcement) = ("lockdown".into(), Tier::Baseline, Enforcement::Enforced);
     let policy = ClusterPolicy { name, tier, priority: 0, subject: all, ingress: vec![], egress, enforcement };
     cluster.apply(Change::ClusterPolicy(policy));
-    let node =
-        Node { name: "n".into(), labels: Labels::from_iter([("role", "b")]), addresses: vec![address("9.9.9.9")] };
-    cluster.apply(Change::Node(node));
+    let node = Node {
+        name: "n".into(),
+        labels: Labels::from_iter([("role", "b"), ("zone", "1")]),
+        addresses: vec![address("9.9.9.9")],
+    };
+    let worse = Node { name: "m".into(), labels: Labels::default(), addresses: node.addresses.clone() };
+    [worse, node].into_iter().for_each(|node| cluster.apply(Change::Node(node)));
     let said = |peer| why(&cluster, Direction::Egress, peer, SQL).to_string();
     let nodes = "lockdown spec.egress[2] denies it; lockdown spec.egress[1] admits nodes with role=a";
     assert_eq!(said("9.9.9.9"), format!("{nodes}; the node has role=b"));
-    assert_eq!(said("8.8.8.8"), format!("{nodes}; 8.8.8.8 is no node's"));
+    assert_eq!(said("8.8.8.8"), format!("{nodes}, zone; 8.8.8.8 is no node's"));
     assert_eq!(said("192.168.1.1"), "lockdown spec.egress[0] denies it");
     assert_eq!(why(&cluster, Direction::Egress, "192.168.1.1", SQL).block, Some("192.168.0.0/16".parse().unwrap()));
+}
+
+/// What the Baseline tier denies the Admin tier might have accepted.
+#[test]
+fn both_tiers_may_have_accepted() {
+    let mut cluster = cluster();
+    let all = || PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods: Selector::default() };
+    let policy = |name: &str, tier, ingress| ClusterPolicy {
+        enforcement: Enforcement::Enforced,
+        name: name.into(),
+        tier,
+        priority: 0,
+        subject: all(),
+        ingress,
+        egress: vec![],
+    };
+    let rule = |action, ports| ClusterRule {
+        name: None,
+        action,
+        peers: ClusterPeers::AnyOf(vec![ClusterPeer::Pods(all())]),
+        ports,
+    };
+    let admin = vec![rule(TierAction::Accept, tcp(&[443])), rule(TierAction::Pass, Ports::All)];
+    let [admin, baseline] =
+        [policy("first", Tier::Admin, admin), policy("last", Tier::Baseline, vec![rule(TierAction::Deny, Ports::All)])];
+    [admin, baseline].into_iter().for_each(|policy| cluster.apply(Change::ClusterPolicy(policy)));
+    cluster.apply(Change::Namespace(Namespace { name: "shop".into(), labels: Labels::default() }));
+    let said = why(&cluster, Direction::Ingress, WEB, HTTP).to_string();
+    assert_eq!(said, "last spec.ingress[0] denies it; first spec.ingress[0] admits TCP 443; this was TCP 80");
+}
+
+/// The narrowest that holds it, exceptions taken into account.
+#[test]
+fn the_block_of_a_peer_is_told() {
+    let blocks = [("8.0.0.0/8", &[][..]), ("0.0.0.0/0", &[]), ("8.8.8.0/24", &["8.8.8.8/32"]), ("9.9.9.9/32", &[])];
+    let peers: Vec<Peer> = blocks.into_iter().map(|(cidr, except)| Peer::Block(block(cidr, except))).collect();
+    let mut cluster = cluster();
+    cluster.apply(Change::Policy(ingress("db", [rule(peers, tcp(&[443]))])));
+    let told = |peer| why(&cluster, Direction::Ingress, peer, HTTP).block.map(|block| block.to_string());
+    assert_eq!(told("8.8.8.8").as_deref(), Some("8.0.0.0/8"));
+    assert_eq!(told("8.8.8.9").as_deref(), Some("8.8.8.0/24"));
+    assert_eq!(told("9.9.9.8").as_deref(), Some("0.0.0.0/0"));
+    assert_eq!((told("fd00::1"), told(WEB)), (None, None), "no block holds it, or a pod has it");
 }
 
 /// The later rule is the nearer in each pair, so that it is not its place that decides.
@@ -284,15 +328,26 @@ fn names_at_their_limits_make_no_sentence_long() {
 #[test]
 fn of_very_many_entries_not_all_are_looked_at() {
     let address = |i: u32| IpAddr::from((0x0b00_0000 + i).to_be_bytes());
-    let peers: Vec<Peer> = (0..30_000).map(|i| Peer::Block(IpBlock::new(address(i).into(), []).unwrap())).collect();
+    let peers: Vec<Peer> = (0..60_000).map(|i| Peer::Block(IpBlock::new(address(i).into(), []).unwrap())).collect();
+    let policy = ingress("db", [rule(peers, Ports::All), rule([pods("app=api")], Ports::All)]);
     let mut cluster = cluster();
-    cluster.apply(Change::Policy(ingress("db", [rule(peers, Ports::All), rule([pods("app=api")], Ports::All)])));
-    let of = |cluster: &Cluster, peer: &str| why(cluster, Direction::Ingress, peer, SQL);
-    let web = of(&cluster, WEB);
-    assert!(!web.complete && web.nearest.is_some_and(|miss| miss.rule == 0), "the last rule is nearer");
-    let last = of(&cluster, "11.0.117.47");
-    assert!(!last.complete && last.decision.is_allowed(), "what decides is looked for to the end");
+    let mut index = Index::new("node");
+    let db = Pod { node: Some("node".into()), ..cluster.pods[&shop("db")].clone() };
+    for change in [Change::Pod(db), Change::Policy(policy)] {
+        cluster.apply(change.clone());
+        index.apply(change);
+    }
+    let attempt = |peer| Attempt { peer, ..attempt(Direction::Ingress, WEB, SQL) };
+    let said = |peer| [cluster.why(&attempt(peer)), index.why(&attempt(peer))].map(Option::unwrap);
+    for why in said(IpAddr::from([10, 0, 0, 2])) {
+        assert!(!why.complete && why.nearest.is_some_and(|miss| miss.rule == 0), "the last rule is nearer");
+    }
+    let admits = Decision::Allowed(Allowed::Rule(RuleRef { policy: shop("db"), index: 0 }));
+    let [all, some] = said(address(40_000)).map(|why| (why.decision, why.complete));
+    assert_eq!((all, some), ((admits.clone(), false), (admits.clone(), false)), "the block was not found");
+    let [all, some] = said(address(59_999)).map(|why| (why.decision, why.complete));
+    assert_eq!((all, some), ((admits, false), (Decision::Denied(Denied::NoRule), false)));
     let one = rule([Peer::Block(block("11.0.0.0/8", &[]))], tcp(&[80]));
     cluster.apply(Change::Policy(ingress("db", [one])));
-    assert!(of(&cluster, WEB).complete);
+    assert!(cluster.why(&attempt(address(0))).unwrap().complete);
 }
