@@ -55,6 +55,7 @@ make_images() {
     "$scripts/image.sh" "$(agnhost_image)" "$images/tree-agnhost" "$images/agnhost.tar" '["/agnhost"]' '["pause"]'
     make_image_of_tiers
     cp "$target/$triple/release/witness" "$images/witness"
+    cp "$target/release/palisade" "$images/palisade"
 }
 
 # agnhost as the conformance suite of ClusterNetworkPolicy calls it: by a shell. What serves SCTP would end at once where the

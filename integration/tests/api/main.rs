@@ -13,6 +13,7 @@
 
 mod cases;
 mod cluster_policies;
+mod drops;
 mod faults;
 mod lists;
 mod nodes;
@@ -58,6 +59,7 @@ fn trials() -> Result<Vec<Trial>, Box<dyn Error>> {
     let context = Arc::new(Context { pool: Pool::default(), older, program: binary()? });
     let named = [
         ("cluster_policies", cluster_policies::TESTS),
+        ("drops", drops::TESTS),
         ("faults", faults::TESTS),
         ("lists", lists::TESTS),
         ("nodes", nodes::TESTS),
