@@ -249,6 +249,7 @@ impl<'a, B: Backend> Agent<'a, B> {
             let generation = self.enforcer.backend().generation().ok();
             let (ruleset, index) = (self.enforcer.desired(), self.enforcer.index());
             self.notices.conflicts(index.conflicts());
+            self.notices.audits(index);
             let (closed, shares_used) = (self.notices.closed(index), shares::used(index));
             let size = index.size();
             let cluster_policies = ClusterPolicyFigures::of(index, &size);

@@ -27,12 +27,15 @@ pub struct Counted {
 pub struct Watch {
     last: BTreeMap<Name, Dropped>,
     totals: DropCounters,
+    /// Whether counters of pods were looked at before.
+    has_begun: bool,
+    to_be_told: u64,
 }
 
 impl Watch {
     /// Takes in what the kernel's counters say now. Gives what was counted of the pods that there are, since they came.
     pub fn count(&mut self, now: &BTreeMap<Name, CounterValue>, counted: &Counted) -> &DropCounters {
-        let mut last = BTreeMap::new();
+        let (mut last, mut to_be_told) = (BTreeMap::new(), 0);
         let mut totals = DropCounters::new();
         for pod in &counted.pods {
             for (direction, names) in accounts(pod) {
@@ -48,6 +51,7 @@ impl Watch {
                 };
                 let (all, denied, would_drop) =
                     (came(Account::Dropped), came(Account::Denied), came(Account::WouldDrop));
+                to_be_told += all.packets + would_drop.packets;
                 let is_closed = counted.closed.contains(&*pod.namespace);
                 let policy = if is_closed { Reason::Shares } else { Reason::Policy };
                 for (reason, came) in [(policy, less(all, denied)), (Reason::Tier, denied), (Reason::Audit, would_drop)]
@@ -62,7 +66,15 @@ impl Watch {
         }
         self.last = last;
         self.totals = totals;
+        // What there was at first was before this agent.
+        self.to_be_told += if self.has_begun { to_be_told } else { 0 };
+        self.has_begun |= !counted.pods.is_empty();
         &self.totals
+    }
+
+    /// How many packets were dropped, or would be, since pods were looked at first: chains could tell of them.
+    pub fn to_be_told(&self) -> u64 {
+        self.to_be_told
     }
 
     /// What never was has no entry, but for what policies drop.
@@ -115,6 +127,7 @@ mod tests {
         let anew = [(Account::Dropped, 11), (Account::Denied, 1), (Account::WouldDrop, 7)];
         let after = ingress(&mut watch, &anew, &counted);
         assert_eq!(after, [(Reason::Policy, 4), (Reason::Tier, 5), (Reason::Shares, 2), (Reason::Audit, 7)]);
+        assert_eq!(watch.to_be_told(), 5 + 2 + 1 + 7, "what there was at first was before");
         assert_eq!(ingress(&mut watch, &[(Account::Dropped, 12)], &Counted::default()), []);
         assert_eq!(
             ingress(&mut watch, &[(Account::Dropped, 1)], &counted),

@@ -5,7 +5,7 @@
 //! - Lines are bounded: 60 a minute at most. What was left out is counted.
 //! - Whoever writes Events is never waited for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ pub struct Notices {
     /// Cluster policies of which a version is refused, and groups of tied ones.
     refused: Vec<String>,
     tied: Vec<Vec<String>>,
+    /// The namespaces whose audits are left out.
+    unaudited: BTreeSet<Arc<str>>,
     lines: Lines,
 }
 
@@ -47,6 +49,7 @@ impl Default for Notices {
             conflicts: BTreeMap::new(),
             refused: vec![],
             tied: vec![],
+            unaudited: BTreeSet::new(),
             lines: Lines::new(Instant::now()),
         }
     }
@@ -125,6 +128,17 @@ impl Notices {
             }
         }
         (self.refused, self.tied) = (now.refused.clone(), now.tied.clone());
+    }
+
+    /// Logs of which namespaces audits are left out that were not before.
+    pub fn audits(&mut self, index: &Index) {
+        let now: BTreeSet<Arc<str>> = index.audits_left_out().map(|(namespace, _)| namespace.clone()).collect();
+        for namespace in now.difference(&self.unaudited).cloned().collect::<Vec<_>>() {
+            if self.may_log() {
+                tracing::warn!(%namespace, "policies under audit say nothing: with them its policies would cost more than their share");
+            }
+        }
+        self.unaudited = now;
     }
 
     fn may_log(&mut self) -> bool {

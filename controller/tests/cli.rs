@@ -332,10 +332,19 @@ mod explain {
         );
         assert_eq!(
             verdict["ingress"],
-            json!({"isolated": true, "closed": false, "allowed": false, "policies": ["shop/db"], "rule": null})
+            json!({"isolated": true, "closed": false, "allowed": false, "policies": ["shop/db"], "rule": null,
+                   "nearest": "shop/db spec.ingress[1] admits app=web at TCP 5432, TCP metrics; this pod has app=open"})
         );
         let text = text(&["--from", "shop/open", "--to", "shop/db", "--port", "5432"]);
-        says(&text, &["DENIED: shop/open", "no policy isolates shop/open", "isolated by shop/db"]);
+        says(
+            &text,
+            &[
+                "DENIED: shop/open",
+                "no policy isolates shop/open",
+                "isolated by shop/db",
+                "nearest: shop/db spec.ingress[1]",
+            ],
+        );
     }
 
     /// A denied connection is an answer, not a failure.

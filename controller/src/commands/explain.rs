@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use palisade_model::reference::{Cluster, DirectionVerdict, Flow, Pass, TierVerdict, Traffic, Verdict};
-use palisade_model::{Change, ClusterRuleRef, Direction, Pod, Protocol, TierAction};
+use palisade_model::{Attempt, Change, ClusterRuleRef, Direction, Enforcement, Pod, Protocol, TierAction};
 use serde::Serialize;
 
 use super::sources;
@@ -78,6 +78,12 @@ struct Judgement {
     tiers: Vec<Tier>,
     policies: Vec<String>,
     rule: Option<Rule>,
+    /// The rule that would have allowed it but for what it lacks, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest: Option<String>,
+    /// What policies under audit would drop it for, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_drop: Option<String>,
 }
 
 /// What a tier of cluster policies says.
@@ -136,8 +142,8 @@ impl Explanation {
                 Pass::Loopback => LOOPBACK,
                 Pass::OwnNode => OWN_NODE,
             }),
-            egress: Judgement::new(cluster, Direction::Egress, egress),
-            ingress: Judgement::new(cluster, Direction::Ingress, ingress),
+            egress: Judgement::new(cluster, Direction::Egress, &flow, egress),
+            ingress: Judgement::new(cluster, Direction::Ingress, &flow, ingress),
             remembered: None,
             hints: hints(cluster, source, destination).into_iter().chain(tied).collect(),
         })
@@ -162,6 +168,10 @@ impl Explanation {
             text += &format!("  {direction:8}{why}\n");
             text.extend(judgement.passed().map(|passed| format!("          after {passed}\n")));
             text.extend(judgement.policies.iter().map(|policy| format!("          isolated by {policy}\n")));
+            text.extend(judgement.nearest.iter().map(|miss| format!("          nearest: {miss}\n")));
+            text.extend(
+                judgement.would_drop.iter().map(|why| format!("          under audit it would be dropped: {why}\n")),
+            );
         }
         text.extend(self.remembered.iter().map(Remembered::text));
         text + &self.hints_text()
@@ -183,7 +193,15 @@ impl Explanation {
 }
 
 impl Judgement {
-    fn new(cluster: &Cluster, direction: Direction, verdict: DirectionVerdict) -> Self {
+    fn new(cluster: &Cluster, direction: Direction, flow: &Flow, verdict: DirectionVerdict) -> Self {
+        let peer = if direction == Direction::Egress { flow.destination } else { flow.source };
+        let why = |up_to| {
+            let pod = verdict.subject.clone()?;
+            cluster.why(&Attempt { direction, pod, peer, traffic: flow.traffic, up_to })
+        };
+        let nearest = why(Enforcement::Enforced).and_then(|why| why.nearest).map(|miss| miss.to_string());
+        let would_drop = cluster.would_drop(flow, direction).then(|| why(Enforcement::Audited)).flatten();
+        let would_drop = would_drop.map(|why| why.to_string());
         let tiers = verdict.tiers.into_iter().filter(|tier| !tier.policies.is_empty());
         Self {
             isolated: verdict.isolated,
@@ -195,6 +213,8 @@ impl Judgement {
                 policy: rule.policy.to_string(),
                 field: format!("spec.{direction}[{}]", rule.index),
             }),
+            nearest,
+            would_drop,
         }
     }
 

@@ -192,7 +192,10 @@ fn watch_dropped(servers: &Runtime, state: &Arc<State>) -> anyhow::Result<()> {
     servers.spawn(async move {
         loop {
             match kernel.named_counters() {
-                Ok(now) => state.dropped(watch.count(&now, &state.counted())),
+                Ok(now) => {
+                    state.dropped(watch.count(&now, &state.counted()));
+                    state.flows().set_to_be_told(watch.to_be_told());
+                }
                 Err(error) => tracing::warn!(%error, "not known how much was dropped"),
             }
             tokio::time::sleep(dropped::INTERVAL).await;

@@ -49,6 +49,7 @@ pub(super) fn status(args: &StatusArgs) -> anyhow::Result<()> {
             .map(|(forger, packets)| (forger.to_string(), *packets))
             .collect(),
         settled: ruleset.as_ref().map(|ruleset| Epoch::in_force(ruleset).is_some()),
+        would_drop: ruleset.as_ref().map(|ruleset| would_drop(ruleset, &counters)).unwrap_or_default(),
         pods: ruleset.map(|ruleset| pods(&ruleset, &counters, &drops::by_pod(&dropped))).unwrap_or_default(),
     };
     let mut out = std::io::stdout().lock();
@@ -90,6 +91,9 @@ struct Status {
     settled: Option<bool>,
     /// The isolated local pods, by `namespace/name`.
     pods: BTreeMap<String, Pod>,
+    /// Packets that policies under audit would have dropped, by `egress of namespace/name`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    would_drop: BTreeMap<String, u64>,
 }
 
 /// Addresses of which only those of known pods send and receive.
@@ -173,6 +177,11 @@ fn pods(
         .collect()
 }
 
+fn would_drop(ruleset: &Ruleset, counters: &BTreeMap<Name, CounterValue>) -> BTreeMap<String, u64> {
+    let packets = |name| counters.get(name).map_or(0, |counter| counter.packets);
+    render::audited(ruleset).map(|(name, whose)| (whose.to_owned(), packets(name))).collect()
+}
+
 impl Status {
     fn text(&self) -> String {
         let agent = match (&self.agent, &self.agent_error) {
@@ -222,6 +231,9 @@ impl Status {
             self.pods.len(),
             if self.pods.is_empty() { "" } else { ", packets dropped:" }
         );
+        for (whose, packets) in &self.would_drop {
+            text += &format!("  policies under audit would have dropped {packets} packets: {whose}\n");
+        }
         let width = self.pods.keys().map(String::len).max().unwrap_or_default();
         let count = |dropped: &Option<Dropped>| {
             dropped.as_ref().map_or("open".to_owned(), |dropped| dropped.packets.to_string())

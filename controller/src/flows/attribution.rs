@@ -104,7 +104,7 @@ fn record(told: &Told, index: &Index, look_into: bool) -> Record {
     };
     match (told.prefix.told, pod) {
         (Cause::Forged, _) => {
-            record.text = format!("{} is not an address that the node routes to this pod", seen.local)
+            record.text = format!("{} is not an address that the node routes to this pod", seen.local);
         }
         (Cause::NoConnection, _) => record.text = "it belongs to no connection that anybody saw begin".to_owned(),
         (_, None) => record.text = "the pod is gone".to_owned(),

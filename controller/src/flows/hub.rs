@@ -34,6 +34,17 @@ struct Held {
     drops: Store,
     allowed: Store,
     figures: Figures,
+    /// How many packets somebody could have been told of.
+    to_be_told: u64,
+}
+
+impl Held {
+    /// What the kernel told nobody of was suppressed by it.
+    fn figures(&self) -> Figures {
+        let Figures { logged, suppressed, lost, malformed } = self.figures;
+        let untold = self.to_be_told.saturating_sub(logged + lost + malformed);
+        Figures { suppressed: suppressed + untold, ..self.figures }
+    }
 }
 
 /// Which records are wanted: without anything, all that was dropped or would be.
@@ -119,9 +130,15 @@ impl Hub {
         self.held().figures = figures;
     }
 
+    /// So many packets were to be told of since the agent's start: those of which nobody heard were suppressed.
+    pub fn set_to_be_told(&self, packets: u64) {
+        let mut held = self.held();
+        held.to_be_told = held.to_be_told.max(packets);
+    }
+
     /// What became of what the kernel wanted to tell.
     pub fn figures(&self) -> Figures {
-        self.held().figures
+        self.held().figures()
     }
 
     /// The latest records that are remembered, in the order of time.
@@ -145,7 +162,7 @@ impl Hub {
     }
 
     fn header(&self, held: &Held) -> Header {
-        Header { node: self.node.clone(), begun: self.begun, figures: held.figures, forgotten: held.drops.gone() }
+        Header { node: self.node.clone(), begun: self.begun, figures: held.figures(), forgotten: held.drops.gone() }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -274,5 +291,7 @@ mod tests {
         assert_eq!((&value["node"], &value["lost"]), (&"worker-1".into(), &2.into()));
         assert_eq!(serde_json::from_value::<Header>(value).unwrap(), header);
         assert_eq!(hub.figures(), figures);
+        hub.set_to_be_told(12);
+        assert_eq!(hub.figures(), Figures { suppressed: 3 + 5, ..figures }, "of five packets nobody was told");
     }
 }

@@ -61,6 +61,15 @@ pub fn accounts(pod: &NamespacedName) -> impl Iterator<Item = (Direction, [Name;
     })
 }
 
+/// The counters of what audited policies would drop, with whose it is: `egress of namespace/name` (cut, where that is too long for
+/// a counter's comment).
+pub fn audited(ruleset: &Ruleset) -> impl Iterator<Item = (&Name, &str)> {
+    ruleset.counters.iter().filter_map(|(name, counter)| {
+        let whose = counter.comment.as_ref().filter(|_| name.as_str().starts_with("would-drop-"))?.as_str();
+        Some((name, whose.strip_suffix(pod::WOULD_DROP).unwrap_or(whose)))
+    })
+}
+
 /// Whose packets a chain of either table counts that the guard drops; `None` for chains of other purpose.
 pub fn forger(chain: &Name, comment: Option<&Comment>) -> Option<Forger> {
     let pod = |text: &str| {

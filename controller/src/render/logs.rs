@@ -79,6 +79,11 @@ impl Told {
 }
 
 impl Logs {
+    /// Whether anybody is told.
+    pub(super) fn is_heard(self) -> bool {
+        self.0.is_some()
+    }
+
     /// The statement, which is none with a verdict, with the packets that it matches counted and told.
     pub(super) fn tell(self, statement: Statement, counter: Name, prefix: &Prefix) -> Statement {
         let log = self.0.map(|group| Log { prefix: prefix.text(), group, snaplen: Some(SNAPLEN) });

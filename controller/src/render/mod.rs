@@ -72,7 +72,7 @@ use crate::links::NodeLinks;
 
 pub use epoch::Epoch;
 pub use frames::table as table_of_frames;
-pub use inspect::{Account, Forger, InspectedPod, accounts, forger, local_pods, origins, pods};
+pub use inspect::{Account, Forger, InspectedPod, accounts, audited, forger, local_pods, origins, pods};
 pub use logs::{Logs, Prefix, Told, pod_text};
 pub use pod_range::PodRange;
 

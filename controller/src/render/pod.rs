@@ -75,24 +75,30 @@ pub(super) fn entry(direction: Direction, id: &NamespacedName, pod: &PodEnforcem
     is_entered.then(|| names::pod_chain(direction, id))
 }
 
+/// What a counter of what audited policies would drop says after whose it is.
+pub(super) const WOULD_DROP: &str = " that audited policies would drop";
+
 /// What counts of a pod that is here, or is judged.
 pub(super) fn counters(id: &NamespacedName, pod: Option<&PodEnforcement>) -> BTreeMap<Name, NamedCounter> {
     let of_direction = |direction| {
         let under_tiers = pod.is_some_and(|pod| pod.tiers.iter().any(|key| key.direction == direction));
         let audited = pod.is_some_and(|pod| pod.audit(direction).is_some());
-        let denied = under_tiers.then(|| (names::denied(direction, id), "that cluster policies deny"));
-        let would_drop = audited.then(|| (names::would_drop(direction, id), "that audited policies would drop"));
-        let all = [Some((names::dropped(direction, id), "that is dropped")), denied, would_drop];
+        let denied = under_tiers.then(|| (names::denied(direction, id), " that cluster policies deny"));
+        let would_drop = audited.then(|| (names::would_drop(direction, id), WOULD_DROP));
+        let all = [Some((names::dropped(direction, id), " that is dropped")), denied, would_drop];
         all.into_iter().flatten().map(move |(name, what)| {
-            let comment = Some(Comment::new(&format!("{direction} of {id} {what}")));
+            let comment = Some(Comment::new(&format!("{direction} of {id}{what}")));
             (name, NamedCounter { comment })
         })
     };
     Direction::ALL.into_iter().flat_map(of_direction).collect()
 }
 
+/// Tables, each in a form.
+type InForms<'a, K> = BTreeSet<(&'a Arc<K>, Form)>;
+
 /// The tables that are used in another than the plain form.
-pub(super) fn forms(pod: &PodEnforcement) -> (BTreeSet<(&Arc<TableKey>, Form)>, BTreeSet<(&Arc<TierKey>, Form)>) {
+pub(super) fn forms(pod: &PodEnforcement) -> (InForms<'_, TableKey>, InForms<'_, TierKey>) {
     let mut of_policies = BTreeSet::new();
     let mut of_tiers = BTreeSet::new();
     for (direction, audit) in &pod.audit {
@@ -154,26 +160,36 @@ fn itself(direction: Direction, pod: &PodEnforcement, verdict: &Verdict) -> Vec<
 
 /// What no policy allows.
 fn dropped(direction: Direction, id: &NamespacedName, logs: Logs) -> Vec<Statement> {
-    let comment = Some(Comment::new(&format!("{direction} of {id} that no policy allows")));
-    let prefix = Prefix::of(Told::Policy, direction, id);
-    let counter = names::dropped(direction, id);
-    let drop = Statement { comment, ..statement([], Action::Verdict(Verdict::Drop)) };
-    match logs {
-        Logs(None) => vec![logs.tell(drop, counter, &prefix)],
-        Logs(Some(_)) => {
-            let [told, strays] = of_no_connection(direction, id, logs);
-            vec![told, strays, logs.tell(Statement::default(), counter, &prefix), drop]
-        }
-    }
+    let comment = format!("{direction} of {id} that no policy allows");
+    let drop = told_drop([], &comment, logs, Told::Policy, direction, id);
+    // What belongs to no connection has another cause, which matters only where it is told.
+    let strays = logs.is_heard().then(|| of_no_connection(direction, id, logs));
+    strays.into_iter().flatten().chain(drop).collect()
 }
 
 /// Whoever is judged gets, and sends, nothing that belongs to no connection: rules ask for the ends of connections.
-pub(super) fn of_no_connection(direction: Direction, id: &NamespacedName, logs: Logs) -> [Statement; 2] {
-    let state = || [Match::CtState([CtState::Invalid, CtState::Untracked].into())];
-    let prefix = Prefix::of(Told::NoConnection, direction, id);
-    let told = logs.tell(statement(state(), Action::Continue), names::dropped(direction, id), &prefix);
-    let comment = Some(Comment::new("belongs to no connection"));
-    [told, Statement { comment, ..statement(state(), Action::Verdict(Verdict::Drop)) }]
+pub(super) fn of_no_connection(direction: Direction, id: &NamespacedName, logs: Logs) -> Vec<Statement> {
+    let state = Match::CtState([CtState::Invalid, CtState::Untracked].into());
+    told_drop([state], "belongs to no connection", logs, Told::NoConnection, direction, id)
+}
+
+/// Counts, tells and drops. Beyond the limit of what is told a rule ends, so that it takes another one to drop.
+fn told_drop<const N: usize>(
+    matches: [Match; N],
+    comment: &str,
+    logs: Logs,
+    told: Told,
+    direction: Direction,
+    id: &NamespacedName,
+) -> Vec<Statement> {
+    let (counter, prefix) = (names::dropped(direction, id), Prefix::of(told, direction, id));
+    let comment = Some(Comment::new(comment));
+    let drop = Statement { comment, ..statement(matches.clone(), Action::Verdict(Verdict::Drop)) };
+    if logs.is_heard() {
+        vec![logs.tell(statement(matches, Action::Continue), counter, &prefix), drop]
+    } else {
+        vec![logs.tell(drop, counter, &prefix)]
+    }
 }
 
 fn denied(direction: Direction, id: &NamespacedName, logs: Logs) -> Chain {
@@ -188,7 +204,7 @@ fn denied(direction: Direction, id: &NamespacedName, logs: Logs) -> Chain {
 }
 
 fn would_drop(direction: Direction, id: &NamespacedName, logs: Logs) -> Chain {
-    let text = format!("{direction} of {id} that audited policies would drop");
+    let text = format!("{direction} of {id}{WOULD_DROP}");
     let prefix = Prefix::of(Told::Audit, direction, id);
     let told = logs.tell(Statement::default(), names::would_drop(direction, id), &prefix);
     chain(&text, [told, statement([], Action::Verdict(allowed(direction)))])
