@@ -1,7 +1,10 @@
 //! What commits cost: large policies as a whole, and small changes to large tables, beside `nft -f` doing the same in the
 //! same run.
 //!
-//! `cargo bench -p palisade-integration --bench commits`
+//! ```text
+//! cargo bench -p palisade-integration --bench commits               # all of it
+//! cargo bench -p palisade-integration --bench commits -- cluster    # one of: tables, pods, cluster, edits
+//! ```
 
 mod support;
 
@@ -16,6 +19,7 @@ use palisade_model::testing::workload::{Shape, Size, Workload};
 use palisade_nft::{Kernel, Name, Ownership};
 use support::{
     NODE, Order, address, many_cluster_policies, many_exceptions, many_peers, many_policies, many_ranges, pod,
+    remote_pod,
 };
 
 const ROUNDS: usize = 9;
@@ -23,6 +27,15 @@ const SMALL_ROUNDS: u32 = 101;
 const WHOLE_ROUNDS: usize = 5;
 
 fn main() {
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    for (part, measure) in [("tables", tables as fn()), ("pods", pods), ("cluster", cluster), ("edits", edits)] {
+        if wanted.is_empty() || wanted.iter().any(|name| name == part) {
+            measure();
+        }
+    }
+}
+
+fn tables() {
     println!("a whole table, from the objects to the kernel's acknowledgement; median of {ROUNDS} turns, in ms");
     println!("{:<52}{:>10}{:>10}{:>8}", "", "palisade", "nft -f", "ratio");
     for (what, changes) in [
@@ -36,10 +49,16 @@ fn main() {
         let rounds: Vec<_> = (0..ROUNDS).map(|_| (palisade_whole(&changes), nft_whole(&changes))).collect();
         print_row(what, &rounds);
     }
+}
+
+fn pods() {
     println!("\none change, median of {SMALL_ROUNDS} turns, in ms");
     println!("{:<52}{:>10}{:>10}{:>8}", "", "palisade", "nft -f", "ratio");
     print_row("a remote pod comes into a set of 1,000", &one_pod(1_000));
     print_row("a remote pod comes into a set of 100,000", &one_pod(100_000));
+}
+
+fn cluster() {
     println!(
         "\n150,000 pods, 110 of them here: the whole table, from the objects, in ms; median of {WHOLE_ROUNDS} turns"
     );
@@ -52,6 +71,9 @@ fn main() {
         let rounds: Vec<Pair> = (0..WHOLE_ROUNDS).map(|_| (full_cluster(&[]), full_cluster(more))).collect();
         print_row(what, &rounds);
     }
+}
+
+fn edits() {
     println!("\na cluster policy of 25 rules that every pod of a node comes under, in ms: p50, p99, greatest");
     #[allow(
         clippy::cast_precision_loss,
@@ -100,7 +122,7 @@ type Pair = (Duration, Duration);
 fn print_row(what: &str, rounds: &[Pair]) {
     let milliseconds = |of: fn(&Pair) -> Duration| median(rounds.iter().map(|pair| of(pair).as_secs_f64() * 1e3));
     let ratio = median(rounds.iter().map(|(palisade, nft)| nft.as_secs_f64() / palisade.as_secs_f64()));
-    println!("{what:<52}{:>10.3}{:>10.3}{ratio:>8.1}", milliseconds(|pair| pair.0), milliseconds(|pair| pair.1));
+    println!("{what:<52}{:>10.3}{:>10.3}{ratio:>8.2}", milliseconds(|pair| pair.0), milliseconds(|pair| pair.1));
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -168,5 +190,5 @@ fn one_pod(peers: u32) -> Vec<Pair> {
 }
 
 fn new_pod(i: u32) -> Change {
-    pod(&format!("new-{i}"), address(i))
+    remote_pod(&format!("new-{i}"), address(i))
 }

@@ -17,7 +17,7 @@ use palisade::render::Epoch;
 use palisade_integration::netns::{Host, Network, Place};
 use palisade_model::{Change, NamespacedName, Selector};
 use palisade_nft::{Kernel, KernelConntrack, Mark, Name, Ownership};
-use support::{CLIENT, NODE, SERVER, address, all_peers, forbidding, labelled, pod};
+use support::{CLIENT, NODE, SERVER, address, all_peers, forbidding, labelled, pod, remote_pod};
 
 /// So many pods, with so many connections each.
 const PODS: u16 = 100;
@@ -45,7 +45,7 @@ fn measure(client: &Host, pods: &Host) {
     let everybody = || vec![forbidding("all", Selector::default())];
     let one = || vec![forbidding("one", labelled("app", "local-7"))];
     let again = |name| vec![Change::PolicyGone(NamespacedName::new("bench", name))];
-    let remote = |i| vec![pod("remote", address(i))];
+    let remote = |i| vec![remote_pod("remote", address(i))];
     let gone = || vec![Change::PodGone(NamespacedName::new("bench", "remote"))];
     rows(&mut enforcer, ["a policy forbids all", "  and goes"], |_| [everybody(), again("all")]);
     rows(&mut enforcer, ["a policy forbids those of one pod", "  and goes"], |_| [one(), again("one")]);

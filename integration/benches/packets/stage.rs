@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use palisade::enforcer::Enforcer;
 use palisade::links;
-use palisade::render::{Epoch, Origins, PodRange, table_of_frames};
+use palisade::render::{Epoch, Logs, Origins, PodRange, table_of_frames};
 use palisade_integration::netns::{Host, Network, Place, Topology};
 use palisade_model::Change;
 use palisade_nft::{Backend, Kernel, KernelConntrack, Name, Ownership};
@@ -20,21 +20,33 @@ pub(crate) const TRACKED: &str =
 pub(crate) enum Layout {
     /// A ruleset of no policies.
     Text(String),
-    /// What Palisade makes of these.
-    Enforced {
-        changes: Vec<Change>,
-        origins: Origins,
-        /// In an epoch: what was judged is known.
-        settled: bool,
-        /// An address around the pods' that is no known pod's goes nowhere.
-        guards_pod_range: bool,
-    },
+    /// What Palisade makes of policies.
+    Enforced(Enforced),
+}
+
+/// What Palisade enforces, and how.
+pub(crate) struct Enforced {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) origins: Origins,
+    /// In an epoch: what was judged is known.
+    pub(crate) settled: bool,
+    /// An address around the pods' that is no known pod's goes nowhere.
+    pub(crate) guards_pod_range: bool,
+    /// Nobody reads what is told.
+    pub(crate) logs: Logs,
+}
+
+impl Enforced {
+    /// As an agent has it at once after it started.
+    pub(crate) fn of(changes: Vec<Change>) -> Self {
+        Self { changes, origins: Origins::Guarded, settled: false, guards_pod_range: false, logs: Logs::STANDARD }
+    }
 }
 
 impl Layout {
-    /// As an agent has it at once after it started.
+    /// [`Enforced::of`].
     pub(crate) fn policies(changes: Vec<Change>) -> Self {
-        Self::Enforced { changes, origins: Origins::Guarded, settled: false, guards_pod_range: false }
+        Self::Enforced(Enforced::of(changes))
     }
 }
 
@@ -53,11 +65,7 @@ impl Stage {
         let node = network.nodes()[0].namespace();
         match layout {
             Layout::Text(text) => node.nft(text).expect("the ruleset loads"),
-            Layout::Enforced { changes, origins, settled, guards_pod_range } => {
-                let networks = guards_pod_range.then(|| POD_RANGE.parse().expect("a network"));
-                let range = PodRange::of(networks.as_slice());
-                node.enter(|| enforce(changes, *origins, *settled, range)).expect("the node can be entered");
-            }
+            Layout::Enforced(enforced) => node.enter(|| enforce(enforced)).expect("the node can be entered"),
         }
         Self { network, client, server }
     }
@@ -85,20 +93,22 @@ fn frames() -> Kernel {
 /// Both pods are in it.
 const POD_RANGE: &str = "10.0.0.0/24";
 
-fn enforce(changes: &[Change], origins: Origins, settled: bool, range: PodRange) {
+fn enforce(enforced: &Enforced) {
+    let Enforced { changes, origins, settled, guards_pod_range, logs } = enforced;
+    let networks = guards_pod_range.then(|| POD_RANGE.parse().expect("a network"));
     let enforcer = Enforcer::new(NODE, Name::new("palisade").expect("a name"), kernel());
-    let mut enforcer = enforcer.with_origins(origins).with_frames(frames());
+    let mut enforcer = enforcer.with_origins(*origins).with_logs(*logs).with_frames(frames());
     let links = links::read().expect("links can be listed");
     let bridged = !links.bridges.is_empty();
     enforcer.set_links(links);
     changes.iter().cloned().for_each(|change| enforcer.apply(change));
-    enforcer.set_pod_range(range);
+    enforcer.set_pod_range(PodRange::of(networks.as_slice()));
     enforcer.commit().expect("the ruleset is committed").expect("there was something to commit");
-    while let Some(due) = enforcer.settle_is_due().filter(|_| settled) {
+    while let Some(due) = enforcer.settle_is_due().filter(|_| *settled) {
         sleep(due.saturating_duration_since(Instant::now()));
         enforcer.settle().expect("an epoch begins");
     }
-    if origins == Origins::Guarded {
+    if *origins == Origins::Guarded {
         holds(&mut kernel(), &["pod-links", "guarded-4"]);
         if bridged {
             holds(&mut frames(), &["ports", "pod-ports", "bridged-4"]);

@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use palisade::render::Origins;
 use palisade_integration::netns::Topology;
 
-use crate::Measured;
-use crate::stage::{Layout, Stage, TRACKED};
+use crate::stage::{Enforced, Layout, Stage, TRACKED};
+use crate::support::measured::Measured;
 use crate::support::{CLIENT, PORT, SERVER, from_client, many_policies, pod, to_server};
 
 const ROUNDS: usize = 61;
@@ -69,7 +68,7 @@ fn row(what: &str, side: impl FnMut(usize) -> f64) {
 fn everything() -> Layout {
     let pods = [pod("peer-0", CLIENT.into()), to_server(), from_client()];
     let changes = many_policies(1_000).into_iter().chain(pods).collect();
-    Layout::Enforced { changes, origins: Origins::Guarded, settled: true, guards_pod_range: false }
+    Layout::Enforced(Enforced { settled: true, ..Enforced::of(changes) })
 }
 
 /// A TCP connection, which a thread reads from all the time.

@@ -2,6 +2,9 @@
 //! all such that a datagram from [`CLIENT`] to [`PORT`] is denied.
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
+pub(crate) mod datagrams;
+pub(crate) mod measured;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use palisade_model::testing::bare_pod;
@@ -11,7 +14,7 @@ use palisade_model::{
     Requirement, Rule, Selector, Tier, TierAction,
 };
 
-/// The node of all pods.
+/// The node of the pods that are judged.
 pub(crate) const NODE: &str = "node-0";
 /// The pod that sends: no policy allows it.
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -20,11 +23,20 @@ pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// The port of the last of many policies.
 pub(crate) const PORT: u16 = 1_999;
 
-/// A pod of the benchmark's namespace, labelled `app=NAME`.
+/// A pod of [`NODE`] in the benchmark's namespace, labelled `app=NAME`.
 pub(crate) fn pod(name: &str, ip: IpAddr) -> Change {
+    pod_on(NODE, name, ip)
+}
+
+/// The same on another node.
+pub(crate) fn remote_pod(name: &str, ip: IpAddr) -> Change {
+    pod_on("node-1", name, ip)
+}
+
+fn pod_on(node: &str, name: &str, ip: IpAddr) -> Change {
     Change::Pod(Pod {
         labels: Labels::from_iter([("app", name)]),
-        node: Some(NODE.into()),
+        node: Some(node.into()),
         ..bare_pod(NamespacedName::new("bench", name), [ip])
     })
 }
@@ -53,6 +65,14 @@ pub(crate) fn forbidding(name: &str, selector: Selector) -> Change {
         ingress: Some(Vec::new()),
         egress: None,
     })
+}
+
+/// The same, if it is a policy, as one that only watches.
+pub(crate) fn audited(change: Change) -> Change {
+    match change {
+        Change::Policy(policy) => Change::Policy(Policy { enforcement: Enforcement::Audited, ..policy }),
+        change => change,
+    }
 }
 
 /// One policy that lets all other pods of the namespace reach the server.
@@ -100,7 +120,7 @@ pub(crate) fn many_policies(count: u16) -> Vec<Change> {
     let policies = (0..count).flat_map(|i| {
         let name = format!("peer-{i}");
         let rule = rule(group(labelled("app", &name)), vec![udp(PORT - i, PORT - i)]);
-        [policy(&format!("policy-{i}"), vec![rule]), pod(&name, address(u32::from(i)))]
+        [policy(&format!("policy-{i}"), vec![rule]), remote_pod(&name, address(u32::from(i)))]
     });
     policies.chain([server()]).collect()
 }
@@ -117,7 +137,7 @@ pub(crate) fn many_ranges(count: u16) -> Vec<Change> {
 /// One policy whose peers are `count` pods.
 pub(crate) fn many_peers(count: u32) -> Vec<Change> {
     let all = rule(group(Requirement::new("app", "NotIn", ["server"]).into_iter().collect()), vec![udp(PORT, PORT)]);
-    let pods = (0..count).map(|i| pod(&format!("peer-{i}"), address(i)));
+    let pods = (0..count).map(|i| remote_pod(&format!("peer-{i}"), address(i)));
     pods.chain([policy("peers", vec![all]), server()]).collect()
 }
 
