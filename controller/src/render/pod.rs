@@ -91,8 +91,10 @@ pub(super) fn counters(id: &NamespacedName, pod: Option<&PodEnforcement>) -> BTr
     Direction::ALL.into_iter().flat_map(of_direction).collect()
 }
 
+type Forms<'a, Key> = BTreeSet<(&'a Arc<Key>, Form)>;
+
 /// The tables that are used in another than the plain form.
-pub(super) fn forms(pod: &PodEnforcement) -> (BTreeSet<(&Arc<TableKey>, Form)>, BTreeSet<(&Arc<TierKey>, Form)>) {
+pub(super) fn forms(pod: &PodEnforcement) -> (Forms<'_, TableKey>, Forms<'_, TierKey>) {
     let mut of_policies = BTreeSet::new();
     let mut of_tiers = BTreeSet::new();
     for (direction, audit) in &pod.audit {
