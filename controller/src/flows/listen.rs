@@ -33,6 +33,16 @@ impl Waiting {
     pub fn taken(&self, flows: usize) {
         self.0.fetch_sub(flows, Ordering::Relaxed);
     }
+
+    /// So many are sent.
+    pub(super) fn sent(&self, flows: usize) {
+        self.0.fetch_add(flows, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Whether this node's kernel can tell of packets: rules that do are refused otherwise. Says what it cannot.
@@ -74,11 +84,11 @@ fn follow(group: u16, inputs: &UnboundedSender<Input>, hub: &Hub) {
         figures.logged += records.len() as u64;
         figures.lost = reader.lost();
         figures.malformed = reader.malformed();
-        let mut told = united(records);
-        let room = WAITING.saturating_sub(waiting.0.load(Ordering::Relaxed));
+        let mut told = united(&records);
+        let room = WAITING.saturating_sub(waiting.count());
         figures.suppressed += told.drain(room.min(told.len())..).map(|told| told.packets).sum::<u64>();
         hub.set_figures(figures);
-        waiting.0.fetch_add(told.len(), Ordering::Relaxed);
+        waiting.sent(told.len());
         if inputs.send(Input::Told(told, waiting.clone())).is_err() {
             return;
         }
@@ -110,10 +120,10 @@ fn open(group: u16, inputs: &UnboundedSender<Input>) -> Option<LogReader> {
 }
 
 /// One of each flow, in the order in which they came. What no rule of ours has told is left out.
-fn united(records: Vec<LogRecord>) -> Vec<Told> {
+fn united(records: &[LogRecord]) -> Vec<Told> {
     let time = Timestamp::now();
     let mut all: Vec<Told> = Vec::new();
-    for told in records.into_iter().filter_map(|record| told(record, time)) {
+    for told in records.iter().filter_map(|record| told(record, time)) {
         match all.iter_mut().rev().take(LOOKED_BACK).find(|other| other.is_like(&told)) {
             Some(other) => {
                 other.packets += told.packets;
@@ -128,10 +138,10 @@ fn united(records: Vec<LogRecord>) -> Vec<Told> {
 /// Among so many flows the one of a record is looked for.
 const LOOKED_BACK: usize = 64;
 
-fn told(record: LogRecord, time: Timestamp) -> Option<Told> {
+fn told(record: &LogRecord, time: Timestamp) -> Option<Told> {
     let prefix = Prefix::parse(&record.prefix)?;
     let service = record.original.as_ref().map(|original| (original.destination, original.ports.map(|(_, to)| to)));
-    let LogRecord { source, destination, protocol, ports, length, .. } = record;
+    let LogRecord { source, destination, protocol, ports, length, .. } = *record;
     let bytes = u64::from(length);
     Some(Told { time, prefix, source, destination, protocol, ports, service, packets: 1, bytes })
 }
