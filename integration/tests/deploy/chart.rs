@@ -43,6 +43,7 @@ pub(crate) fn every_value() -> Value {
         "clusterNetworkPolicy": {"crd": "standard"},
         "apiServer": {"host": "192.0.2.1", "port": 8443},
         "log": {"level": "info,palisade=debug", "format": "text", "drops": true},
+        "flows": {"enabled": true},
         "probes": {"address": "[::]", "port": 9998},
         "metrics": {
             "address": "0.0.0.0",
@@ -129,6 +130,7 @@ fn every_value_has_its_effect() {
         "--metrics-address=0.0.0.0:9999",
         "--metrics-pods=77",
         "--log-drops",
+        "--flows",
         "--shares=2.5",
         "--no-guard",
         "--guard-pod-range",
