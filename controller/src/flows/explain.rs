@@ -10,7 +10,7 @@ pub(super) fn judges(why: &Why, record: &mut Record) {
     record.peer.block = why.block.map(|block| block.to_string());
 }
 
-/// What denied it. The reason is said where the rule that told of it knows less.
+/// What denied it, and what came nearest.
 pub(super) fn denied(by: &Denied, why: &Why, record: &mut Record) {
     record.nearest = why.nearest.as_ref().map(|miss| Nearest {
         policy: text_of(&miss.policy),

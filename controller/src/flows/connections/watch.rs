@@ -125,7 +125,7 @@ impl Watch {
         self.hub.set_allowed_figures(self.figures);
     }
 
-    /// Tells the agent of some of what was gathered, if it can take it.
+    /// Tells the agent of some of what was gathered, unless so much waits for it already.
     fn tell(&mut self) {
         let some = self.outgoing.split_off(self.outgoing.len().saturating_sub(AT_A_STEP));
         if some.is_empty() {
@@ -133,7 +133,7 @@ impl Watch {
         }
         if self.waiting.count() + some.len() > MOST {
             self.figures.suppressed += some.iter().map(|one| one.begun + one.ended).sum::<u64>();
-            return;
+            return self.hub.set_allowed_figures(self.figures);
         }
         self.waiting.sent(some.len());
         // Where the agent has ended, so does this, soon.
