@@ -3,12 +3,14 @@
 //!
 //! Invariants:
 //! - A connection between two pods of this node has a record at each end.
-//! - What is known of a flow is asked for once, until any object changes.
+//! - What is known of a flow is asked for once, until any object changes; and so long at once ([`LOOKING`]): enforcing goes
+//!   before explaining.
 //! - What is remembered is bounded; of what was forgotten, an end is told as the objects are then.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use palisade_model::{Attempt, Decision, Denied, Direction, Enforcement, Index, NamespacedName, Why};
@@ -21,6 +23,12 @@ use super::{Hub, IpProtocol, Peer, Reason, Record, Verdict};
 
 /// Of how many flows it is known what allowed them.
 const REMEMBERED: usize = 4096;
+/// How long is looked for what allowed flows that come together: usually it takes some microseconds each, and a few milliseconds
+/// where tenants write very many rules.
+const LOOKING: Duration = Duration::from_millis(10);
+
+/// The generation of what was not looked into: of none.
+const NEVER: u64 = u64::MAX;
 
 /// Makes records of connections.
 #[derive(Debug)]
@@ -53,7 +61,12 @@ impl Admission {
     }
 
     /// Makes records, and publishes them.
-    pub(super) fn publish(&mut self, mut connections: Connections, index: &Index) {
+    pub(super) fn publish_all(&mut self, connections: Vec<Connections>, index: &Index) {
+        let until = Instant::now() + LOOKING;
+        connections.into_iter().for_each(|connections| self.publish(connections, index, until));
+    }
+
+    fn publish(&mut self, mut connections: Connections, index: &Index, until: Instant) {
         let (course, begun, ended) = (connections.course.clone(), connections.begun, connections.ended);
         let known = self.known.remove(&course);
         let open = known.as_ref().map_or(0, |known| known.open).saturating_add(begun).saturating_sub(ended);
@@ -64,12 +77,14 @@ impl Admission {
                 if connections.is_empty() {
                     return self.remember(course, Known { open, ..known });
                 }
-                records(&course, index)
+                records(&course, index, until)
             }
-            None => records(&course, index),
+            None => records(&course, index, until),
         };
         self.tell(&records, &connections);
-        self.remember(course, Known { records, generation: self.generation, open });
+        let is_known = records.iter().all(|record| record.reason != Reason::Other);
+        let generation = if is_known { self.generation } else { NEVER };
+        self.remember(course, Known { records, generation, open });
     }
 
     fn tell(&self, records: &[Record], connections: &Connections) {
@@ -97,13 +112,13 @@ impl Admission {
 }
 
 /// One for each end that is a pod of this node.
-fn records(course: &Course, index: &Index) -> Arc<[Record]> {
+fn records(course: &Course, index: &Index, until: Instant) -> Arc<[Record]> {
     let Course { opener, answerer, called, .. } = course;
     let egress = (Direction::Egress, *opener, peer(*answerer, Some(*called), index));
     let ingress = (Direction::Ingress, *answerer, peer(*opener, None, index));
     let record = |(direction, local, peer)| {
         let pod = index.local_owner(local)?;
-        Some(record(direction, (pod, local), peer, course, index))
+        Some(record(direction, (pod, local), peer, course, index, until))
     };
     [egress, ingress].into_iter().filter_map(record).collect()
 }
@@ -115,12 +130,13 @@ fn record(
     peer: Peer,
     course: &Course,
     index: &Index,
+    until: Instant,
 ) -> Record {
     let mut record = Record {
         time: Timestamp::UNIX_EPOCH,
         node: index.node().to_string(),
         verdict: Verdict::Allowed,
-        reason: Reason::Open,
+        reason: Reason::Other,
         direction,
         pod: local_pod(Some(&pod), "", address, index),
         peer,
@@ -133,8 +149,11 @@ fn record(
         policies: Vec::new(),
         rule: None,
         nearest: None,
-        text: String::new(),
+        text: "not looked into: there was too much to look at at once".to_owned(),
     };
+    if Instant::now() >= until {
+        return record;
+    }
     let (peer, traffic) = (record.peer.address, traffic(course.protocol, course.port));
     if let Some(why) = index.why(&Attempt { direction, pod, peer, traffic, up_to: Enforcement::Enforced }) {
         judges(&why, &mut record);
@@ -156,6 +175,10 @@ fn would_be_denied(by: &Denied, why: &Why, record: &mut Record) {
         Denied::ClosedNamespace => Reason::Shares,
         Denied::ClusterRule(_) => Reason::Tier,
     };
+    if *by == Denied::NoRule && !why.complete {
+        record.text = "a rule allowed it that was not found among very many".to_owned();
+        return;
+    }
     denied(by, why, record);
     record.text = format!("it was allowed when it began, and would be dropped now: {}", record.says());
     (record.rule, record.nearest) = (None, None);
@@ -245,7 +268,7 @@ mod tests {
         /// What is told of it.
         fn told(&mut self, connections: Connections) -> Vec<Record> {
             let (.., mut follower) = self.hub.follow(Wanted { last: Some(0), allowed: true, since: None });
-            self.admission.publish(connections, &self.index);
+            self.admission.publish_all(vec![connections], &self.index);
             std::iter::from_fn(|| follower.try_next_allowed()).map(|record| Record::clone(&record)).collect()
         }
     }
@@ -328,12 +351,23 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_too_long_is_told_without_what_allowed_it() {
+        let mut scene = scene();
+        let one = connections(WEB, DB, 1, 0);
+        let records = records(&one.course, &scene.index, Instant::now());
+        assert!(records.iter().all(|record| record.reason == Reason::Other && record.rule.is_none()), "{records:?}");
+        assert_eq!(records.len(), 2);
+        scene.admission.publish(one.clone(), &scene.index, Instant::now());
+        assert_eq!(scene.told(one)[1].reason, Reason::Policy, "the next time it is looked into");
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let mut scene = scene();
         for port in 0..2 * u16::try_from(REMEMBERED).unwrap() {
             let mut one = connections(WEB, STRANGER, 1, 0);
             one.course.port = Some(port);
-            scene.admission.publish(one, &scene.index);
+            scene.admission.publish_all(vec![one], &scene.index);
             assert!(scene.admission.known.len() <= REMEMBERED);
         }
     }

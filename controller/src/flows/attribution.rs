@@ -62,7 +62,7 @@ impl Attribution {
 
     /// Makes records of connections, and publishes them.
     pub fn publish_connections(&mut self, connections: Vec<Connections>, index: &Index) {
-        connections.into_iter().for_each(|connections| self.admission.publish(connections, index));
+        self.admission.publish_all(connections, index);
     }
 
     /// Makes records of it, and publishes them.

@@ -137,7 +137,7 @@ pub enum Reason {
     OwnNode,
     /// A pod and itself.
     Itself,
-    /// One that this version does not know.
+    /// One that this version does not know, or that was not looked into.
     #[serde(other)]
     #[value(skip)]
     Other,
