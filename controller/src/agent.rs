@@ -146,11 +146,21 @@ impl<'a, B: Backend> Agent<'a, B> {
                 self.flows.forget();
                 changes.into_iter().for_each(|change| self.enforcer.apply(change));
             }
-            Input::Links(links) => self.enforcer.set_links(links),
-            Input::Cni(call) => self.desk.take(call, self.enforcer),
+            Input::Links(links) => {
+                self.flows.forget();
+                self.enforcer.set_links(links);
+            }
+            Input::Cni(call) => {
+                self.flows.forget();
+                self.desk.take(call, self.enforcer);
+            }
             Input::Told(told, waiting) => {
                 waiting.taken(told.len());
                 self.flows.publish(told, self.enforcer.index());
+            }
+            Input::Connections(connections, waiting) => {
+                waiting.taken(connections.len());
+                self.flows.publish_connections(connections, self.enforcer.index());
             }
             Input::PodRange(networks) if self.enforcer.follows_pod_range() => {
                 self.enforcer.set_pod_range(PodRange::of(&networks));
@@ -194,6 +204,7 @@ impl<'a, B: Backend> Agent<'a, B> {
 
     fn act(&mut self) {
         self.act_now();
+        self.flows.keep_up(self.enforcer.index());
         self.acted = Instant::now();
     }
 

@@ -227,6 +227,10 @@ pub struct RunArgs {
     /// Log what is dropped, united by workloads: 60 lines a minute at most.
     #[arg(long)]
     pub log_drops: bool,
+    /// Tell what is allowed, too: connections as they begin and end, united by flows, with the rule that allowed them
+    /// (`palisade monitor --allowed`). That makes each connection of this node cost a little more.
+    #[arg(long)]
+    pub flows: bool,
     /// Where `palisade status` finds this agent. Otherwise /run/palisade/status.sock, or with --manifests nowhere.
     #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH")]
     pub status_socket: Option<PathBuf>,

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use palisade_model::Change;
 
 use crate::cni::Call;
-use crate::flows::{Told, Waiting};
+use crate::flows::{Connections, Told, Waiting};
 use crate::links::NodeLinks;
 
 /// What the agent is told.
@@ -20,6 +20,8 @@ pub enum Input {
     PodRange(Vec<IpNet>),
     /// Rules told of packets.
     Told(Vec<Told>, Waiting),
+    /// Connections began or ended.
+    Connections(Vec<Connections>, Waiting),
     /// All that there was at the start has been sent.
     Synced,
     /// Somebody else, named here, changed our table; or may have.

@@ -118,7 +118,7 @@ proptest! {
                 let expected = accounts(&cluster, &flow);
                 let is_account = |name: &&Name| !name.as_str().starts_with("denied-");
                 let counters = walk.met.iter().filter_map(|met| if let Met::Counter(name) = met { Some(name) } else { None });
-                let counted: Vec<String> = counters.filter(is_account).map(|name| without_hash(name)).collect();
+                let counted: Vec<String> = counters.filter(is_account).map(without_hash).collect();
                 let of_accounts: Vec<String> = expected.iter().map(|(what, pod)| format!("{what}-{}-{}", pod.namespace, pod.name)).collect();
                 prop_assert!(counted == of_accounts, "{:?}: counted {:?}, not {:?}", flow, counted, of_accounts);
                 let prefixes = walk.met.iter().filter_map(|met| if let Met::Log(prefix) = met { Prefix::parse(prefix.as_str()) } else { None });

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use super::{kernel, plug, sources};
 use crate::cli::{PodRangeArg, RunArgs};
 use crate::enforcer::Enforcer;
-use crate::flows::Attribution;
+use crate::flows::{Attribution, Locals};
 use crate::input::Input;
 use crate::logging::LogFilter;
 use crate::manifests::Hints;
@@ -89,6 +89,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
     drift::watch(monitor, inputs.clone())?;
     flows::listen(logs, inputs.clone(), state.flows().clone()).context("cannot start a thread")?;
+    let attribution = attribution(args, &inputs, &state)?;
     stop_on_signal(&servers, &inputs)?;
     watch_sysctls(&servers, args, &state);
     watch_forgers(&servers, &state)?;
@@ -97,18 +98,24 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     serve_status(&servers, status_socket(args), &state, log_filter);
     let desk = plug::serve(&servers, &args.cni, &inputs, &state)?;
     drop(inputs);
-    runtime.block_on(agent::run_with(
-        &mut enforcer,
-        desk,
-        Attribution::new(state.flows().clone()),
-        &mut receiver,
-        &state,
-    ));
+    runtime.block_on(agent::run_with(&mut enforcer, desk, attribution, &mut receiver, &state));
     tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");
     // Somebody may be in the middle of a request: nobody waits for it.
     runtime.shutdown_background();
     servers.shutdown_background();
     Ok(())
+}
+
+/// Who makes sense of what is dropped, and of what is allowed where that is to be told.
+fn attribution(args: &RunArgs, inputs: &UnboundedSender<Input>, state: &State) -> anyhow::Result<Attribution> {
+    let attribution = Attribution::new(state.flows().clone());
+    if !args.flows {
+        return Ok(attribution);
+    }
+    let locals = Locals::default();
+    let watched = flows::watch_connections(locals.clone(), inputs.clone(), state.flows().clone());
+    watched.context("cannot start a thread")?;
+    Ok(attribution.with_locals(locals))
 }
 
 /// How the source of the objects is: the watches, or the directory.

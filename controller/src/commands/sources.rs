@@ -89,6 +89,7 @@ fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
                 | Input::Links(_)
                 | Input::Cni(_)
                 | Input::Told(..)
+                | Input::Connections(..)
                 | Input::Disturbed(_)
                 | Input::Stop,
             )) => {}

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use palisade_model::{
-    Allowed, Attempt, Decision, Denied, Direction, Enforcement, Index, NamespacedName, Protocol, RuleRef, Traffic, Why,
-};
+use palisade_model::{Attempt, Decision, Direction, Enforcement, Index, NamespacedName};
 
+use super::admission::Admission;
+use super::connections::{Connections, Locals};
+use super::ends::{local_pod, peer, traffic};
+use super::explain::{allowed, denied, judges};
 use super::told::{Seen, Told};
-use super::{Hub, IpProtocol, LocalPod, Nearest, Peer, PeerPod, Reason, Record, Rule, Verdict};
+use super::{Hub, IpProtocol, Reason, Record, Verdict};
 use crate::render::{Told as Cause, pod_text};
 
 /// How many flows are looked into at once.
@@ -27,6 +29,10 @@ pub struct Attribution {
     hub: Arc<Hub>,
     /// The records of flows, by what tells them apart, since an object changed.
     known: HashMap<Key, Record>,
+    /// What is allowed.
+    admission: Admission,
+    /// Who wants to know the addresses of this node's pods.
+    locals: Option<Locals>,
 }
 
 type Key = (&'static str, Direction, Option<String>, [IpAddr; 2], u8, Option<(u16, u16)>);
@@ -34,12 +40,29 @@ type Key = (&'static str, Direction, Option<String>, [IpAddr; 2], u8, Option<(u1
 impl Attribution {
     /// Tells `hub`.
     pub fn new(hub: Arc<Hub>) -> Self {
-        Self { hub, known: HashMap::new() }
+        Self { admission: Admission::new(hub.clone()), hub, known: HashMap::new(), locals: None }
+    }
+
+    /// Keeps `locals` at the addresses of this node's pods.
+    #[must_use]
+    pub fn with_locals(self, locals: Locals) -> Self {
+        Self { locals: Some(locals), ..self }
     }
 
     /// Objects have changed: what was known of flows may be wrong.
     pub fn forget(&mut self) {
         self.known.clear();
+        self.admission.doubt();
+    }
+
+    /// What is to be known of the index besides records.
+    pub fn keep_up(&self, index: &Index) {
+        self.locals.iter().for_each(|locals| locals.keep_up(index));
+    }
+
+    /// Makes records of connections, and publishes them.
+    pub fn publish_connections(&mut self, connections: Vec<Connections>, index: &Index) {
+        self.admission.publish_all(connections, index);
     }
 
     /// Makes records of it, and publishes them.
@@ -91,12 +114,14 @@ fn record(told: &Told, index: &Index, look_into: bool) -> Record {
         verdict: if told.prefix.told == Cause::Audit { Verdict::WouldDrop } else { Verdict::Dropped },
         reason: reason(told.prefix.told),
         direction: told.prefix.direction,
-        pod: local_pod(pod.as_ref(), told, seen, index),
-        peer: peer(told, seen, index),
+        pod: local_pod(pod.as_ref(), told.prefix.pod.as_deref().unwrap_or_default(), seen.local, index),
+        peer: peer(seen.peer, told.service.filter(|_| told.prefix.direction == Direction::Egress), index),
         protocol: IpProtocol(told.protocol),
         port: seen.port,
         packets: told.packets,
         bytes: None,
+        connections: None,
+        ended: None,
         policies: Vec::new(),
         rule: None,
         nearest: None,
@@ -111,9 +136,17 @@ fn record(told: &Told, index: &Index, look_into: bool) -> Record {
         (_, Some(_)) if !look_into => record.text = "not looked into: too much was dropped at once".to_owned(),
         (cause, Some(pod)) => {
             let up_to = if cause == Cause::Audit { Enforcement::Audited } else { Enforcement::Enforced };
-            let (direction, peer, traffic) = (told.prefix.direction, seen.peer, traffic(told, seen));
-            let why = index.why(&Attempt { direction, pod, peer, traffic, up_to });
-            why.iter().for_each(|why| explain(why, &mut record));
+            let (direction, peer, traffic) = (told.prefix.direction, seen.peer, traffic(told.protocol, seen.port));
+            if let Some(why) = index.why(&Attempt { direction, pod, peer, traffic, up_to }) {
+                judges(&why, &mut record);
+                match &why.decision {
+                    Decision::Denied(by) => denied(by, &why, &mut record),
+                    Decision::Allowed(by) => {
+                        allowed(by, &mut record);
+                        record.text = "it is allowed now: objects have changed since".to_owned();
+                    }
+                }
+            }
         }
     }
     record
@@ -135,93 +168,12 @@ fn local(told: &Told, index: &Index) -> (Option<NamespacedName>, Seen) {
     named(&first).or_else(|| named(&answer)).unwrap_or((None, first))
 }
 
-fn local_pod(pod: Option<&NamespacedName>, told: &Told, seen: Seen, index: &Index) -> LocalPod {
-    let object = pod.map(|pod| index.object(pod).unwrap_or_else(|| pod.clone()));
-    let text = told.prefix.pod.as_deref().unwrap_or_default();
-    let (namespace, name) = match &object {
-        Some(pod) => (pod.namespace.to_string(), pod.name.to_string()),
-        None => {
-            text.split_once('/').map(|(namespace, name)| (namespace.to_owned(), name.to_owned())).unwrap_or_default()
-        }
-    };
-    let workload =
-        pod.and_then(|pod| index.workload(pod)).map_or_else(|| name.clone(), |workload| workload.to_string());
-    LocalPod { namespace, name, workload, address: seen.local }
-}
-
-fn peer(told: &Told, seen: Seen, index: &Index) -> Peer {
-    let known = index.peer(seen.peer);
-    let workload = known.workload;
-    let pod = known.pod.map(|pod| PeerPod {
-        workload: workload.map_or_else(|| pod.name.to_string(), |workload| workload.to_string()),
-        namespace: pod.namespace.to_string(),
-        name: pod.name.to_string(),
-    });
-    let service =
-        told.service.filter(|(address, _)| *address != seen.peer && told.prefix.direction == Direction::Egress);
-    let service = service.map(|(address, port)| match port {
-        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    });
-    Peer { address: seen.peer, pod, node: known.node.map(|node| node.to_string()), service, block: None }
-}
-
-fn traffic(told: &Told, seen: Seen) -> Traffic {
-    let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.number() == told.protocol);
-    match (protocol, seen.port) {
-        (Some(protocol), Some(port)) => Traffic::Port { protocol, port },
-        (None, _) | (_, None) => Traffic::Other(told.protocol),
-    }
-}
-
-fn explain(why: &Why, record: &mut Record) {
-    record.policies = why.isolating.iter().map(ToString::to_string).collect();
-    record.peer.block = why.block.map(|block| block.to_string());
-    record.nearest = why.nearest.as_ref().map(|miss| Nearest {
-        policy: text_of(&miss.policy),
-        field: miss.field(),
-        text: miss.to_string(),
-    });
-    let cluster_rule = |policy: &str, direction: Direction, index: usize| Rule {
-        policy: policy.to_owned(),
-        field: format!("spec.{direction}[{index}]"),
-    };
-    match &why.decision {
-        Decision::Denied(Denied::NoRule) => {
-            record.text = match why.isolating.as_slice() {
-                [policy] => format!("no {} rule of {policy} admits it", record.direction),
-                policies => format!("no {} rule of {} policies admits it", record.direction, policies.len()),
-            };
-        }
-        Decision::Denied(Denied::ClosedNamespace) => {
-            record.reason = Reason::Shares;
-            record.text =
-                format!("namespace {} is closed: its policies cost more than its share", record.pod.namespace);
-        }
-        Decision::Denied(Denied::ClusterRule(rule)) => {
-            record.text = format!("denied by {} {}[{}]", rule.policy, rule.direction, rule.index);
-            record.rule = Some(cluster_rule(&rule.policy, rule.direction, rule.index));
-        }
-        Decision::Allowed(allowed) => {
-            if let Allowed::Rule(RuleRef { policy, index }) = allowed {
-                record.rule = Some(cluster_rule(&policy.to_string(), record.direction, *index));
-            }
-            record.text = "it is allowed now: objects have changed since".to_owned();
-        }
-    }
-}
-
-/// Of a cluster policy the name alone.
-fn text_of(policy: &NamespacedName) -> String {
-    if policy.namespace.is_empty() { policy.name.to_string() } else { policy.to_string() }
-}
-
 #[cfg(test)]
 mod tests {
     use palisade_model::testing::{NODE, bare_pod};
     use palisade_model::{
         Change, Enforcement, Labels, NamespaceScope, Peer as PolicyPeer, Peers, PodGroup, Policy, PortMatch, PortRange,
-        Ports, Requirement, Rule as PolicyRule, Selector,
+        Ports, Protocol, Requirement, Rule as PolicyRule, Selector,
     };
 
     use super::super::Wanted;

@@ -36,6 +36,8 @@ struct Held {
     figures: Figures,
     /// How many packets somebody could have been told of.
     to_be_told: u64,
+    /// Where somebody tells of what is allowed.
+    allowed_figures: Option<Figures>,
 }
 
 impl Held {
@@ -62,11 +64,11 @@ pub struct Wanted {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
-    /// Packets that the kernel told of.
+    /// Packets that the kernel told of; or connections, each as it begins and as it ends.
     pub logged: u64,
-    /// Packets that were dropped and not told of, because there were too many.
+    /// Those that nobody is told of, because there were too many.
     pub suppressed: u64,
-    /// Packets that the kernel told of faster than they could be read.
+    /// Those that the kernel told of faster than they could be read.
     pub lost: u64,
     /// Those that made no sense.
     pub malformed: u64,
@@ -81,6 +83,21 @@ pub struct Header {
     /// When the agent began to look. What was before it does not know.
     pub begun: Timestamp,
     /// What became of what the kernel wanted to tell.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// What was forgotten for want of room.
+    #[serde(default)]
+    pub forgotten: Gone,
+    /// The same of what was allowed; absent where the agent tells nothing of that: it runs without `--flows`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<AllowedFigures>,
+}
+
+/// What became of connections that the kernel told of, and of what was told of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedFigures {
+    /// What became of them.
     #[serde(flatten)]
     pub figures: Figures,
     /// What was forgotten for want of room.
@@ -125,7 +142,7 @@ impl Hub {
         let _ = followers.send(record);
     }
 
-    /// What became of what the kernel wanted to tell, all since the agent's start.
+    /// What became of what the kernel wanted to tell of drops, all since the agent's start.
     pub fn set_figures(&self, figures: Figures) {
         self.held().figures = figures;
     }
@@ -136,9 +153,19 @@ impl Hub {
         held.to_be_told = held.to_be_told.max(packets);
     }
 
-    /// What became of what the kernel wanted to tell.
+    /// The same of connections. From the first time on it is said that what is allowed is told.
+    pub fn set_allowed_figures(&self, figures: Figures) {
+        self.held().allowed_figures = Some(figures);
+    }
+
+    /// What became of what the kernel wanted to tell of drops.
     pub fn figures(&self) -> Figures {
         self.held().figures()
+    }
+
+    /// The same of connections; `None` where nothing is told of what is allowed.
+    pub fn allowed_figures(&self) -> Option<Figures> {
+        self.held().allowed_figures
     }
 
     /// The latest records that are remembered, in the order of time.
@@ -162,7 +189,9 @@ impl Hub {
     }
 
     fn header(&self, held: &Held) -> Header {
-        Header { node: self.node.clone(), begun: self.begun, figures: held.figures(), forgotten: held.drops.gone() }
+        let allowed = held.allowed_figures.map(|figures| AllowedFigures { figures, forgotten: held.allowed.gone() });
+        let forgotten = held.drops.gone();
+        Header { node: self.node.clone(), begun: self.begun, figures: held.figures(), forgotten, allowed }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -183,6 +212,12 @@ impl Held {
 }
 
 impl Follower {
+    /// What was allowed and has come already.
+    #[cfg(test)]
+    pub(super) fn try_next_allowed(&mut self) -> Option<Arc<Record>> {
+        self.allowed.as_mut()?.try_recv().ok()
+    }
+
     /// What comes next; `None` when nothing can come any more. May be cancelled.
     pub async fn next(&mut self) -> Option<Heard> {
         let allowed = async {
@@ -293,5 +328,16 @@ mod tests {
         assert_eq!(hub.figures(), figures);
         hub.set_to_be_told(12);
         assert_eq!(hub.figures(), Figures { suppressed: 3 + 5, ..figures }, "of five packets nobody was told");
+    }
+
+    #[test]
+    fn a_header_says_whether_what_is_allowed_is_told() {
+        let hub = Hub::new("worker-1");
+        let value = || serde_json::to_value(hub.latest(Wanted::default()).0).unwrap();
+        assert_eq!(value().get("allowed"), None);
+        hub.set_allowed_figures(Figures { lost: 2, ..Figures::default() });
+        assert_eq!((&value()["lost"], &value()["allowed"]["lost"]), (&0.into(), &2.into()));
+        assert_eq!(value()["allowed"]["forgotten"]["entries"], 0);
+        assert_eq!(serde_json::from_value::<Header>(value()).unwrap(), hub.latest(Wanted::default()).0);
     }
 }

@@ -84,7 +84,7 @@ impl Lines {
         put(&mut line, format_args!("{of_verdict}{:10}{of_verdict:#}  ", record.verdict.name()));
         put(&mut line, format_args!("{end}{:ENDS$}{end:#}  ", ends(record)));
         put(&mut line, format_args!("{:9}  ", service(record)));
-        put(&mut line, format_args!("{:5}  {}", format!("×{}", record.packets), printable(record.says())));
+        put(&mut line, format_args!("{:5}  {}", amount(record), printable(record.says())));
         line
     }
 
@@ -115,6 +115,23 @@ pub(crate) fn service(record: &Record) -> String {
     match record.port {
         Some(port) => format!("{} {port}", record.protocol),
         None => record.protocol.to_string(),
+    }
+}
+
+/// How much it stands for: packets, as `×3`, or connections, as `×3 connections, 1 ended`.
+fn amount(record: &Record) -> String {
+    let Record { packets, connections, ended, .. } = record;
+    let begun = match connections {
+        None | Some(0) => None,
+        Some(1) => Some("×1 connection".to_owned()),
+        Some(connections) => Some(format!("×{connections} connections")),
+    };
+    let ended = ended.filter(|ended| *ended > 0);
+    match (begun, ended) {
+        (None, None) => format!("×{packets}"),
+        (Some(begun), None) => begun,
+        (None, Some(ended)) => format!("×{ended} ended"),
+        (Some(begun), Some(ended)) => format!("{begun}, {ended} ended"),
     }
 }
 
@@ -159,7 +176,7 @@ fn put(line: &mut String, text: fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::tests::{from_address, record};
+    use super::super::record::tests::{allowed, from_address, record};
     use super::*;
 
     #[test]
@@ -182,6 +199,15 @@ mod tests {
         assert_eq!(remote(&peer), "192.0.2.7 (node worker-2) (Service shop/db)");
         let unknown = LocalPod { namespace: String::new(), name: String::new(), ..record().pod };
         assert_eq!(local(&unknown), "10.0.1.1");
+    }
+
+    #[test]
+    fn of_what_was_allowed_connections_are_counted() {
+        let amounts = [(1, 0), (3, 0), (0, 2), (3, 1)].map(|(begun, ended)| amount(&allowed(begun, ended)));
+        assert_eq!(amounts, ["×1 connection", "×3 connections", "×2 ended", "×3 connections, 1 ended"]);
+        let line = allowed(3, 0).to_string();
+        assert!(line.contains("  allowed     shop/web-1 -> shop/db-0 "), "{line}");
+        assert!(line.ends_with("  ×3 connections  allowed by shop/db spec.ingress[0]"), "{line}");
     }
 
     #[test]

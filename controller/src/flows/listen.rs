@@ -33,6 +33,16 @@ impl Waiting {
     pub fn taken(&self, flows: usize) {
         self.0.fetch_sub(flows, Ordering::Relaxed);
     }
+
+    /// So many are sent.
+    pub(super) fn sent(&self, flows: usize) {
+        self.0.fetch_add(flows, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Whether this node's kernel can tell of packets: rules that do are refused otherwise. Says what it cannot.
@@ -75,10 +85,10 @@ fn follow(group: u16, inputs: &UnboundedSender<Input>, hub: &Hub) {
         figures.lost = reader.lost();
         figures.malformed = reader.malformed();
         let mut told = united(&records);
-        let room = WAITING.saturating_sub(waiting.0.load(Ordering::Relaxed));
+        let room = WAITING.saturating_sub(waiting.count());
         figures.suppressed += told.drain(room.min(told.len())..).map(|told| told.packets).sum::<u64>();
         hub.set_figures(figures);
-        waiting.0.fetch_add(told.len(), Ordering::Relaxed);
+        waiting.sent(told.len());
         if inputs.send(Input::Told(told, waiting.clone())).is_err() {
             return;
         }

@@ -93,7 +93,7 @@ impl Gathered {
 }
 
 fn write(entry: &Entry) {
-    let Entry { first, last, packets, bytes, workload, peer, sample } = entry;
+    let Entry { first, last, packets, bytes, workload, peer, sample, .. } = entry;
     let policies = sample.policies.join(" ");
     tracing::info!(
         target: "palisade::drops",

@@ -1,4 +1,4 @@
-//! One line of what was dropped: whose packets, from whom, and why.
+//! One line of what was dropped, or allowed: whose packets, from whom, and why.
 //!
 //! The JSON form is stable: fields are added, never renamed, and whoever reads ignores those that he does not know.
 
@@ -28,6 +28,14 @@ const MOST_POLICIES: usize = 16;
 ///  "nearest":{"policy":"shop/db","field":"spec.ingress[0]","text":"shop/db spec.ingress[0] admits TCP 5432; this was TCP 80"},
 ///  "text":"no rule of shop/db admits it"}
 /// ```
+///
+/// Of what was allowed, connections are told of rather than packets:
+///
+/// ```json
+/// {"time":"2026-11-28T22:56:12.25Z","node":"worker-1","verdict":"allowed","reason":"policy","direction":"ingress",
+///  "pod":{…},"peer":{…},"protocol":"TCP","port":5432,"packets":0,"connections":3,"ended":1,"policies":["shop/db"],
+///  "rule":{"policy":"shop/db","field":"spec.ingress[0]"},"text":"allowed by shop/db spec.ingress[0]"}
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -51,11 +59,18 @@ pub struct Record {
     /// The destination port, of the pod behind a Service; absent for protocols without ports, and for fragments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// How many packets this stands for.
+    /// How many packets this stands for: of connections, those of both ways, as far as the kernel counts them
+    /// (`net.netfilter.nf_conntrack_acct`) and tells when they end.
     pub packets: u64,
     /// How many bytes they had, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// How many connections began, where connections are told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u64>,
+    /// How many ended: those of which the kernel knows nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
     /// The policies that isolate the pod in this direction, as `namespace/name`; the first 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
@@ -118,7 +133,11 @@ pub enum Reason {
     Audit,
     /// Nothing isolates the pod.
     Open,
-    /// One that this version does not know.
+    /// A pod and its own node.
+    OwnNode,
+    /// A pod and itself.
+    Itself,
+    /// One that this version does not know, or that was not looked into.
     #[serde(other)]
     #[value(skip)]
     Other,
@@ -136,6 +155,8 @@ impl Reason {
             Self::NoConnection => "noConnection",
             Self::Audit => "audit",
             Self::Open => "open",
+            Self::OwnNode => "ownNode",
+            Self::Itself => "itself",
             Self::Other => "other",
         }
     }
@@ -212,8 +233,15 @@ pub struct Nearest {
 impl Record {
     /// Adds the packets of `other`, a later record of the same flow.
     pub(crate) fn unite(&mut self, other: &Self) {
+        self.bytes = match (self.bytes, other.bytes) {
+            (Some(own), Some(others)) => Some(own.saturating_add(others)),
+            (own, None) if other.packets == 0 => own,
+            (None, others) if self.packets == 0 => others,
+            (None, _) | (_, None) => None,
+        };
         self.packets = self.packets.saturating_add(other.packets);
-        self.bytes = self.bytes.zip(other.bytes).map(|(own, others)| own.saturating_add(others));
+        self.connections = add_known(self.connections, other.connections);
+        self.ended = add_known(self.ended, other.ended);
     }
 
     /// With what is longer than it may be cut.
@@ -249,6 +277,11 @@ impl Record {
         let policies: usize = self.policies.iter().map(|policy| size_of::<String>() + policy.len()).sum();
         size_of::<Self>() + policies + strings.into_iter().map(String::len).sum::<usize>()
     }
+}
+
+/// Of what is known of either.
+pub(crate) fn add_known(own: Option<u64>, others: Option<u64>) -> Option<u64> {
+    own.into_iter().chain(others).reduce(u64::saturating_add)
 }
 
 fn shorten(text: &mut String, bytes: usize) {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::latest::Latest;
 use super::protocol::IpProtocol;
-use super::record::{Reason, Record, Verdict};
+use super::record::{Reason, Record, Verdict, add_known};
 use super::shared;
 
 /// How much may be remembered.
@@ -73,6 +73,12 @@ pub struct Entry {
     pub packets: u64,
     /// How many bytes they had, as far as that is known.
     pub bytes: u64,
+    /// How many connections began, where connections are told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u64>,
+    /// How many ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
     /// The workload that was judged, as `namespace/name`.
     pub workload: String,
     /// The workload of the other end, or a prefix that holds its address: a /24, or a /64 of IPv6.
@@ -214,6 +220,8 @@ impl Entry {
             last: record.time,
             packets: record.packets,
             bytes: record.bytes.unwrap_or_default(),
+            connections: record.connections,
+            ended: record.ended,
             workload: format!("{}/{}", key.namespace, key.workload),
             peer,
             sample: Arc::clone(record),
@@ -224,6 +232,8 @@ impl Entry {
         self.first = self.first.min(record.time);
         self.packets = self.packets.saturating_add(record.packets);
         self.bytes = self.bytes.saturating_add(record.bytes.unwrap_or_default());
+        self.connections = add_known(self.connections, record.connections);
+        self.ended = add_known(self.ended, record.ended);
         if record.time >= self.last {
             self.last = record.time;
             self.sample = Arc::clone(record);

@@ -104,7 +104,12 @@ mod tests {
                 .collect(),
             Input::PodRange(networks) => vec![format!("range of {}", networks.len())],
             Input::Synced => vec!["synced".to_owned()],
-            Input::Links(_) | Input::Cni(_) | Input::Told(..) | Input::Disturbed(_) | Input::Stop => {
+            Input::Links(_)
+            | Input::Cni(_)
+            | Input::Told(..)
+            | Input::Connections(..)
+            | Input::Disturbed(_)
+            | Input::Stop => {
                 panic!("nobody asked for that")
             }
         }

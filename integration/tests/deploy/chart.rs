@@ -42,7 +42,8 @@ pub(crate) fn every_value() -> Value {
         "rbac": {"create": true},
         "clusterNetworkPolicy": {"crd": "standard"},
         "apiServer": {"host": "192.0.2.1", "port": 8443},
-        "log": {"level": "info,palisade=debug", "format": "text", "drops": true},
+        "log": {"level": "info,palisade=debug", "format": "text", "drops": true, "group": 7},
+        "flows": {"enabled": true},
         "probes": {"address": "[::]", "port": 9998},
         "metrics": {
             "address": "0.0.0.0",
@@ -129,6 +130,8 @@ fn every_value_has_its_effect() {
         "--metrics-address=0.0.0.0:9999",
         "--metrics-pods=77",
         "--log-drops",
+        "--log-group=7",
+        "--flows",
         "--shares=2.5",
         "--no-guard",
         "--guard-pod-range",

@@ -1,7 +1,9 @@
-//! What is dropped is counted to the packet, and explained: with real packets, through the real program.
+//! What is dropped is counted to the packet, and explained, and what is allowed is told: with real packets, through the real
+//! program.
 
 #![allow(clippy::unwrap_used, reason = "a failing set-up fails the test")]
 
+mod allowed;
 mod exact;
 mod scene;
 mod told;

@@ -22,15 +22,20 @@ pub(crate) struct Scene {
     pub(crate) web: Host,
     pub(crate) stranger: Host,
     directory: TempDir,
-    agent: Option<Agent>,
+    pub(crate) agent: Option<Agent>,
 }
 
 impl Scene {
     /// With the agent running, and these policies.
     pub(crate) fn new(policies: &str) -> Self {
+        Self::with(policies, &[])
+    }
+
+    /// [`Scene::new`] with more arguments of the agent.
+    pub(crate) fn with(policies: &str, arguments: &[&str]) -> Self {
         let mut scene = Self::without_agent();
         scene.write(policies);
-        scene.start();
+        scene.start_with(arguments);
         scene
     }
 
@@ -46,8 +51,12 @@ impl Scene {
     }
 
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    pub(crate) fn start_with(&mut self, arguments: &[&str]) {
         let socket = self.socket();
-        let arguments = ["--status-socket", socket.to_str().unwrap()];
+        let arguments = [&["--status-socket", socket.to_str().unwrap()], arguments].concat();
         let [manifests, log] = ["manifests", "log"].map(|name| self.directory.path().join(name));
         let program = binary().unwrap();
         let node = &self.network.nodes()[0];
@@ -92,7 +101,19 @@ impl Scene {
 
     /// Whether it is answered.
     pub(crate) fn passes(&self, from: &Host, to: &Host, family: Family, kind: Kind) -> bool {
-        let flow = Flow { from, to, called: None, family, kind, expected: false };
+        self.passes_through(from, to, None, family, kind)
+    }
+
+    /// The same where a Service's address is called.
+    pub(crate) fn passes_through(
+        &self,
+        from: &Host,
+        to: &Host,
+        called: Option<IpAddr>,
+        family: Family,
+        kind: Kind,
+    ) -> bool {
+        let flow = Flow { from, to, called, family, kind, expected: false };
         probe(&[flow], Patience::FULL).unwrap()[0]
     }
 
@@ -112,16 +133,26 @@ impl Scene {
 
     /// What the agent remembers, once that is something of which `is_it`.
     pub(crate) fn records(&self, is_it: impl Fn(&Value) -> bool) -> Vec<Value> {
+        self.records_of(&[], is_it)
+    }
+
+    /// The same with filters.
+    pub(crate) fn records_of(&self, filters: &[&str], is_it: impl Fn(&Value) -> bool) -> Vec<Value> {
         let start = std::time::Instant::now();
         loop {
-            let text = self.prints(&["monitor", "-o", "json", "--since", "1h"]);
-            let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            let records: Vec<Value> = lines.filter(|line| line["kind"] == "record").collect();
+            let mut records = self.messages(filters);
+            records.retain(|message| message["kind"] == "record");
             if records.iter().any(&is_it) {
                 return records;
             }
             assert!(start.elapsed() < PATIENCE, "not told: {records:#?}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// All that the agent says of what it remembers.
+    pub(crate) fn messages(&self, filters: &[&str]) -> Vec<Value> {
+        let text = self.prints(&[&["monitor", "-o", "json", "--since", "1h"], filters].concat());
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }

@@ -43,6 +43,11 @@ impl Index {
         self.locals.keys()
     }
 
+    /// The addresses that they own.
+    pub fn local_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.locals.values().flat_map(|pod| pod.addresses.iter().copied())
+    }
+
     /// The pod of the API that the index puts out under a name: another where that one is deleted.
     pub fn object(&self, id: &NamespacedName) -> Option<NamespacedName> {
         Some(self.object_name(self.cluster.pod(id)?))

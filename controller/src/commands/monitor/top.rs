@@ -1,10 +1,11 @@
 //! Sums by workloads.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use palisade_model::Direction;
 
-use crate::flows::{Entry, IpProtocol, Lines, Reason, Verdict, printable, service};
+use crate::flows::{Entry, IpProtocol, Lines, Reason, Verdict, add_known, printable, service};
 
 /// What entries of several nodes have in common.
 type Key = (String, String, Verdict, Reason, Direction, IpProtocol, Option<u16>);
@@ -24,7 +25,7 @@ pub(super) fn united(entries: Vec<Entry>) -> Vec<Entry> {
         }
     }
     let mut sums: Vec<Entry> = sums.into_values().collect();
-    sums.sort_by_cached_key(|entry| (std::cmp::Reverse(entry.packets), key(entry)));
+    sums.sort_by_cached_key(|entry| (Reverse((entry.packets, entry.connections)), key(entry)));
     sums
 }
 
@@ -32,19 +33,27 @@ fn unite(sum: &mut Entry, other: Entry) {
     sum.first = sum.first.min(other.first);
     sum.packets = sum.packets.saturating_add(other.packets);
     sum.bytes = sum.bytes.saturating_add(other.bytes);
+    sum.connections = add_known(sum.connections, other.connections);
+    sum.ended = add_known(sum.ended, other.ended);
     if other.last > sum.last {
         (sum.last, sum.sample) = (other.last, other.sample);
     }
 }
 
-/// For a person.
+/// For a person. Connections have columns where there are any.
 pub(super) fn table(entries: &[Entry], lines: &Lines) -> String {
-    let header =
-        ["PACKETS", "BYTES", "LAST", "DIRECTION", "VERDICT", "WORKLOAD", "PEER", "PORT", "WHY"].map(str::to_owned);
-    let row = |Entry { last, packets, bytes, workload, peer, sample, .. }: &Entry| {
-        [
-            packets.to_string(),
-            bytes.to_string(),
+    let has_connections = entries.iter().any(|entry| entry.connections.is_some());
+    let with_connections = |amounts: [String; 2], connections: [String; 2], others: [String; 7]| -> Vec<String> {
+        let connections = connections.into_iter().filter(|_| has_connections);
+        amounts.into_iter().chain(connections).chain(others).collect()
+    };
+    let header = with_connections(
+        ["PACKETS", "BYTES"].map(str::to_owned),
+        ["BEGUN", "ENDED"].map(str::to_owned),
+        ["LAST", "DIRECTION", "VERDICT", "WORKLOAD", "PEER", "PORT", "WHY"].map(str::to_owned),
+    );
+    let row = |Entry { last, packets, bytes, connections, ended, workload, peer, sample, .. }: &Entry| {
+        let others = [
             lines.time(*last),
             sample.direction.to_string(),
             sample.verdict.name().to_owned(),
@@ -52,17 +61,20 @@ pub(super) fn table(entries: &[Entry], lines: &Lines) -> String {
             printable(peer),
             service(sample),
             printable(sample.says()),
-        ]
+        ];
+        let connections = [connections, ended].map(|count| count.map(|count| count.to_string()).unwrap_or_default());
+        with_connections([packets, bytes].map(u64::to_string), connections, others)
     };
     aligned(&[header].into_iter().chain(entries.iter().map(row)).collect::<Vec<_>>())
 }
 
 /// Columns as wide as what is in them; the last one ends where it ends.
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let widths: [usize; COLUMNS] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default());
-    let line = |row: &[String; COLUMNS]| {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+fn aligned(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         format!("{}\n", cells.join("  ").trim_end())
     };
     rows.iter().map(line).collect()
@@ -76,14 +88,14 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::flows::tests::{from_address, record};
+    use crate::flows::tests::{allowed, from_address, record};
     use crate::flows::{Hub, Record};
 
     /// What an agent remembers of these.
     fn entries(records: impl IntoIterator<Item = Record>) -> Vec<Entry> {
         let hub = Hub::new("worker-1");
         records.into_iter().for_each(|record| hub.publish(record));
-        hub.summary(false).1
+        hub.summary(true).1
     }
 
     #[test]
@@ -105,6 +117,18 @@ mod tests {
 PACKETS  BYTES  LAST      DIRECTION  VERDICT  WORKLOAD  PEER          PORT    WHY
 4000     180    22:56:12  ingress    dropped  shop/db   shop/web      TCP 80  shop/db spec.ingress[0] admits app=api at TCP 5432; this pod has app=web
 3        180    22:56:12  ingress    dropped  shop/db   192.0.2.0/24  TCP 80  shop/db spec.ingress[0] admits app=api at TCP 5432; this pod has app=web
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn connections_have_columns_where_there_are_any() {
+        let both = [entries([allowed(3, 1), record()]), entries([allowed(2, 0)])].concat();
+        let text = table(&united(both), &Lines::plain(TimeZone::UTC));
+        let expected = "\
+PACKETS  BYTES  BEGUN  ENDED  LAST      DIRECTION  VERDICT  WORKLOAD  PEER      PORT    WHY
+3        180                  22:56:12  ingress    dropped  shop/db   shop/web  TCP 80  shop/db spec.ingress[0] admits app=api at TCP 5432; this pod has app=web
+0        0      5      1      22:56:12  ingress    allowed  shop/db   shop/web  TCP 80  allowed by shop/db spec.ingress[0]
 ";
         assert_eq!(text, expected);
     }

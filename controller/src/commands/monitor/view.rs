@@ -14,7 +14,8 @@ use super::plan::Plan;
 use super::printer::Printer;
 use super::reorder::Reorder;
 use super::top;
-use crate::flows::{Entry, Header, Message, Record};
+use crate::cli::FilterArgs;
+use crate::flows::{Entry, Figures, Header, Message, Record};
 use crate::text::some_of;
 
 /// How long is waited for what the slowest remembers, before what comes is told: it is told when it is there, then.
@@ -171,11 +172,20 @@ impl View {
         let is_too_late = self.from.is_some_and(|from| from < header.begun);
         let began = is_too_late || (asks_for_past && self.from.is_none());
         let began = began.then(|| format!("its agent began to look at {}", self.printer.time(header.begun)));
-        let missing = header.figures.suppressed.saturating_add(header.figures.lost);
-        let missing = (asks_for_past && missing > 0).then(|| {
+        let missing =
+            |figures: &Figures| Some(figures.suppressed.saturating_add(figures.lost)).filter(|missing| *missing > 0);
+        let FilterArgs { allowed, would_drop, .. } = self.plan.filter;
+        let drops = missing(&header.figures).filter(|_| asks_for_past && (would_drop || !allowed)).map(|missing| {
             format!("of {missing} dropped packets nothing is told, because there were too many: they are counted alone")
         });
-        let parts: Vec<String> = began.into_iter().chain(missing).collect();
+        let flows = match &header.allowed {
+            _ if !allowed => None,
+            None => Some("its agent tells nothing of what is allowed: it runs without --flows".to_owned()),
+            Some(told) => missing(&told.figures).filter(|_| asks_for_past).map(|missing| {
+                format!("of {missing} beginnings and ends of connections nothing is told, because there were too many")
+            }),
+        };
+        let parts: Vec<String> = began.into_iter().chain(drops).chain(flows).collect();
         (!parts.is_empty()).then(|| format!("{}: {}", header.node, parts.join("; ")))
     }
 

@@ -27,6 +27,8 @@ pub(crate) fn record() -> Record {
         port: Some(80),
         packets: 3,
         bytes: Some(180),
+        connections: None,
+        ended: None,
         policies: vec!["shop/db".to_owned()],
         rule: None,
         nearest: Some(Nearest {
@@ -35,6 +37,22 @@ pub(crate) fn record() -> Record {
             text: "shop/db spec.ingress[0] admits app=api at TCP 5432; this pod has app=web".to_owned(),
         }),
         text: "no rule of shop/db admits it".to_owned(),
+    }
+}
+
+/// The same, where it is allowed: of so many connections that began, and that ended.
+pub(crate) fn allowed(connections: u64, ended: u64) -> Record {
+    let rule = Rule { policy: "shop/db".to_owned(), field: "spec.ingress[0]".to_owned() };
+    Record {
+        verdict: Verdict::Allowed,
+        packets: 0,
+        bytes: None,
+        connections: Some(connections),
+        ended: Some(ended),
+        rule: Some(rule),
+        nearest: None,
+        text: "allowed by shop/db spec.ingress[0]".to_owned(),
+        ..record()
     }
 }
 
@@ -62,6 +80,27 @@ fn the_json_form_is_stable() {
 }
 
 #[test]
+fn of_what_was_allowed_connections_are_told() {
+    let value = serde_json::to_value(allowed(3, 1)).unwrap();
+    assert_eq!((&value["connections"], &value["ended"], &value["packets"]), (&json!(3), &json!(1), &json!(0)));
+    assert_eq!(value["rule"], json!({"policy": "shop/db", "field": "spec.ingress[0]"}));
+    assert_eq!(serde_json::from_value::<Record>(value).unwrap(), allowed(3, 1));
+}
+
+#[test]
+fn what_is_united_is_as_much_as_both() {
+    let ended = |packets, bytes| Record { packets, bytes, ..allowed(0, 1) };
+    let united = |mut one: Record, other: Record| {
+        one.unite(&other);
+        (one.connections, one.ended, one.packets, one.bytes)
+    };
+    assert_eq!(united(allowed(3, 0), ended(10, Some(800))), (Some(3), Some(1), 10, Some(800)));
+    assert_eq!(united(ended(10, Some(800)), allowed(2, 0)), (Some(2), Some(1), 10, Some(800)));
+    assert_eq!(united(ended(10, None), ended(1, Some(60))), (Some(0), Some(2), 11, None), "it is not known of all");
+    assert_eq!(united(record(), record()), (None, None, 6, Some(360)));
+}
+
+#[test]
 fn what_a_later_version_adds_is_ignored() {
     let mut value = serde_json::to_value(record()).unwrap();
     value["mood"] = json!({"colour": "red"});
@@ -75,7 +114,7 @@ fn what_a_later_version_adds_is_ignored() {
 fn what_is_not_known_is_absent() {
     let bare = Record { port: None, bytes: None, policies: Vec::new(), nearest: None, ..from_address([192, 0, 2, 7]) };
     let value = serde_json::to_value(&bare).unwrap();
-    for field in ["port", "bytes", "policies", "rule", "nearest"] {
+    for field in ["port", "bytes", "connections", "ended", "policies", "rule", "nearest"] {
         assert_eq!(value.get(field), None, "{field}");
     }
     assert_eq!(value["peer"], json!({"address": "192.0.2.7"}));

@@ -151,14 +151,20 @@ impl Collector for DropCollector {
         let family = encoder.encode_descriptor("dropped_series_over_limit", help, None, MetricType::Gauge)?;
         ConstGauge::new(over_limit).encode(family)?;
 
-        let Figures { logged, suppressed, lost, malformed } = self.0.hub.figures();
+        let mut outcomes = |name, help, figures: Figures| {
+            let Figures { logged, suppressed, lost, malformed } = figures;
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            let outcomes = [("logged", logged), ("suppressed", suppressed), ("lost", lost), ("malformed", malformed)];
+            outcomes.into_iter().try_for_each(|(outcome, count)| {
+                let labels = OutcomeLabel { outcome };
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)
+            })
+        };
         let help = "Dropped packets that were to be told of, by what became of that";
-        let mut family = encoder.encode_descriptor("drop_records", help, None, MetricType::Counter)?;
-        let outcomes = [("logged", logged), ("suppressed", suppressed), ("lost", lost), ("malformed", malformed)];
-        outcomes.into_iter().try_for_each(|(outcome, count)| {
-            let labels = OutcomeLabel { outcome };
-            ConstCounter::new(count).encode(family.encode_family(&labels)?)
-        })
+        outcomes("drop_records", help, self.0.hub.figures())?;
+        let help = "Beginnings and ends of connections that were to be told of, by what became of that";
+        let allowed = self.0.hub.allowed_figures();
+        allowed.map_or(Ok(()), |allowed| outcomes("flow_records", help, allowed))
     }
 }
 

@@ -160,6 +160,9 @@ fn drops_are_shown_by_pod_and_reason() {
     assert_eq!(value(&state, r#"palisade_drop_records_total{outcome="lost"}"#), "0");
     state.flows().set_figures(Figures { lost: 7, ..Figures::default() });
     assert_eq!(value(&state, r#"palisade_drop_records_total{outcome="lost"}"#), "7");
+    assert!(!state.metrics().contains("palisade_flow_records"), "nobody tells what is allowed");
+    state.flows().set_allowed_figures(Figures { lost: 5, ..Figures::default() });
+    assert_eq!(value(&state, r#"palisade_flow_records_total{outcome="lost"}"#), "5");
 }
 
 #[test]

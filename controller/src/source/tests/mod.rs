@@ -80,7 +80,7 @@ fn text(input: &Input) -> String {
         Input::PodRange(networks) => format!("range {networks:?}"),
         Input::Links(_) => "links".to_owned(),
         Input::Cni(_) => "cni".to_owned(),
-        Input::Told(..) => "told".to_owned(),
+        Input::Told(..) | Input::Connections(..) => "told".to_owned(),
         Input::Synced => "synced".to_owned(),
         Input::Disturbed(by) => format!("disturbed by {by}"),
         Input::Stop => "stop".to_owned(),

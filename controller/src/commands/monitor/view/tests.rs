@@ -98,13 +98,35 @@ async fn a_node_that_is_silent_is_named_once_until_it_is_back() {
 #[tokio::test]
 async fn what_an_agent_cannot_know_is_said() {
     let hub = Hub::new("a");
-    hub.set_figures(crate::flows::Figures { suppressed: 3, lost: 4, ..Default::default() });
+    hub.set_figures(Figures { suppressed: 3, lost: 4, ..Default::default() });
     let header = || Event::Message(Message::Begin(header(&hub)));
     let (_, says, _) = shown("--since 1h", async |events| events.send((0, header())).await.unwrap()).await;
     assert!(says.starts_with("note: a: its agent began to look at "), "{says}");
     assert!(says.contains("of 7 dropped packets nothing is told"), "{says}");
     let (_, says, _) = shown("", async |events| events.send((0, header())).await.unwrap()).await;
     assert_eq!(says, "", "who follows does not ask for it");
+}
+
+#[tokio::test]
+async fn who_asks_for_what_was_allowed_hears_where_that_is_not_told() {
+    let hub = Hub::new("a");
+    let says = async |arguments| {
+        shown(arguments, async |events| {
+            events.send((0, Event::Message(Message::Begin(header(&hub))))).await.unwrap();
+        })
+        .await
+        .1
+    };
+    assert_eq!(
+        says("--allowed").await,
+        "note: a: its agent tells nothing of what is allowed: it runs without --flows\n"
+    );
+    assert_eq!(says("").await, "");
+    hub.set_allowed_figures(Figures { suppressed: 3, lost: 4, ..Default::default() });
+    assert_eq!(says("--allowed").await, "", "who follows does not ask for what was");
+    let past = says("--allowed --last 5").await;
+    assert!(past.contains("of 7 beginnings and ends of connections nothing is told"), "{past}");
+    assert!(!says("--last 5").await.contains("connections"));
 }
 
 #[tokio::test]
