@@ -12,8 +12,10 @@ use crate::render::Logs;
 use crate::{convert, serve, sysctl};
 
 mod monitor;
+mod verify;
 
 pub use monitor::{ClusterArgs, FilterArgs, FlowDirection, MonitorArgs, Named, PeerFilter};
+pub use verify::{LintMode, VerifyArgs, VerifyOutput};
 
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
 #[derive(Debug, Parser)]
@@ -78,8 +80,16 @@ pub enum Command {
     /// Say whether a connection is allowed, and which policies and rules decide. Needs no privileges.
     #[command(after_help = "Examples:\n  \
         palisade explain --manifests dir --from shop/web --to shop/db --port 5432\n  \
+        palisade explain --manifests dir --from-namespace blog --from-labels app=api --to shop/db --port 5432\n  \
         palisade explain --manifests dir --from 192.0.2.7 --to shop/web --port http -o json | jq .allowed")]
     Explain(ExplainArgs),
+    /// Hold expectations (who is to reach whom) against what policies say. Needs no privileges.
+    ///
+    /// Exit codes: 0 all is as expected, 1 something is not, 2 something could not be asked.
+    #[command(after_help = "Examples:\n  \
+        palisade verify expectations.yaml --manifests dir\n  \
+        palisade verify expectations.yaml --manifests dir --lint=deny -o junit > report.xml")]
+    Verify(VerifyArgs),
     /// Show what the kernel holds of ours: pods, chains, sets, dropped packets; and how the agent is, if one runs.
     Status(StatusArgs),
     /// Tell what is dropped, and why: as it happens, or as it was.
@@ -331,11 +341,23 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub shares: ShareArgs,
     /// Who connects.
-    #[arg(long, value_name = "NS/POD|IP")]
-    pub from: Endpoint,
+    #[arg(long, value_name = "NS/POD|IP", required_unless_present = "from_namespace")]
+    pub from: Option<Endpoint>,
+    /// The namespace of a pod that connects and need not exist.
+    #[arg(long, value_name = "NS", conflicts_with = "from")]
+    pub from_namespace: Option<String>,
+    /// Its labels.
+    #[arg(long, value_name = "KEY=VALUE,...", requires = "from_namespace", value_delimiter = ',', value_parser = parse_label)]
+    pub from_labels: Vec<(String, String)>,
     /// To whom.
-    #[arg(long, value_name = "NS/POD|IP")]
-    pub to: Endpoint,
+    #[arg(long, value_name = "NS/POD|IP", required_unless_present = "to_namespace")]
+    pub to: Option<Endpoint>,
+    /// The namespace of a pod that is connected to and need not exist.
+    #[arg(long, value_name = "NS", conflicts_with = "to")]
+    pub to_namespace: Option<String>,
+    /// Its labels.
+    #[arg(long, value_name = "KEY=VALUE,...", requires = "to_namespace", value_delimiter = ',', value_parser = parse_label)]
+    pub to_labels: Vec<(String, String)>,
     /// The destination port: a number, or a name that the destination pod declares. Not for ICMP.
     #[arg(long, value_name = "N|NAME")]
     pub port: Option<String>,
@@ -352,6 +374,13 @@ pub struct ExplainArgs {
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not of the form KEY=VALUE")),
+    }
 }
 
 /// One end of a connection to explain.

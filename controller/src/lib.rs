@@ -30,4 +30,5 @@ pub mod source;
 pub mod sysctl;
 mod text;
 mod turns;
+pub mod verify;
 pub mod worker;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use palisade::cli::Cli;
+use palisade::commands::Exit;
 use palisade::{commands, logging};
 
 fn main() -> ExitCode {
@@ -18,9 +19,10 @@ fn main() -> ExitCode {
     };
     match commands::dispatch(cli, log_filter) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast::<clap::Error>() {
-            Ok(usage) => usage.exit(),
-            Err(error) => {
+        Err(error) => match (error.downcast_ref(), error.downcast_ref::<clap::Error>()) {
+            (Some(Exit(code)), _) => ExitCode::from(*code),
+            (None, Some(usage)) => usage.exit(),
+            (None, None) => {
                 eprintln!("error: {error:#}");
                 ExitCode::FAILURE
             }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -77,6 +78,73 @@ pub struct Condition {
     pub last_transition_time: Option<Time>,
 }
 
+/// `v1` Service.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Service {
+    pub metadata: Metadata,
+    pub spec: Option<ServiceSpec>,
+}
+
+/// `ServiceSpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct ServiceSpec {
+    pub selector: Option<BTreeMap<String, String>>,
+    pub ports: Option<Vec<ServicePort>>,
+}
+
+/// `ServicePort`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct ServicePort {
+    pub name: Option<String>,
+    pub protocol: Option<String>,
+    pub port: i32,
+    pub target_port: Option<IntOrString>,
+}
+
+/// What makes pods: a Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or CronJob.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct Workload {
+    pub metadata: Metadata,
+    pub spec: Option<WorkloadSpec>,
+}
+
+/// `DeploymentSpec` and its like; of a CronJob there is a template of a Job instead.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct WorkloadSpec {
+    pub template: Option<PodTemplate>,
+    pub job_template: Option<JobTemplate>,
+}
+
+/// `JobTemplateSpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct JobTemplate {
+    pub spec: Option<JobSpec>,
+}
+
+/// `JobSpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct JobSpec {
+    pub template: Option<PodTemplate>,
+}
+
+/// `PodTemplateSpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct PodTemplate {
+    #[serde(default)]
+    pub metadata: Metadata,
+    pub spec: Option<PodSpec>,
+}
+
 /// `v1` Node.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the API")]
@@ -135,6 +203,9 @@ pub struct Annotations {
     /// Of a policy: what it does.
     #[serde(rename = "palisade.dev/enforcement")]
     pub enforcement: Option<String>,
+    /// Of a policy: what [`lint`](palisade_model::lint) is not to say of it.
+    #[serde(rename = "palisade.dev/lint-ignore")]
+    pub lint_ignore: Option<String>,
 }
 
 /// `PodSpec`.

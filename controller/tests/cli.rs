@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 9] =
-    ["run", "render", "diff", "explain", "status", "monitor", "log-level", "cleanup", "completions"];
+const COMMANDS: [&str; 10] =
+    ["run", "render", "diff", "explain", "verify", "status", "monitor", "log-level", "cleanup", "completions"];
 
 /// `db` takes connections of `web` alone: at 5432, and at the port that it calls `metrics`. `web` may send to `db` alone.
 const SHOP: &str = "
@@ -602,5 +602,35 @@ mod shares {
             &said,
             &["hint: 10.0.1.1 is claimed by shop/aaa, too: it is taken to be shop/db's, which was given it last"],
         );
+    }
+}
+
+#[test]
+fn pods_that_need_not_exist_are_explained() {
+    let directory = Directory::of(SHOP);
+    let explain = |arguments: &str| {
+        let output = directory.explain(&arguments.split(' ').chain(["-o", "json"]).collect::<Vec<_>>());
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (json["allowed"].as_bool().unwrap(), json)
+    };
+    let (allowed, json) = explain("--from-namespace shop --from-labels app=web --to shop/db --port 5432");
+    assert!(allowed, "{json}");
+    assert_eq!(json["from"]["pod"], "shop/(app=web)");
+    assert!(json["hints"].to_string().contains("shop/(app=web) need not exist"), "{json}");
+    assert!(!explain("--from-namespace shop --from-labels app=api --to shop/db --port 5432").0);
+    assert!(
+        !explain("--from-namespace shop --from-labels app=api --to-namespace shop --to-labels app=db --port 5432").0
+    );
+    let (allowed, json) = explain("--from shop/web --to-namespace shop --to-labels app=db,tier=data --port 5432");
+    assert!(allowed, "{json}");
+    assert_eq!(json["to"]["pod"], "shop/(app=db,tier=data)");
+    assert!(!explain("--from shop/web --to-namespace shop --port 5432").0);
+    for wrong in [
+        "--from shop/web --from-namespace shop --to shop/db --port 5432",
+        "--from-labels app=web --to shop/db --port 5432",
+        "--from-namespace shop --from-labels app --to shop/db --port 5432",
+        "--to shop/db --port 5432",
+    ] {
+        assert_eq!(directory.explain(&wrong.split(' ').collect::<Vec<_>>()).status.code(), Some(2), "{wrong}");
     }
 }

@@ -21,6 +21,7 @@ mod compile;
 mod cost;
 mod index;
 mod labels;
+pub mod lint;
 mod name;
 mod pod;
 mod policy;
@@ -28,6 +29,7 @@ mod port;
 pub mod reference;
 mod sandbox;
 mod selector;
+mod service;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -47,6 +49,7 @@ pub use policy::{Direction, Enforcement, NamespaceScope, Peer, Peers, PodGroup, 
 pub use port::{PortMatch, PortRange, PortRangeError, Protocol, Traffic};
 pub use sandbox::Sandbox;
 pub use selector::{Operator, Requirement, Selector, SelectorError};
+pub use service::{Service, ServicePort, TargetPort};
 pub use table::{
     Audit, Clause, ClusterRuleRef, Delta, EndpointGroup, LocalPod, Member, PeerMatch, PodEnforcement, PortResolution,
     Segment, SetDelta, SetKey, Table, TableKey, TierClause, TierKey, TierMatch, TierSegment, TierTable, Verdict,

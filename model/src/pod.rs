@@ -88,6 +88,12 @@ impl Pod {
         NamespacedName::new(id.namespace.clone(), format!("{} (sandbox {sandbox})", id.name))
     }
 
+    /// The numbers of the ports that it declares under a name.
+    pub fn numbers_of(&self, name: &str, protocol: Protocol) -> Vec<u16> {
+        let declared = self.ports.iter().filter(|port| *port.name == *name && port.protocol == protocol);
+        declared.map(|port| port.port).collect()
+    }
+
     /// The addresses at which policy sees this pod: none for host network, Succeeded and Failed pods.
     pub fn addresses(&self) -> &[IpAddr] {
         if self.host_network || self.phase == Phase::Finished { &[] } else { &self.ips }

@@ -16,6 +16,7 @@ use crate::cli::{Cli, Endpoint, ExplainArgs, ExplainProtocol, Family, Output};
 use crate::text::some_of;
 
 mod closing;
+mod imagined;
 mod remembered;
 
 use remembered::{Asked, Remembered};
@@ -117,8 +118,9 @@ struct Rule {
 
 impl Explanation {
     fn new(mut cluster: Cluster, objects: &[Change], args: &ExplainArgs) -> anyhow::Result<Self> {
-        let from = addresses(&cluster, &args.from).context("--from")?;
-        let to = addresses(&cluster, &args.to).context("--to")?;
+        let imagined = imagined::add(&mut cluster, args)?;
+        let from = imagined.end(&cluster, args.from.as_ref(), Direction::Egress).context("--from")?;
+        let to = imagined.end(&cluster, args.to.as_ref(), Direction::Ingress).context("--to")?;
         let (source, destination) = pair(&from, &to, args.family)?;
         let traffic = traffic(&cluster, args, destination)?;
         let flow = Flow { source, destination, traffic };
@@ -145,7 +147,7 @@ impl Explanation {
             egress: Judgement::new(cluster, Direction::Egress, &flow, egress),
             ingress: Judgement::new(cluster, Direction::Ingress, &flow, ingress),
             remembered: None,
-            hints: hints(cluster, source, destination).into_iter().chain(tied).collect(),
+            hints: hints(cluster, source, destination).into_iter().chain(tied).chain(imagined.hints()).collect(),
         })
     }
 

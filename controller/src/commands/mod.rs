@@ -10,6 +10,7 @@ mod render;
 mod run;
 mod sources;
 mod status;
+mod verify;
 mod wait;
 
 use std::io::Write;
@@ -20,16 +21,23 @@ use crate::cli::{Cli, Command};
 use crate::logging::LogFilter;
 use crate::serve;
 
+/// The work is done, and what there is to say is said: only the exit code is left.
+#[derive(Debug, thiserror::Error)]
+#[error("exit code {0}")]
+pub struct Exit(pub u8);
+
 /// Does what the command line says. Results go to stdout.
 ///
 /// # Errors
-/// What went wrong, where, and what to do: the process then exits with 1; with 2 where it is a [`clap::Error`].
+/// What went wrong, where, and what to do: the process then exits with 1; with 2 where it is a [`clap::Error`],
+/// and with its own code where it is an [`Exit`].
 pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
     match cli.command {
         Command::Run(args) => run::run(&args, log_filter),
         Command::Render(args) => render::render(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Status(args) => status::status(&args),
         Command::Monitor(args) => monitor::monitor(&args),
         Command::LogLevel(args) => Ok(serve::set_log_filter(&args.agent.status_socket, &args.filter)?),

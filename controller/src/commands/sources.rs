@@ -1,5 +1,6 @@
 //! Where the commands' objects come from.
 
+use std::mem;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::cli::{NodeArgs, PodRangeArg, SourceArgs};
 use crate::input::Input;
-use crate::manifests;
+use crate::manifests::{self, Besides, ReadErrors};
 use crate::render::PodRange;
 use crate::source::{self, Health};
 
@@ -34,6 +35,30 @@ pub(super) fn snapshot(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Chan
         }
         None => of_cluster(args, node),
     }
+}
+
+/// The same, and what helps to check policies: of a cluster only where it is asked for.
+///
+/// # Errors
+/// Where they are not to be had.
+pub(super) fn snapshot_with_besides(args: &SourceArgs, asked: bool) -> anyhow::Result<(Vec<Change>, Besides)> {
+    let Some(directory) = &args.manifests else {
+        let changes = of_cluster(args, "")?;
+        return Ok((changes, if asked { besides_of_cluster(args)? } else { Besides::default() }));
+    };
+    let mut manifests = manifests::read(directory, "")?;
+    let besides = mem::take(&mut manifests.besides);
+    if !besides.errors.is_empty() {
+        bail!(ReadErrors(besides.errors));
+    }
+    Ok((manifests.into_changes().collect(), besides))
+}
+
+fn besides_of_cluster(args: &SourceArgs) -> anyhow::Result<Besides> {
+    let runtime = runtime()?;
+    let client = runtime.block_on(client(args))?;
+    let asked = runtime.block_on(async { timeout(PATIENCE, source::besides(client)).await });
+    asked.context("the API server does not answer")?.context("cannot list Services and NetworkPolicies")
 }
 
 /// The pod range that is guarded, if one is.

@@ -12,6 +12,8 @@ mod pod;
 mod policy;
 mod port;
 mod selector;
+mod service;
+mod workload;
 
 use std::fmt;
 
@@ -21,7 +23,10 @@ pub(crate) use address::{address, net};
 pub use cluster_policy::cluster_policy;
 pub use node::{node, pod_range};
 pub use pod::pod;
-pub use policy::policy;
+pub use policy::{policy, remarks};
+pub(crate) use port::protocol;
+pub use service::service;
+pub use workload::template;
 
 use crate::objects::{Metadata, Namespace};
 

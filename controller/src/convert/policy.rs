@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use palisade_model::{NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, Selector};
+use palisade_model::lint::Remarks;
+use palisade_model::{Direction, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, Selector};
 
 use super::address::block;
 use super::enforcement::enforcement;
@@ -42,6 +43,28 @@ pub fn policy(policy: &NetworkPolicy) -> (Policy, Vec<Problem>) {
         egress: in_force(types.egress, egress),
     };
     (policy, problems.0)
+}
+
+/// What is written of the policy that is not part of what it does.
+pub fn remarks(policy: &NetworkPolicy) -> Remarks {
+    let annotations = policy.metadata.annotations.as_ref();
+    let ignored = annotations.and_then(|annotations| annotations.lint_ignore.as_deref()).unwrap_or_default();
+    let ignored = ignored.split(',').map(str::trim).filter(|code| !code.is_empty()).map(Into::into).collect();
+    let defaults = NetworkPolicySpec::default();
+    let spec = policy.spec.as_ref().unwrap_or(&defaults);
+    let has = |name: &str| spec.policy_types.iter().flatten().any(|written| written == name);
+    let is_written = spec.policy_types.as_ref().is_some_and(|types| !types.is_empty());
+    let ingress = ("Ingress", Direction::Ingress, spec.ingress.as_ref().map(Vec::len));
+    let egress = ("Egress", Direction::Egress, spec.egress.as_ref().map(Vec::len));
+    let mut remarks = Remarks { ignored, ..Remarks::default() };
+    for (name, direction, rules) in [egress, ingress] {
+        match rules {
+            Some(1..) if is_written && !has(name) => remarks.without_type.push(direction),
+            None if has(name) => remarks.without_rules.push(direction),
+            _ => {}
+        }
+    }
+    remarks
 }
 
 struct PolicyTypes {

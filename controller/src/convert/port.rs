@@ -17,7 +17,7 @@ pub(super) fn port(entry: &NetworkPolicyPort, at: &str, problems: &mut Problems)
 }
 
 /// TCP where none is written.
-pub(super) fn protocol(name: Option<&str>) -> Result<Protocol, String> {
+pub(crate) fn protocol(name: Option<&str>) -> Result<Protocol, String> {
     match name {
         None => Ok(Protocol::Tcp),
         Some(name) => Protocol::ALL

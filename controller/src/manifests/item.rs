@@ -65,7 +65,7 @@ impl Item<'_> {
     /// The object in its Kubernetes type.
     pub(super) fn read<T: DeserializeOwned>(&self, kind: Kind, schema: &Schema) -> Result<T, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut json = schema.read(self.node, kind, &mut problems);
+        let mut json = schema.read(self.node, kind.name(), &mut problems);
         if !problems.is_empty() {
             return Err(problems);
         }

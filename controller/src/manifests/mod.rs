@@ -9,6 +9,7 @@
 //! - Parsing is a function of texts ([`parse`]); only `files` and [`Watch`] touch the file system.
 //! - No text makes it panic (`tests/manifests.rs`).
 
+mod besides;
 mod document;
 mod error;
 mod files;
@@ -19,6 +20,7 @@ mod node;
 mod reader;
 mod schema;
 mod source;
+mod strict;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -28,10 +30,13 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use palisade_model::{Change, ClusterPolicy, Namespace, NamespacedName, Node, Pod, Policy};
 
+pub use besides::Besides;
 pub use error::{Place, ReadError, ReadErrors};
 pub use hints::Hints;
 pub(crate) use hints::log as log_hint;
+pub(crate) use schema::{Schema, nearest};
 pub use source::follow;
+pub(crate) use strict::{Document, strict};
 pub use watch::Watch;
 
 use crate::convert::Problem;
@@ -57,6 +62,8 @@ pub struct Manifests {
     pub pod_ranges: BTreeMap<Arc<str>, Vec<IpNet>>,
     /// How many objects of other kinds there were, by kind.
     pub skipped: BTreeMap<String, usize>,
+    /// What is enforced by nobody, and helps to check policies.
+    pub besides: Besides,
 }
 
 /// Reads every `*.yaml`, `*.yml` and `*.json` below `dir`, hidden files aside. A pod without `spec.nodeName` is taken

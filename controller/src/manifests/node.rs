@@ -56,6 +56,17 @@ impl Node {
 
     /// The line of the last part of `path` (like `spec.ingress[0].from`, or `labels[app]` of a map) that exists.
     pub(super) fn line_of(&self, path: &str) -> Option<u64> {
+        self.last_of(path).0
+    }
+
+    /// The value at the end of `path`, if there is one.
+    pub(super) fn at(&self, path: &str) -> Option<&Self> {
+        let (_, node, whole) = self.last_of(path);
+        whole.then_some(node)
+    }
+
+    /// The line and value of the last part of `path` that exists, and whether that is its end.
+    fn last_of(&self, path: &str) -> (Option<u64>, &Self, bool) {
         let mut found = (self.line, self);
         for part in path.split_inclusive(['.', '[']).flat_map(|part| part.split_inclusive(']')) {
             let part = part.trim_end_matches(['.', '[', ']']);
@@ -67,10 +78,10 @@ impl Node {
             match next {
                 Some(next) => found = next,
                 None if part.is_empty() => {}
-                None => break,
+                None => return (found.0, found.1, false),
             }
         }
-        found.0
+        (found.0, found.1, true)
     }
 }
 

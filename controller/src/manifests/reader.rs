@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use palisade_model::NamespacedName;
+use palisade_model::lint::Remarks;
 
 use super::Manifests;
 use super::document::documents;
@@ -64,6 +65,7 @@ impl<'a> Reader<'a> {
             Ok((Class::Skip, kind)) => {
                 self.objects += 1;
                 *self.manifests.skipped.entry(kind.to_owned()).or_default() += 1;
+                self.manifests.besides.take(item, kind);
             }
             Ok((Class::List, _)) => self.list(item, None),
             Ok((Class::ListOf(kind), _)) => self.list(item, Some(kind)),
@@ -144,6 +146,10 @@ impl<'a> Reader<'a> {
             Ok(mut object) => {
                 object.metadata.namespace = Some(id.namespace.to_string());
                 let (policy, problems) = convert::policy(&object);
+                let remarks = convert::remarks(&object);
+                if remarks != Remarks::default() {
+                    self.manifests.besides.remarks.insert(id.clone(), remarks);
+                }
                 self.manifests.policies.insert(id, policy);
                 problems
             }

@@ -2,12 +2,11 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::kind::Kind;
 use super::node::{Entry, Node, Value};
 use crate::convert::Problem;
 
 /// What a value must be.
-pub(super) enum Schema {
+pub(crate) enum Schema {
     Text,
     Integer,
     IntegerOrText,
@@ -17,13 +16,15 @@ pub(super) enum Schema {
     /// Anything: it is looked at later.
     Any,
     List(&'static Schema),
+    /// A list, or without the brackets the only entry of one.
+    OneOrMany(&'static Schema),
     /// These fields and no others. One without a value is refused: the file may be half written.
     Closed(&'static [(&'static str, Schema)]),
     /// These fields; others are dropped.
     Open(&'static [(&'static str, Schema)]),
 }
 
-use Schema::{Any, Closed, Flag, Integer, IntegerOrText, List, Open, Text, TextMap};
+use Schema::{Any, Closed, Flag, Integer, IntegerOrText, List, OneOrMany, Open, Text, TextMap};
 
 const METADATA: Schema = Open(&[
     ("name", Text),
@@ -39,7 +40,7 @@ const METADATA_OF_POLICY: Schema = Open(&[
     ("name", Text),
     ("namespace", Text),
     ("labels", TextMap),
-    ("annotations", Open(&[("palisade.dev/enforcement", Text)])),
+    ("annotations", Open(&[("palisade.dev/enforcement", Text), ("palisade.dev/lint-ignore", Text)])),
     ("creationTimestamp", Text),
     ("deletionTimestamp", Text),
     ("resourceVersion", Text),
@@ -124,6 +125,27 @@ pub(super) const CLUSTER_NETWORK_POLICY: Schema = Closed(&[
     ("status", Open(&[])),
 ]);
 
+/// `v1` Service: what is read of it.
+pub(super) const SERVICE: Schema = Open(&[
+    ("metadata", METADATA),
+    (
+        "spec",
+        Open(&[
+            ("selector", TextMap),
+            (
+                "ports",
+                List(&Open(&[("name", Text), ("protocol", Text), ("port", Integer), ("targetPort", IntegerOrText)])),
+            ),
+        ]),
+    ),
+]);
+
+/// What makes pods: what is read of it.
+pub(super) const WORKLOAD: Schema = Open(&[
+    ("metadata", METADATA),
+    ("spec", Open(&[("template", POD), ("jobTemplate", Open(&[("spec", Open(&[("template", POD)]))]))])),
+]);
+
 /// `v1` Node: what is read of it.
 pub(super) const NODE: Schema = Open(&[
     ("metadata", METADATA),
@@ -133,13 +155,14 @@ pub(super) const NODE: Schema = Open(&[
 
 impl Schema {
     /// The part of `node` that the schema knows, as JSON; what contradicts it is added to `problems` and left out.
-    pub(super) fn read(&self, node: &Node, kind: Kind, problems: &mut Vec<Problem>) -> Json {
-        Reading { kind, problems }.value(self, node, "").unwrap_or_default()
+    pub(super) fn read(&self, node: &Node, noun: &str, problems: &mut Vec<Problem>) -> Json {
+        Reading { noun, problems }.value(self, node, "").unwrap_or_default()
     }
 }
 
 struct Reading<'a> {
-    kind: Kind,
+    /// What is read.
+    noun: &'a str,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -156,7 +179,8 @@ impl Reading<'_> {
             (Integer | IntegerOrText, Value::Scalar(Json::Number(n))) if is_i32(n) => Some(Json::Number(n.clone())),
             (IntegerOrText, Value::Scalar(json @ Json::String(_))) => Some(json.clone()),
             (Any, _) => Some(json(node)),
-            (List(of), Value::List(items)) => Some(self.list(of, items, at)),
+            (List(of) | OneOrMany(of), Value::List(items)) => Some(self.list(of, items, at)),
+            (OneOrMany(of), _) => self.value(of, node, at).map(|only| [only].into_iter().collect()),
             (TextMap, Value::Map(entries)) => Some(self.text_map(entries, at)),
             (Open(fields), Value::Map(entries)) => Some(self.fields(fields, false, entries, at)),
             (Closed(fields), Value::Map(entries)) => Some(self.fields(fields, true, entries, at)),
@@ -191,7 +215,7 @@ impl Reading<'_> {
                 }
                 Some(_) if node.is_null() => {}
                 Some((_, schema)) => map.extend(self.value(schema, node, &at).map(|value| (key.clone(), value))),
-                None if closed => self.refuse(&at, unknown(key, self.kind, fields)),
+                None if closed => self.refuse(&at, unknown(key, self.noun, fields)),
                 None => {}
             }
         }
@@ -208,7 +232,7 @@ impl Schema {
             Flag => "true or false",
             TextMap => "a map of text ({} for none)",
             Any => "anything",
-            List(_) => "a list ([] for an empty one)",
+            List(_) | OneOrMany(_) => "a list ([] for an empty one)",
             Closed(_) | Open(_) => "a map ({} for an empty one)",
         }
     }
@@ -235,16 +259,16 @@ fn is_i32(number: &serde_json::Number) -> bool {
     number.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
 }
 
-fn unknown(key: &str, kind: Kind, fields: &[(&str, Schema)]) -> String {
+fn unknown(key: &str, noun: &str, fields: &[(&str, Schema)]) -> String {
     let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
     match nearest(key, &names) {
-        Some(name) => format!("is no field of a {kind}: did you mean {name}?"),
-        None => format!("is no field of a {kind}: known here are {}", names.join(", ")),
+        Some(name) => format!("is no field of a {noun}: did you mean {name}?"),
+        None => format!("is no field of a {noun}: known here are {}", names.join(", ")),
     }
 }
 
 /// The name that `word` was probably meant to be: less than half of it differs.
-pub(super) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
     let distance = |name: &str| strsim::osa_distance(&word.to_lowercase(), &name.to_lowercase());
     let (distance, name) = names.iter().map(|name| (distance(name), *name)).min()?;
     (2 * distance < name.len()).then_some(name)

@@ -9,6 +9,7 @@
 //! - An API that is away, slow, or refuses, changes nothing: nothing is withdrawn that the API has not said is gone.
 //! - Objects are not kept here: of a pod only its name.
 
+mod besides;
 mod client;
 mod closings;
 mod complaint;
@@ -34,6 +35,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use kube::Client;
 use palisade_model::Change;
 
+pub use besides::besides;
 pub use client::{ConnectError, client};
 pub use closings::tell as tell_closings;
 pub use health::{Health, WatchState};
