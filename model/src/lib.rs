@@ -25,9 +25,11 @@ mod name;
 mod pod;
 mod policy;
 mod port;
+pub mod reach;
 pub mod reference;
 mod sandbox;
 mod selector;
+mod spans;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
