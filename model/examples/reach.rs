@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use palisade_model::Change;
 use palisade_model::reach::Reach;
 use palisade_model::reference::Cluster;
 use palisade_model::testing::workload::{Shape, Size, Workload};
@@ -18,9 +19,19 @@ fn main() {
     }
 }
 
+/// A pod with a name as those of Deployments have, of five replicas.
+fn named(change: Change) -> Change {
+    let Change::Pod(mut pod) = change else { return change };
+    let label = |key| pod.labels.get(key).unwrap_or_default();
+    let (app, _) = label("app.kubernetes.io/instance").split_once("-of-").unwrap_or_default();
+    let name = format!("{app}-{}-{:05x}", label("pod-template-hash"), pod.age.created);
+    pod.id.name = name.into();
+    Change::Pod(pod)
+}
+
 fn measure(shape: Shape, size: Size) {
     let mut cluster = Cluster::default();
-    Workload::new(shape, size, 1).cluster().for_each(|change| cluster.apply(change));
+    Workload::new(shape, size, 1).cluster().map(named).for_each(|change| cluster.apply(change));
     let start = Instant::now();
     let reach = Reach::new(&cluster);
     let built = start.elapsed();

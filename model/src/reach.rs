@@ -14,6 +14,7 @@
 
 mod build;
 mod causes;
+mod changes;
 mod edges;
 mod judge;
 mod networks;
@@ -22,10 +23,12 @@ mod rules;
 mod terms;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 
 pub use self::causes::{Cause, RuleName};
+pub use self::changes::{Changes, OthersChange, PortChange, WayChange};
 pub use self::edges::{Edge, Edges, Ways};
 use self::judge::{Memory, Profile, ProfileId};
 use self::networks::Networks;
@@ -80,6 +83,27 @@ pub enum PlaceName {
         /// Whether a rule names them.
         named: bool,
     },
+}
+
+/// `shop/web`, `192.0.2.0/24 except 192.0.2.7/32`, `other IPv4 addresses`: bounded, whatever rules name.
+impl fmt::Display for PlaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workload(name) => write!(f, "{name}"),
+            Self::Outside { ipv6, named: false, .. } => {
+                write!(f, "other {} addresses", if *ipv6 { "IPv6" } else { "IPv4" })
+            }
+            Self::Outside { blocks, .. } => {
+                let more = |count: usize| if count > 0 { format!(" and {count} more") } else { String::new() };
+                let block = |block: &IpBlock| match block.except() {
+                    [] | [_] | [_, _] => block.to_string(),
+                    [one, rest @ ..] => format!("{} except {one}{}", block.cidr(), more(rest.len())),
+                };
+                let some: Vec<String> = blocks.iter().take(2).map(block).collect();
+                write!(f, "{}{}", some.join(", "), more(blocks.len().saturating_sub(2)))
+            }
+        }
+    }
 }
 
 /// Who is meant where no rule names anybody.
@@ -153,6 +177,11 @@ impl Reach {
             PlaceName::Outside { .. } => std::cmp::Ordering::Greater,
         };
         self.places.binary_search_by(is).ok().map(PlaceId::new)
+    }
+
+    /// Whether it has addresses of that family.
+    pub fn has_family(&self, place: PlaceId, ipv6: bool) -> bool {
+        self.parties_of(place).any(|(_, party)| party.population.ipv6 == ipv6)
     }
 
     /// Whether nothing judges its connections in that direction.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use palisade_model::reach::{Edge, PlaceId, PlaceName, PortSet, Reach, Ways};
+use palisade_model::reach::{Changes, Edge, PlaceId, PlaceName, PortSet, Reach, Ways};
 use palisade_model::reference::{Cluster, Flow};
 use palisade_model::testing::{change, changes, flows, many_rules};
 use palisade_model::{Change, Direction, NamespacedName, Traffic, workload};
@@ -115,6 +115,36 @@ fn check(cluster: &Cluster) {
     }
 }
 
+/// What is said to change between two places is what the reference verdict says that changes. Flows are those of `flows`.
+fn check_changes(before: &Cluster, after: &Cluster) {
+    let (old, new) = Reach::pair(before, after);
+    let changes = Changes::new(&old, &new);
+    let [old, new] = [(before, &old), (after, &new)].map(|(cluster, reach)| {
+        let truth = truth(cluster, reach, &verdicts(cluster));
+        let name = |id| reach.place(id).name.clone();
+        let named = truth.into_iter().map(|((from, to), flows)| ((name(from), name(to)), flows));
+        named.collect::<BTreeMap<_, _>>()
+    });
+    for pair in old.keys().chain(new.keys()) {
+        let ways = changes.ways.iter().find(|way| (&way.from, &way.to) == (&pair.0, &pair.1)).map(|way| &way.ports);
+        let others = changes.others.iter().find(|all| all.from.contains(&pair.0) && all.to.contains(&pair.1));
+        let stays = changes.stays.contains(pair);
+        assert!(!stays || (others.is_some() && ways.is_none()), "{pair:?} stays what it was");
+        let ports = ways.or(others.filter(|_| !stays).map(|others| &others.ports));
+        let traffic = [&old, &new].into_iter().filter_map(|truth| truth.get(pair)).flat_map(|flows| flows.keys());
+        for traffic in traffic {
+            let passes = |truth: &BTreeMap<_, BTreeMap<String, (Traffic, bool)>>| {
+                let flows: Option<&BTreeMap<String, (Traffic, bool)>> = truth.get(pair);
+                flows.map(|flows| flows.get(traffic).copied())
+            };
+            // A port that is no bound of the other cluster's rules is not in its flows.
+            let (Some(Some((carried, was))), Some(Some((_, is)))) = (passes(&old), passes(&new)) else { continue };
+            let says = ports.map(|ports| (ports.opens.contains(carried), ports.closes.contains(carried)));
+            assert_eq!(says.unwrap_or_default(), (!was && is, was && !is), "{pair:?} {traffic}: {ports:?}");
+        }
+    }
+}
+
 /// A part of the usual number of cases: each asks for thousands of verdicts.
 fn fewer_cases(part: u32) -> ProptestConfig {
     let usual = ProptestConfig::default();
@@ -127,6 +157,14 @@ proptest! {
     #[test]
     fn reach_says_what_the_reference_says(changes in changes(40)) {
         check(&cluster(changes));
+    }
+
+    #[test]
+    fn changes_are_what_the_reference_says(changes in changes(30), more in prop::collection::vec(change(), 1..4)) {
+        let before = cluster(changes);
+        let mut after = before.clone();
+        more.into_iter().for_each(|change| after.apply(change));
+        check_changes(&before, &after);
     }
 }
 

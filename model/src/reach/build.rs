@@ -18,11 +18,19 @@ use crate::{ClusterPolicy, Direction, NamespacedName, Pod, Policy, Tier, workloa
 impl Reach {
     /// Of these objects.
     pub fn new(cluster: &Cluster) -> Self {
-        let policies: Vec<&Policy> = cluster.policies.values().filter(|policy| !policy.is_audited()).collect();
-        let mut cluster_policies: Vec<&ClusterPolicy> =
-            cluster.cluster_policies.values().filter(|policy| !policy.is_audited()).collect();
-        cluster_policies.sort_by_key(|policy| policy.precedence());
-        let (rules, terms) = compile(cluster, &policies, &cluster_policies);
+        Self::beside(cluster, &Cluster::default())
+    }
+
+    /// Before a change of objects, and after: both tell addresses outside apart where rules of either do, so that their places
+    /// can be compared.
+    pub fn pair(before: &Cluster, after: &Cluster) -> (Self, Self) {
+        (Self::beside(before, after), Self::beside(after, before))
+    }
+
+    fn beside(cluster: &Cluster, other: &Cluster) -> Self {
+        let (policies, cluster_policies) = enforced(cluster);
+        let (rules, mut terms) = compile(cluster, &policies, &cluster_policies);
+        intern(other, &mut terms);
         let networks = Networks::new(cluster, &terms);
         let mut reach = Self {
             places: Vec::new(),
@@ -222,6 +230,23 @@ struct Features {
     declares: Vec<TermId>,
     /// The blocks and nodes that hold the address.
     networks: Vec<TermId>,
+}
+
+/// The policies that are enforced: by name, and in the order in which they are asked.
+fn enforced(cluster: &Cluster) -> (Vec<&Policy>, Vec<&ClusterPolicy>) {
+    let policies = cluster.policies.values().filter(|policy| !policy.is_audited());
+    let of_cluster = cluster.cluster_policies.values().filter(|policy| !policy.is_audited());
+    let mut of_cluster: Vec<&ClusterPolicy> = of_cluster.collect();
+    of_cluster.sort_by_key(|policy| policy.precedence());
+    (policies.collect(), of_cluster)
+}
+
+/// What the rules of a cluster ask, without the rules.
+fn intern(cluster: &Cluster, terms: &mut Terms) {
+    let (policies, cluster_policies) = enforced(cluster);
+    let (mut rules, declared) = (Rules::default(), rules::Declared::default());
+    policies.into_iter().for_each(|policy| rules.policy(policy, false, &declared, terms));
+    cluster_policies.into_iter().for_each(|policy| rules.cluster_policy(policy, &declared, terms));
 }
 
 fn compile(cluster: &Cluster, policies: &[&Policy], cluster_policies: &[&ClusterPolicy]) -> (Rules, Terms) {
