@@ -11,9 +11,13 @@ use palisade_model::Shares;
 use crate::render::Logs;
 use crate::{convert, serve, sysctl};
 
+mod map;
 mod monitor;
+mod preview;
 
+pub use map::{MapArgs, MapOutput};
 pub use monitor::{ClusterArgs, FilterArgs, FlowDirection, MonitorArgs, Named, PeerFilter};
+pub use preview::{FailOn, PreviewArgs};
 
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
 #[derive(Debug, Parser)]
@@ -80,6 +84,19 @@ pub enum Command {
         palisade explain --manifests dir --from shop/web --to shop/db --port 5432\n  \
         palisade explain --manifests dir --from 192.0.2.7 --to shop/web --port http -o json | jq .allowed")]
     Explain(ExplainArgs),
+    /// Draw who reaches whom, by workloads: a page for the browser, or data. Needs no privileges.
+    #[command(after_help = "Examples:\n  \
+        palisade map --manifests dir --out map.html\n  \
+        palisade map --manifests dir -o dot | dot -Tsvg > map.svg\n  \
+        palisade map -o json | jq '.workloads[] | select(.ingress.open) | .name'")]
+    Map(MapArgs),
+    /// Tell what applying a change would do, before it is applied: which ways open and which close, by workloads. Needs no
+    /// privileges.
+    #[command(after_help = "Examples:\n  \
+        palisade preview --manifests dir change.yaml\n  \
+        palisade preview change.yaml --delete old.yaml --fail-on open\n  \
+        palisade preview --manifests dir --delete dir/shop/db.yaml -o json | jq '.closes[].to'")]
+    Preview(PreviewArgs),
     /// Show what the kernel holds of ours: pods, chains, sets, dropped packets; and how the agent is, if one runs.
     Status(StatusArgs),
     /// Tell what is dropped, and why: as it happens, or as it was.

@@ -30,8 +30,8 @@ pub struct Edges<'a> {
     from: std::ops::Range<usize>,
     /// Where the edges of one place may lead, from the last.
     now: Option<(PlaceId, Vec<PlaceId>)>,
-    /// By profile for ingress: whether one of its rules names the place.
-    named: Vec<bool>,
+    /// By profile for ingress: whether one of its rules names the party that was asked about last.
+    named: Vec<Option<(PartyId, bool)>>,
     memory: Memory,
 }
 
@@ -39,7 +39,7 @@ impl Reach {
     /// Where ways differ from what both ends let anybody do, because of rules that name one of the two. An edge may also be
     /// one where nothing passes.
     pub fn edges(&self) -> Edges<'_> {
-        let named = vec![false; self.profiles.len()];
+        let named = vec![None; self.profiles.len()];
         Edges { reach: self, from: 0..self.places.len(), now: None, named, memory: Memory::default() }
     }
 
@@ -86,13 +86,9 @@ impl Edges<'_> {
     /// Where edges of the place may lead, each once: descending.
     fn candidates(&mut self, from: PlaceId) -> Vec<PlaceId> {
         let mut places = Vec::new();
-        for (_, party) in self.reach.parties_of(from) {
-            let naming: Vec<ProfileId> =
-                party.unusual.iter().flat_map(|term| &self.reach.asked_by[term.number()]).copied().collect();
-            naming.iter().for_each(|profile| self.named[profile.number()] = true);
-            self.by_egress(party, &mut places);
-            self.by_ingress(party, &naming, &mut places);
-            naming.iter().for_each(|profile| self.named[profile.number()] = false);
+        for (id, party) in self.reach.parties_of(from) {
+            self.by_egress(id, party, &mut places);
+            self.by_ingress(party, &mut places);
         }
         // Its own pods may differ, and none counts as its own peer.
         places.push(from);
@@ -101,33 +97,50 @@ impl Edges<'_> {
         places
     }
 
-    /// Those that rules of the party's own name, unless they let nobody in by whom they do not name, and do not name it.
-    fn by_egress(&self, party: &Party, places: &mut Vec<PlaceId>) {
+    /// Those that rules of the party's own name, unless they let nobody in whom they do not name, and do not name it.
+    fn by_egress(&mut self, id: PartyId, party: &Party, places: &mut Vec<PlaceId>) {
+        let reach = self.reach;
         let Some(profile) = party.profiles[Direction::Egress as usize] else { return };
-        for term in &self.reach.profiles[profile.number()].terms {
-            for peer in self.reach.terms.unusual(*term).iter().map(|peer| self.reach.party(*peer)) {
+        for term in &reach.profiles[profile.number()].terms {
+            for peer in reach.terms.unusual(*term).iter().map(|peer| reach.party(*peer)) {
                 let lets_in = |profile: ProfileId| {
-                    let usual = &self.reach.profiles[profile.number()].usual[party.population.number()];
-                    self.named[profile.number()] || !usual.is_empty()
+                    let usual = &reach.profiles[profile.number()].usual[party.population.number()];
+                    !usual.is_empty() || self.names(profile, id, party)
                 };
-                let may = peer.profiles[Direction::Ingress as usize].is_none_or(lets_in);
-                if may && peer.population.ipv6 == party.population.ipv6 {
+                let meet = peer.population.ipv6 == party.population.ipv6;
+                if meet && peer.profiles[Direction::Ingress as usize].is_none_or(lets_in) {
                     places.push(peer.place);
                 }
             }
         }
     }
 
+    fn names(&mut self, profile: ProfileId, id: PartyId, party: &Party) -> bool {
+        if let Some((asked, named)) = self.named[profile.number()]
+            && asked == id
+        {
+            return named;
+        }
+        let mut terms = self.reach.profiles[profile.number()].terms.iter();
+        let named = terms.any(|term| party.unusual.binary_search(term).is_ok());
+        self.named[profile.number()] = Some((id, named));
+        named
+    }
+
     /// Those whose rules name the party, unless it lets nothing out to whom it does not name: whom it names is there already.
-    fn by_ingress(&self, party: &Party, naming: &[ProfileId], places: &mut Vec<PlaceId>) {
-        let egress = party.profiles[Direction::Egress as usize].map(|profile| &self.reach.profiles[profile.number()]);
-        for peer in naming.iter().flat_map(|profile| &self.reach.profiles[profile.number()].parties) {
-            let peer = self.reach.party(*peer);
-            let lets_out = egress.is_none_or(|profile| !profile.usual[peer.population.number()].is_empty());
-            if lets_out && peer.population.ipv6 == party.population.ipv6 {
-                places.push(peer.place);
+    fn by_ingress(&self, party: &Party, places: &mut Vec<PlaceId>) {
+        let (reach, ipv6) = (self.reach, party.population.ipv6);
+        if let Some(profile) = party.profiles[Direction::Egress as usize] {
+            // Rules for ingress are those of pods.
+            let to_pods = Population { ipv6, outside: false };
+            if reach.profiles[profile.number()].usual[to_pods.number()].is_empty() {
+                return;
             }
         }
+        let naming = party.unusual.iter().flat_map(|term| &reach.asked_by[term.number()]);
+        let peers = naming.flat_map(|profile| &reach.profiles[profile.number()].parties);
+        let peers = peers.map(|peer| reach.party(*peer)).filter(|peer| peer.population.ipv6 == ipv6);
+        places.extend(peers.map(|peer| peer.place));
     }
 }
 
