@@ -11,10 +11,14 @@ use palisade_model::Shares;
 use crate::render::Logs;
 use crate::{convert, serve, sysctl};
 
+mod map;
 mod monitor;
+mod preview;
 mod verify;
 
+pub use map::{MapArgs, MapOutput};
 pub use monitor::{ClusterArgs, FilterArgs, FlowDirection, MonitorArgs, Named, PeerFilter};
+pub use preview::{FailOn, PreviewArgs};
 pub use verify::{LintMode, VerifyArgs, VerifyOutput};
 
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
@@ -90,6 +94,19 @@ pub enum Command {
         palisade verify expectations.yaml --manifests dir\n  \
         palisade verify expectations.yaml --manifests dir --lint=deny -o junit > report.xml")]
     Verify(VerifyArgs),
+    /// Draw who reaches whom, by workloads: a page for the browser, or data. Needs no privileges.
+    #[command(after_help = "Examples:\n  \
+        palisade map --manifests dir --out map.html\n  \
+        palisade map --manifests dir -o dot | dot -Tsvg > map.svg\n  \
+        palisade map -o json | jq '.workloads[] | select(.ingress.open) | .name'")]
+    Map(MapArgs),
+    /// Tell what applying a change would do, before it is applied: which ways open and which close, by workloads. Needs no
+    /// privileges.
+    #[command(after_help = "Examples:\n  \
+        palisade preview --manifests dir change.yaml\n  \
+        palisade preview change.yaml --delete old.yaml --fail-on open\n  \
+        palisade preview --manifests dir --delete dir/shop/db.yaml -o json | jq '.closes[].to'")]
+    Preview(PreviewArgs),
     /// Show what the kernel holds of ours: pods, chains, sets, dropped packets; and how the agent is, if one runs.
     Status(StatusArgs),
     /// Tell what is dropped, and why: as it happens, or as it was.

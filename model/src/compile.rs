@@ -2,7 +2,6 @@
 
 mod grants;
 mod segments;
-mod spans;
 mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,9 +9,9 @@ use std::sync::Arc;
 
 pub(crate) use self::grants::grants;
 use self::segments::{Bundle, segments};
-use self::spans::{Spans, merge, subtract};
 pub use self::tiers::compile_tier;
 pub(crate) use self::tiers::tier_grants;
+use crate::spans::{self, Spans, merge, subtract};
 use crate::{
     Clause, Direction, EndpointGroup, IpBlock, Peer, PeerMatch, Peers, PodGroup, Policy, PortMatch, PortResolution,
     Ports, Protocol, Rule, SetKey, Table, Verdict,

@@ -28,7 +28,7 @@ mod cluster;
 mod definition;
 mod finder;
 mod groups;
-mod labelled;
+pub(crate) mod labelled;
 mod lingering;
 mod names;
 mod nodes;

@@ -26,10 +26,12 @@ mod name;
 mod pod;
 mod policy;
 mod port;
+pub mod reach;
 pub mod reference;
 mod sandbox;
 mod selector;
 mod service;
+mod spans;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;

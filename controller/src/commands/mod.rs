@@ -4,8 +4,12 @@ mod cleanup;
 mod diff;
 mod explain;
 mod kernel;
+mod map;
 mod monitor;
 mod plug;
+mod preview;
+
+mod reached;
 mod render;
 mod run;
 mod sources;
@@ -38,6 +42,8 @@ pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
         Command::Diff(args) => diff::diff(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Verify(args) => verify::verify(&args),
+        Command::Map(args) => map::map(&args),
+        Command::Preview(args) => preview::preview(&args),
         Command::Status(args) => status::status(&args),
         Command::Monitor(args) => monitor::monitor(&args),
         Command::LogLevel(args) => Ok(serve::set_log_filter(&args.agent.status_socket, &args.filter)?),

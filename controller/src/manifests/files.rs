@@ -50,6 +50,15 @@ pub(super) fn load(dir: &Path) -> Result<Loaded, ReadErrors> {
     Ok(Loaded { texts: attempt.texts, unreadable })
 }
 
+/// The text of one file, whatever its name.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn load_file(file: &Path) -> Result<Loaded, ReadErrors> {
+    let text = fs::read_to_string(file).map_err(|error| ReadError::file(file, explain(&error)))?;
+    Ok(Loaded { texts: vec![(file.to_owned(), text)], unreadable: Vec::new() })
+}
+
 /// Lists `dir`: symbolic links are followed, hidden entries (as in a mounted ConfigMap: `..data`) are not.
 ///
 /// # Errors

@@ -76,6 +76,18 @@ pub fn read(dir: &Path, node: &str) -> Result<Manifests, ReadErrors> {
     merge(parse(dir, &files.texts, node), files.unreadable)
 }
 
+/// Reads one file, or all of a directory as [`read`] does: objects that are about to be applied.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_either(path: &Path) -> Result<Manifests, ReadErrors> {
+    if path.is_dir() {
+        return read(path, "");
+    }
+    let files = files::load_file(path)?;
+    parse(path, &files.texts, "")
+}
+
 /// Parses the texts of the files of `dir`, each with the path that errors name.
 ///
 /// # Errors

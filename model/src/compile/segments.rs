@@ -12,8 +12,8 @@ use std::iter::successors;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::spans::{Span, Spans};
 use super::{accept, union};
+use crate::spans::{Span, Spans};
 use crate::{Clause, Peer, PeerMatch, Segment};
 
 /// A bundle in more different unions than this is lifted.

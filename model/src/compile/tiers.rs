@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::spans::{self, Span, Spans, merge};
+use crate::spans::{self, Span, Spans, merge};
 use crate::{
     ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, ClusterRuleRef, Direction, EndpointGroup, IpBlock, Peer,
     PodGroup, PortMatch, PortResolution, Ports, Protocol, Selector, SetKey, TierAction, TierClause, TierMatch,

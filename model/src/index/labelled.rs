@@ -10,21 +10,21 @@ use crate::{Labels, Operator, Selector};
 ///
 /// Invariant: a selector finds what it matches, and finds it once.
 #[derive(Debug)]
-pub(super) struct Labelled<E> {
+pub(crate) struct Labelled<E> {
     all: BTreeSet<E>,
     /// By key, then by value.
     keys: HashMap<Arc<str>, HashMap<Arc<str>, BTreeSet<E>>>,
 }
 
 impl<E: Ord + Copy> Labelled<E> {
-    pub(super) fn insert(&mut self, labels: &Labels, thing: E) {
+    pub(crate) fn insert(&mut self, labels: &Labels, thing: E) {
         self.all.insert(thing);
         for (key, value) in labels.iter() {
             self.keys.entry(key.clone()).or_default().entry(value.clone()).or_default().insert(thing);
         }
     }
 
-    pub(super) fn remove(&mut self, labels: &Labels, thing: E) {
+    pub(crate) fn remove(&mut self, labels: &Labels, thing: E) {
         self.all.remove(&thing);
         for (key, value) in labels.iter() {
             let Some(values) = self.keys.get_mut(key) else { continue };
@@ -38,7 +38,7 @@ impl<E: Ord + Copy> Labelled<E> {
     }
 
     /// What the selector may match.
-    pub(super) fn candidates(&self, selector: &Selector) -> impl Iterator<Item = E> {
+    pub(crate) fn candidates(&self, selector: &Selector) -> impl Iterator<Item = E> {
         let sets: Vec<&BTreeSet<E>> = match filed_under(selector) {
             None => vec![&self.all],
             Some(requirement) => {

@@ -3,14 +3,14 @@
 use crate::PortRange;
 
 /// The ports `first..end`, never empty: one past the end is a port or 65536.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Span {
-    pub(super) first: u32,
-    pub(super) end: u32,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Span {
+    pub(crate) first: u32,
+    pub(crate) end: u32,
 }
 
 /// Ports. As [`merge`] gives them: ascending, disjoint and not touching.
-pub(super) type Spans = Vec<Span>;
+pub(crate) type Spans = Vec<Span>;
 
 impl From<PortRange> for Span {
     fn from(range: PortRange) -> Self {
@@ -25,12 +25,12 @@ impl From<Span> for PortRange {
     }
 }
 
-pub(super) fn single(port: u16) -> Span {
+pub(crate) fn single(port: u16) -> Span {
     PortRange::single(port).into()
 }
 
 /// The union of spans.
-pub(super) fn merge(mut spans: Spans) -> Spans {
+pub(crate) fn merge(mut spans: Spans) -> Spans {
     spans.sort_unstable();
     let mut merged = Spans::new();
     for span in spans {
@@ -43,7 +43,7 @@ pub(super) fn merge(mut spans: Spans) -> Spans {
 }
 
 /// `from` without `spans`; both merged.
-pub(super) fn subtract(from: &Spans, spans: &Spans) -> Spans {
+pub(crate) fn subtract(from: &Spans, spans: &Spans) -> Spans {
     let mut rest = Spans::new();
     for span in from {
         let mut first = span.first;

@@ -1,0 +1,38 @@
+//! `palisade preview`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Output, SourceArgs};
+
+/// `palisade preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// Where the objects come from to which the change is applied.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Files or directories with the objects that would be applied.
+    #[arg(value_name = "CHANGE", required_unless_present = "delete")]
+    pub changes: Vec<PathBuf>,
+    /// Files or directories with objects that would be deleted, before the others are applied. May be given
+    /// several times.
+    #[arg(long, value_name = "FILE")]
+    pub delete: Vec<PathBuf>,
+    /// Exit with 1 where a way would open, or be denied that is open now. May be
+    /// given twice.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub fail_on: Vec<FailOn>,
+    /// How to print it.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// What a change must not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Let somebody reach whom he does not reach now.
+    Open,
+    /// Deny a way that is open now.
+    Deny,
+}

@@ -1,0 +1,183 @@
+//! Who reaches whom is what the reference verdict says of each pair.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use palisade_model::reach::{Changes, Edge, PlaceId, PlaceName, PortSet, Reach, Ways};
+use palisade_model::reference::{Cluster, Flow};
+use palisade_model::testing::{change, changes, flows, many_rules};
+use palisade_model::{Change, Direction, NamespacedName, Traffic, workload};
+use proptest::prelude::*;
+
+fn cluster(changes: impl IntoIterator<Item = Change>) -> Cluster {
+    let mut cluster = Cluster::default();
+    changes.into_iter().for_each(|change| cluster.apply(change));
+    cluster
+}
+
+/// The place of an address, as the cluster has it.
+fn place(cluster: &Cluster, reach: &Reach, address: IpAddr) -> PlaceId {
+    if let Some(pod) = cluster.owner(address) {
+        let name = NamespacedName::new(pod.id.namespace.clone(), workload(&pod.id.name, &pod.labels));
+        return reach.find(&name).unwrap();
+    }
+    let holds = |name: &PlaceName| match name {
+        PlaceName::Workload(_) => false,
+        PlaceName::Outside { blocks, .. } => blocks.iter().any(|block| {
+            block.cidr().contains(&address) && !block.except().iter().any(|except| except.contains(&address))
+        }),
+    };
+    let mut holding = reach.places().filter(|(_, place)| holds(&place.name));
+    let (id, _) = holding.next().unwrap();
+    assert!(holding.next().is_none(), "{address} is in two places");
+    id
+}
+
+/// Flows and whether they may be opened, but for those that pass whatever policies say.
+fn verdicts(cluster: &Cluster) -> Vec<(Flow, bool)> {
+    let verdicts = flows(cluster).into_iter().map(|flow| (flow, cluster.verdict(&flow)));
+    verdicts.filter(|(_, verdict)| verdict.pass.is_none()).map(|(flow, verdict)| (flow, verdict.allowed)).collect()
+}
+
+/// For each pair of places, and what flows carry: whether some pair of their addresses may.
+type Truth = BTreeMap<(PlaceId, PlaceId), BTreeMap<String, (Traffic, bool)>>;
+
+fn truth(cluster: &Cluster, reach: &Reach, verdicts: &[(Flow, bool)]) -> Truth {
+    let mut truth = Truth::new();
+    let addresses: BTreeSet<IpAddr> = verdicts.iter().flat_map(|(flow, _)| [flow.source, flow.destination]).collect();
+    let places: BTreeMap<IpAddr, PlaceId> =
+        addresses.into_iter().map(|address| (address, place(cluster, reach, address))).collect();
+    for (flow, allowed) in verdicts {
+        let pair = (places[&flow.source], places[&flow.destination]);
+        let allows = truth.entry(pair).or_default().entry(flow.traffic.to_string()).or_insert((flow.traffic, false));
+        allows.1 |= *allowed;
+    }
+    truth
+}
+
+/// Holds the edges against all pairs. Some nodes' addresses may be in places outside that no flow is to.
+fn check_edges(cluster: &Cluster, reach: &Reach, verdicts: &[(Flow, bool)]) {
+    let edges: BTreeMap<(PlaceId, PlaceId), Ways> =
+        reach.edges().map(|Edge { from, to, ways }| ((from, to), ways)).collect();
+    assert_eq!(edges.len(), reach.edges().count(), "an edge comes twice");
+    for (pair, flows) in truth(cluster, reach, verdicts) {
+        let usual = reach.usual(pair.0, pair.1);
+        let ways = edges.get(&pair).map_or(&usual, |ways| &ways.some);
+        for (traffic, allowed) in flows.values() {
+            let names = (&reach.place(pair.0).name, &reach.place(pair.1).name);
+            assert_eq!(ways.contains(*traffic), *allowed, "{names:?} {traffic}: {ways}, usually {usual}");
+        }
+    }
+    for ((from, to), ways) in &edges {
+        let judged = !reach.is_open(*from, Direction::Egress) || !reach.is_open(*to, Direction::Ingress);
+        assert!(judged && ways.some != reach.usual(*from, *to));
+        assert_eq!(reach.ways(*from, *to).as_ref(), Some(ways));
+        assert_eq!(ways.all.intersection(&ways.some), ways.all);
+    }
+}
+
+/// What a place lets pass at one end is what its rules say, and nothing but that.
+fn check_causes(reach: &Reach) {
+    for Edge { from, to, ways } in reach.edges() {
+        for direction in Direction::ALL {
+            let own = if direction == Direction::Egress { from } else { to };
+            let causes = reach.causes(from, to, direction);
+            let about = causes.iter().fold(PortSet::default(), |all, cause| all.union(&cause.ports));
+            let isolated = reach.is_isolated(own, direction);
+            if isolated && reach.judged_by(own, direction).len() == 1 {
+                assert!(ways.all.without(&about).is_empty(), "{ways:?} by {causes:?}");
+            }
+            assert!(causes.iter().all(|cause| !cause.ports.is_empty()));
+        }
+    }
+}
+
+fn check(cluster: &Cluster) {
+    let reach = Reach::new(cluster);
+    let verdicts = verdicts(cluster);
+    for (flow, allowed) in &verdicts {
+        assert_eq!(reach.allows(flow.source, flow.destination, flow.traffic), *allowed, "{flow:?}");
+    }
+    check_edges(cluster, &reach, &verdicts);
+    check_causes(&reach);
+    let isolating = |direction| {
+        let addresses = cluster.pods.values().flat_map(|pod| pod.addresses());
+        addresses.filter(move |address| {
+            let flow = Flow { source: **address, destination: **address, traffic: Traffic::Other(1) };
+            cluster.verdict(&flow).of(direction).isolated
+        })
+    };
+    for direction in Direction::ALL {
+        let isolated: BTreeSet<PlaceId> = isolating(direction).map(|at| place(cluster, &reach, *at)).collect();
+        let says = reach.places().map(|(id, _)| id).filter(|id| reach.is_isolated(*id, direction));
+        assert_eq!(says.collect::<BTreeSet<_>>(), isolated, "{direction}");
+    }
+}
+
+/// What is said to change between two places is what the reference verdict says that changes. Flows are those of `flows`.
+fn check_changes(before: &Cluster, after: &Cluster) {
+    let (old, new) = Reach::pair(before, after);
+    let changes = Changes::new(&old, &new);
+    let [old, new] = [(before, &old), (after, &new)].map(|(cluster, reach)| {
+        let truth = truth(cluster, reach, &verdicts(cluster));
+        let name = |id| reach.place(id).name.clone();
+        let named = truth.into_iter().map(|((from, to), flows)| ((name(from), name(to)), flows));
+        named.collect::<BTreeMap<_, _>>()
+    });
+    for pair in old.keys().chain(new.keys()) {
+        let ways = changes.ways.iter().find(|way| (&way.from, &way.to) == (&pair.0, &pair.1)).map(|way| &way.ports);
+        let others = changes.others.iter().find(|all| all.from.contains(&pair.0) && all.to.contains(&pair.1));
+        let stays = changes.stays.contains(pair);
+        assert!(!stays || (others.is_some() && ways.is_none()), "{pair:?} stays what it was");
+        let ports = ways.or(others.filter(|_| !stays).map(|others| &others.ports));
+        let traffic = [&old, &new].into_iter().filter_map(|truth| truth.get(pair)).flat_map(|flows| flows.keys());
+        for traffic in traffic {
+            let passes = |truth: &BTreeMap<_, BTreeMap<String, (Traffic, bool)>>| {
+                let flows: Option<&BTreeMap<String, (Traffic, bool)>> = truth.get(pair);
+                flows.map(|flows| flows.get(traffic).copied())
+            };
+            // A port that is no bound of the other cluster's rules is not in its flows.
+            let (Some(Some((carried, was))), Some(Some((_, is)))) = (passes(&old), passes(&new)) else { continue };
+            let says = ports.map(|ports| (ports.opens.contains(carried), ports.closes.contains(carried)));
+            assert_eq!(says.unwrap_or_default(), (!was && is, was && !is), "{pair:?} {traffic}: {ports:?}");
+        }
+    }
+}
+
+/// A part of the usual number of cases: each asks for thousands of verdicts.
+fn fewer_cases(part: u32) -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: (usual.cases / part).max(1), ..usual }
+}
+
+proptest! {
+    #![proptest_config(fewer_cases(2))]
+
+    #[test]
+    fn reach_says_what_the_reference_says(changes in changes(40)) {
+        check(&cluster(changes));
+    }
+
+    #[test]
+    fn changes_are_what_the_reference_says(changes in changes(30), more in prop::collection::vec(change(), 1..4)) {
+        let before = cluster(changes);
+        let mut after = before.clone();
+        more.into_iter().for_each(|change| after.apply(change));
+        check_changes(&before, &after);
+    }
+}
+
+proptest! {
+    #![proptest_config(fewer_cases(8))]
+    #[test]
+    fn overlapping_ranges_and_closed_namespaces_too(
+        objects in prop::collection::vec(change(), 20),
+        policies in prop::collection::vec(many_rules(12), 1..=3),
+        closed in prop::option::of(prop::sample::select(vec!["x", "y", "z"])),
+    ) {
+        let mut cluster = cluster(objects.into_iter().chain(policies.into_iter().map(Change::Policy)));
+        cluster.closed.extend(closed.map(Into::into));
+        check(&cluster);
+    }
+}
