@@ -87,7 +87,7 @@ impl Side {
         let scene = Scene::with(DB, arguments);
         let timeout = || fs::write("/proc/sys/net/netfilter/nf_conntrack_udp_timeout", "3").unwrap();
         scene.node().namespace().enter(timeout).unwrap();
-        let count = "table inet count { chain all { type filter hook prerouting priority -400; meta l4proto udp counter drop; }; }";
+        let count = "table inet count { chain arriving { type filter hook prerouting priority -400; meta l4proto udp counter drop; }; }";
         scene.db.namespace().nft(count).unwrap();
         Self { scene }
     }
