@@ -20,7 +20,7 @@
 //! | port map | `ports-egress-tcp-NAMESPACE-POLICY-HASH` | destination port : segment |
 //! | peers chain | `peers-egress-DEFINITION-HASH` | the lookups of a segment |
 //! | tiers | `admin-egress-...`, `input-egress`, ... | the tables of cluster policies (`tiers.rs`) |
-//! | `watched-...`, `shadow-...` | as without that word | the same table for pods under audited policies ([`Form`](names::Form)) |
+//! | `watched-...`, `shadow-...` | as without that word | the same table for pods under audited policies |
 //! | set | `pods-DEFINITION-HASH-4`, `cidrs-...`, `endpoints-...` | the union of those definitions |
 //!
 //! Invariants:
