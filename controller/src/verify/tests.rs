@@ -207,7 +207,7 @@ fn assert_same(schema: &Schema, json: &serde_json::Value, whole: &serde_json::Va
 #[test]
 fn the_schema_for_editors_has_the_fields_that_are_read() {
     let json: serde_json::Value = serde_json::from_str(include_str!("../../../deploy/verify.schema.json")).unwrap();
-    assert_same(&expectations::FILE, &json, &json, "file");
+    assert_same(&form::FILE, &json, &json, "file");
     let case = &json["$defs"]["case"];
     assert_eq!(case["required"], serde_json::json!(["from", "to", "expect"]));
     let text = include_str!("../../../deploy/verify/expectations.yaml");
