@@ -38,7 +38,8 @@ pub struct Remarks {
     pub ignored: BTreeSet<Arc<str>>,
     /// The directions for which rules are written that `policyTypes` lacks.
     pub without_type: Vec<Direction>,
-    /// The directions that `policyTypes` names and for which nothing is written, not even an empty list.
+    /// The directions that `policyTypes` names, or that count where it is not there, and for which nothing is written, not
+    /// even an empty list (which the API forgets).
     pub without_rules: Vec<Direction>,
 }
 
@@ -64,7 +65,7 @@ pub enum Code {
     BlockHoldsPods,
     /// A port's name that no pod it is about declares.
     UnknownPortName,
-    /// A policyType without rules, beside rules of the other type, so that it denies all.
+    /// A type that counts and has no rules, beside rules of the other type, so that it denies all.
     TypesWithoutRules,
     /// Rules of a type that policyTypes lacks, so that they are of no effect.
     RulesWithoutType,
@@ -175,11 +176,8 @@ fn of_policy(known: &Known<'_>, policy: &Policy, findings: &mut Findings<'_>) {
     for direction in &remarks.without_rules {
         let other = policy.rules(other(*direction)).is_some_and(|rules| !rules.is_empty());
         if other && known.isolates_alone(policy, *direction) {
-            let reason = format!(
-                "names {}, for which there is no rule: the selected pods are denied all {direction}. Where that is meant, write \
-                 `{direction}: []`",
-                name(*direction)
-            );
+            let name = name(*direction);
+            let reason = format!("{name} counts, and has no rule: the selected pods are denied all {direction}");
             findings.add(Code::TypesWithoutRules, "spec.policyTypes", reason);
         }
     }

@@ -253,8 +253,10 @@ fn without(policy: &Policy, finding: &Finding) -> Option<Policy> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
-    fn nobody_can_be_taken_away(changes in changes(40)) {
+    fn nobody_can_be_taken_away(changes in changes(30)) {
         let mut cluster = Cluster::default();
         changes.into_iter().for_each(|change| cluster.apply(change));
         for finding in all_of(&cluster, &BTreeMap::new()) {

@@ -60,7 +60,9 @@ pub fn remarks(policy: &NetworkPolicy) -> Remarks {
     for (name, direction, rules) in [egress, ingress] {
         match rules {
             Some(1..) if is_written && !has(name) => remarks.without_type.push(direction),
-            None if has(name) => remarks.without_rules.push(direction),
+            None if has(name) || (!is_written && direction == Direction::Ingress) => {
+                remarks.without_rules.push(direction);
+            }
             _ => {}
         }
     }

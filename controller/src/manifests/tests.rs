@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use palisade_model as model;
 use palisade_model::Peers;
 use tempfile::TempDir;
 
@@ -91,6 +92,64 @@ fn other_kinds_are_skipped_and_counted() {
     let skipped: Vec<(&str, usize)> = manifests.skipped.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
     assert_eq!(skipped, [("ConfigMap", 1), ("Deployment", 2), ("NetworkPolicy", 1), ("PersistentVolumeList", 1)]);
     assert!(manifests.policies.is_empty());
+}
+
+/// What is wrong with them changes nothing of what is enforced.
+#[test]
+fn services_and_templates_are_read_besides() {
+    let service =
+        "{apiVersion: v1, kind: Service, metadata: {name: a, namespace: s}, spec: {selector: {app: a}, ports: [
+        {port: 80, targetPort: http}, {name: x, port: 81, protocol: UDP}, {port: 82, targetPort: '8082'}]}}";
+    let wrong = "{apiVersion: v1, kind: Service, metadata: {name: b, namespace: s}, spec: {ports: [{port: x}]}}";
+    let template =
+        "template: {metadata: {labels: {app: a}}, spec: {containers: [{ports: [{name: http, containerPort: 8080}]}]}}";
+    let set = format!(
+        "{{apiVersion: apps/v1, kind: StatefulSet, metadata: {{name: a, namespace: s}}, spec: {{{template}}}}}"
+    );
+    let job = format!(
+        "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: j}}, spec: {{jobTemplate: {{spec: {{{template}}}}}}}}}"
+    );
+    let knative = set.replace("apps/v1", "serving.knative.dev/v1");
+    let besides = one(&[service, wrong, &set, &job, &knative].join("\n---\n")).unwrap().besides;
+    let [service] = &besides.services.values().collect::<Vec<_>>()[..] else { panic!("{besides:?}") };
+    assert_eq!(service.selector.as_ref().unwrap().to_string(), "app=a");
+    let ports: Vec<String> =
+        service.ports.iter().map(|port| format!("{} {} {:?}", port.protocol, port.port, port.target)).collect();
+    assert_eq!(ports, ["TCP 80 Named(\"http\")", "UDP 81 Number(81)", "TCP 82 Number(8082)"]);
+    let pods: Vec<String> = besides
+        .templates
+        .values()
+        .map(|pod| format!("{} {:?}", pod.id, pod.numbers_of("http", model::Protocol::Tcp)))
+        .collect();
+    assert_eq!(pods, ["default/j [8080]", "s/a [8080]"]);
+    let errors: Vec<String> = besides.errors.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        errors,
+        [
+            "f.yaml:4 (document 2): Service s/b: spec.ports[0].port: must be a whole number, but is the text \"x\": leave the quotes out"
+        ]
+    );
+}
+
+#[test]
+fn remarks_of_policies_are_kept() {
+    let types = POLICY.replace("  ingress:", "  policyTypes: [Egress]\n  ingress:");
+    let text = types.replace(
+        "namespace: shop}",
+        "namespace: shop, annotations: {palisade.dev/lint-ignore: 'two-peers,, service-port '}}",
+    );
+    let besides = one(&text).unwrap().besides;
+    let [remarks] = &besides.remarks.values().collect::<Vec<_>>()[..] else { panic!("{besides:?}") };
+    assert_eq!(remarks.ignored.iter().map(|code| &**code).collect::<Vec<_>>(), ["service-port", "two-peers"]);
+    assert_eq!(remarks.without_type, [model::Direction::Ingress]);
+    assert_eq!(remarks.without_rules, [model::Direction::Egress]);
+    assert!(one(POLICY).unwrap().besides.remarks.is_empty());
+    let sending = POLICY.replace("ingress:", "egress:").replace("from:", "to:");
+    let besides = one(&sending).unwrap().besides;
+    let [remarks] = &besides.remarks.values().collect::<Vec<_>>()[..] else { panic!("{besides:?}") };
+    assert_eq!(remarks.without_rules, [model::Direction::Ingress], "where no type is written, that one counts");
+    let denying = POLICY.replace("  ingress:", "  policyTypes: [Ingress, Egress]\n  egress: []\n  ingress:");
+    assert!(one(&denying).unwrap().besides.remarks.is_empty(), "an empty list is meant");
 }
 
 #[test]

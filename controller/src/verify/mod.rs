@@ -11,6 +11,8 @@
 
 mod blocks;
 mod expectations;
+mod form;
+mod imagined;
 mod judge;
 mod junit;
 mod report;
@@ -19,12 +21,14 @@ mod situation;
 
 use std::net::IpAddr;
 
-use palisade_model::{Pod, Service, Traffic};
+use palisade_model::{Pod, Protocol, Service, ServicePort, Traffic};
 
-pub use expectations::{Case, End, Port, Wanted, parse};
+pub use expectations::{Case, End, Port, Wanted};
+pub use form::parse;
+pub use imagined::imagined;
 pub use junit::junit;
 pub use report::{CaseReport, Failure, Outcome, Reason, Remark, Report};
-pub use situation::{Situation, imagined};
+pub use situation::Situation;
 
 use judge::{Judge, Party};
 use select::Group;
@@ -177,14 +181,8 @@ fn traffic(wanted: &Wanted, service: Option<&Service>, destination: &Party<'_>) 
 }
 
 /// The ports of a pod that a Service's port leads to.
-fn behind(
-    service: &Service,
-    protocol: palisade_model::Protocol,
-    port: &Port,
-    pod: &Pod,
-    title: &str,
-) -> Result<Vec<u16>, Stop> {
-    let is_it = |one: &&palisade_model::ServicePort| {
+fn behind(service: &Service, protocol: Protocol, port: &Port, pod: &Pod, title: &str) -> Result<Vec<u16>, Stop> {
+    let is_it = |one: &&ServicePort| {
         one.protocol == protocol
             && match port {
                 Port::Number(number) => one.port == *number,

@@ -8,8 +8,9 @@ use palisade_model::{Labels, NamespacedName, Pod, Service};
 
 use super::blocks::Blocks;
 use super::expectations::{End, hypothetical_title};
+use super::imagined::imagined;
 use super::judge::Party;
-use super::situation::{Candidate, Situation, imagined};
+use super::situation::{Candidate, Situation};
 use crate::manifests::nearest;
 
 /// The pods and addresses of one side.
@@ -206,7 +207,7 @@ impl Side<'_> {
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut seen = HashSet::new();
         for one in &self.pods {
-            let Some(first) = one.pods.first().filter(|pod| seen.insert((one.title.as_str(), &pod.id))) else {
+            let Some(first) = one.pods.first().filter(|_| seen.insert(Arc::as_ptr(one))) else {
                 continue;
             };
             let hosts = first.host_ips.iter().copied().filter(|address| facing.contains(address)).collect();

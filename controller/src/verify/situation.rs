@@ -10,22 +10,20 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use palisade_model::reference::Cluster;
 use palisade_model::{
-    Age, ClusterPeer, ClusterPeers, ClusterPolicy, ContainerPort, Direction, Enforcement, Labels, Namespace,
-    NamespacedName, Node, Peer, Peers, Phase, Pod, PodGroup, Policy, Selector, Service,
+    ClusterPeer, ClusterPeers, ClusterPolicy, ContainerPort, Direction, Enforcement, Namespace, NamespacedName, Node,
+    Peer, Peers, Phase, Pod, PodGroup, Policy, Selector, Service,
 };
 
-use super::blocks::{Blocks, step};
+use super::blocks::Blocks;
 use crate::manifests::Besides;
-
-/// How many addresses around one are tried to find another of its kind.
-const AROUND: u128 = 256;
 
 /// A pod that connections may be asked about.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     /// What it is called.
     pub(super) title: String,
-    /// The pod; of one that need not exist two, since it may not be alone.
+    /// The pod; of those that have no address two, so that one of them is at another's. By one name they are one pod, otherwise
+    /// two that are alike.
     pub(super) pods: Vec<Pod>,
     /// What it is one of.
     pub(super) workload: NamespacedName,
@@ -37,7 +35,7 @@ pub(super) struct Candidate {
 
 /// What policies see of a pod.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Class {
+pub(super) struct Class {
     namespace: Arc<str>,
     labels: Vec<(Arc<str>, Arc<str>)>,
     ports: Vec<ContainerPort>,
@@ -67,8 +65,8 @@ pub struct Situation {
     asked: BTreeSet<Arc<str>>,
     /// The addresses that are a node's and a pod's at once.
     shared: BTreeSet<IpAddr>,
-    blocks: Blocks,
-    classes: HashMap<Class, usize>,
+    pub(super) blocks: Blocks,
+    pub(super) classes: HashMap<Class, usize>,
     /// Addresses that a pod may have, of which policies tell each from the others: two of each family, where there are.
     pub(super) kinds: Vec<[Vec<IpAddr>; 2]>,
 }
@@ -94,7 +92,7 @@ impl Situation {
             let addresses: Vec<IpAddr> =
                 pod.ips.iter().copied().filter(|address| owned.get(address) == Some(&&pod.id)).collect();
             if addresses.is_empty() {
-                situation.add_unplaced(pod, &workload_of(pod));
+                situation.add_unplaced(pod, &workload_of(pod), true);
             } else {
                 let pod = Pod { ips: addresses, ..pod.clone() };
                 let class = situation.class_of(&pod);
@@ -107,7 +105,7 @@ impl Situation {
         }
         let made: BTreeSet<NamespacedName> = cluster.pods.values().filter(live).map(workload_of).collect();
         for pod in besides.templates.values().filter(|pod| !pod.host_network && !made.contains(&pod.id)) {
-            situation.add_unplaced(pod, &pod.id);
+            situation.add_unplaced(pod, &pod.id, false);
         }
         situation.others = cluster.pods.into_iter().filter(|(_, pod)| !live(&pod)).collect();
         situation.namespaces = cluster.namespaces;
@@ -164,40 +162,19 @@ impl Situation {
         self.of_nodes.extend(cluster.pods.values().flat_map(|pod| pod.host_ips.iter().copied()));
     }
 
-    /// A pod that need not exist, at each kind of address that pods have.
-    pub(super) fn hypothetical(&self, pod: &Pod, title: &str) -> Vec<Candidate> {
-        let at = |(kind, addresses): (usize, &[Vec<IpAddr>; 2])| {
-            let with = |(twin, ips): (usize, &Vec<IpAddr>)| {
-                let name = format!("{} (at {kind}, {twin})", pod.id.name);
-                Pod { id: NamespacedName::new(pod.id.namespace.clone(), name), ips: ips.clone(), ..pod.clone() }
-            };
-            let pods: Vec<Pod> = addresses.iter().enumerate().filter(|(_, ips)| !ips.is_empty()).map(with).collect();
-            // A class that no pod is of is as good as any other that none is of.
-            let known = pods.first().and_then(|pod| self.classes.get(&self.class(pod)).copied());
-            let class = known.unwrap_or(usize::MAX - kind);
-            Candidate { title: title.to_owned(), workload: pod.id.clone(), pods, class, exists: false }
-        };
-        self.kinds.iter().enumerate().map(at).collect()
-    }
-
-    /// A pod that need not exist, at addresses of the first kind of which there are some that nobody has, nor is to have.
-    pub fn imagine(&self, pod: &Pod, taken: &[IpAddr]) -> Pod {
-        let is_free = |address: &IpAddr| !self.owners.contains_key(address) && !taken.contains(address);
-        let free = |address: &IpAddr| self.around(*address).find(is_free);
-        let kinds = self.kinds.iter().map(|[addresses, _]| addresses.iter().filter_map(free).collect::<Vec<_>>());
-        Pod { ips: kinds.into_iter().find(|ips| !ips.is_empty()).unwrap_or_default(), ..pod.clone() }
-    }
-
-    /// A pod that has no address yet.
-    fn add_unplaced(&mut self, pod: &Pod, workload: &NamespacedName) {
-        for candidate in self.hypothetical(pod, &pod.id.to_string()) {
+    /// A pod that has no address yet, or, where it is not `one`, those that a workload will make.
+    fn add_unplaced(&mut self, pod: &Pod, workload: &NamespacedName, one: bool) {
+        for mut candidate in self.hypothetical(pod, &pod.id.to_string()) {
+            if one {
+                candidate.pods.iter_mut().for_each(|twin| twin.id = pod.id.clone());
+            }
             let Some(first) = candidate.pods.first() else { continue };
             let class = self.class_of(first);
             self.candidates.push(Arc::new(Candidate { class, workload: workload.clone(), exists: true, ..candidate }));
         }
     }
 
-    fn class(&self, pod: &Pod) -> Class {
+    pub(super) fn class(&self, pod: &Pod) -> Class {
         let asked = pod.labels.iter().filter(|(key, _)| self.asked.contains(*key));
         let mut ports = pod.ports.clone();
         ports.sort();
@@ -215,58 +192,9 @@ impl Situation {
         *self.classes.entry(class).or_insert(next)
     }
 
-    fn signature(&self, addresses: &[IpAddr]) -> Vec<(bool, Vec<IpNet>)> {
+    pub(super) fn signature(&self, addresses: &[IpAddr]) -> Vec<(bool, Vec<IpNet>)> {
         addresses.iter().map(|address| (address.is_ipv6(), self.blocks.holding(*address))).collect()
     }
-
-    /// The kinds of addresses that pods of this cluster have; where none has any, one of no block that is smaller than
-    /// everything.
-    fn kinds_of(&self, cluster: &Cluster) -> Vec<[Vec<IpAddr>; 2]> {
-        let mut seen = BTreeMap::new();
-        let shown = cluster.pods.values().map(Pod::addresses).filter(|addresses| !addresses.is_empty());
-        for addresses in shown.filter(|addresses| !addresses.iter().any(|address| self.blocks.is_named(*address))) {
-            seen.entry(self.signature(addresses)).or_insert(addresses);
-        }
-        let twins = |addresses: &[IpAddr]| {
-            let others: Option<Vec<IpAddr>> = addresses.iter().map(|address| self.another(*address)).collect();
-            [addresses.to_vec(), others.unwrap_or_default()]
-        };
-        let kinds: Vec<_> = seen.into_values().map(twins).collect();
-        if kinds.is_empty() { vec![twins(&self.anywhere())] } else { kinds }
-    }
-
-    /// An address of each family that as few blocks hold as can be.
-    fn anywhere(&self) -> Vec<IpAddr> {
-        let all = self.blocks.outside(|address| self.of_nodes.contains(&address));
-        let least = |is_ipv4: bool| {
-            let of_family = all.iter().copied().filter(|address| address.is_ipv4() == is_ipv4);
-            of_family
-                .filter(|address| !address.is_unspecified())
-                .min_by_key(|address| self.blocks.holding(*address).len())
-        };
-        [least(true), least(false)].into_iter().flatten().collect()
-    }
-
-    /// Another address that policies do not tell from this one.
-    fn another(&self, address: IpAddr) -> Option<IpAddr> {
-        self.around(address).find(|other| *other != address)
-    }
-
-    /// Addresses that policies do not tell from this one, and this one, but for those of nodes.
-    fn around(&self, address: IpAddr) -> impl Iterator<Item = IpAddr> {
-        let held = self.blocks.holding(address);
-        let all = (0..AROUND).filter_map(move |by| step(address, by)).chain(before(address));
-        all.filter(move |other| self.blocks.holding(*other) == held && !self.of_nodes.contains(other))
-    }
-}
-
-fn before(address: IpAddr) -> impl Iterator<Item = IpAddr> {
-    (1..AROUND).filter_map(move |by| {
-        Some(match address {
-            IpAddr::V4(address) => IpAddr::V4(u32::from(address).checked_sub(u32::try_from(by).ok()?)?.into()),
-            IpAddr::V6(address) => IpAddr::V6(u128::from(address).checked_sub(by)?.into()),
-        })
-    })
 }
 
 /// The pod that each address belongs to.
@@ -286,27 +214,4 @@ fn owned(cluster: &Cluster) -> HashMap<IpAddr, &NamespacedName> {
 /// What the pod is one of.
 pub(super) fn workload_of(pod: &Pod) -> NamespacedName {
     NamespacedName::new(pod.id.namespace.clone(), palisade_model::workload(&pod.id.name, &pod.labels))
-}
-
-/// By what name such a pod is called: no object can have it.
-fn hypothetical_name(labels: &Labels) -> String {
-    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    format!("({})", labels.join(","))
-}
-
-/// A pod that need not exist, without addresses.
-pub fn imagined(namespace: &str, labels: &Labels, ports: &[ContainerPort]) -> Pod {
-    Pod {
-        id: NamespacedName::new(namespace, hypothetical_name(labels)),
-        uid: None,
-        labels: labels.clone(),
-        node: None,
-        ips: Vec::new(),
-        host_ips: Vec::new(),
-        host_network: false,
-        phase: Phase::Active,
-        terminating: false,
-        age: Age::default(),
-        ports: ports.to_vec(),
-    }
 }

@@ -5,8 +5,11 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use palisade_model::reference::{Cluster, Flow};
-use palisade_model::testing::{changes, flows};
-use palisade_model::{NamespacedName, Phase, Protocol, Traffic};
+use palisade_model::testing::{bare_pod, changes, flows};
+use palisade_model::{
+    Change, Enforcement, IpBlock, Labels, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy,
+    Ports, Protocol, Requirement, Rule, Selector, Traffic,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -52,7 +55,7 @@ fn address_of(title: &str) -> IpAddr {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn pairs_are_judged_as_the_whole_cluster_judges_them(changes in changes(30)) {
@@ -119,6 +122,42 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+/// The second of two pods that are alike but for one thing is asked about, too.
+#[test]
+fn what_policies_tell_apart_is_asked_about_apart() {
+    let block = |cidr: &str| Peer::Block(IpBlock::new(cidr.parse().unwrap(), []).unwrap());
+    let group = |pods| Peer::Pods(PodGroup { namespaces: NamespaceScope::Named("s".into()), pods });
+    let labelled = |key: &str| group(Selector::from_iter([Requirement::new(key, "Exists", [""; 0]).unwrap()]));
+    for (peer, expected) in [(block("10.1.0.0/16"), "s/c ("), (block("10.0.0.2/32"), "s/b ("), (labelled("x"), "s/d (")]
+    {
+        let mut cluster = Cluster::default();
+        let rule = Rule { peers: Peers::AnyOf(vec![peer.clone()]), ports: Ports::All };
+        cluster.apply(Change::Policy(Policy {
+            id: NamespacedName::new("s", "p"),
+            enforcement: Enforcement::Enforced,
+            selector: Selector::from_iter([Requirement::new("app", "In", ["db"]).unwrap()]),
+            ingress: Some(vec![rule]),
+            egress: None,
+        }));
+        for (name, labels, ip) in [
+            ("a", [("app", "web")], "10.0.0.1"),
+            ("b", [("app", "web")], "10.0.0.2"),
+            ("c", [("app", "web")], "10.1.0.1"),
+            ("d", [("x", "")], "10.0.0.3"),
+            ("db", [("app", "db")], "10.0.0.4"),
+        ] {
+            let pod = bare_pod(NamespacedName::new("s", name), [ip.parse().unwrap()]);
+            cluster.apply(Change::Pod(Pod { labels: labels.into_iter().collect(), ..pod }));
+        }
+        let situation = Situation::new(cluster, Besides::default(), false);
+        let to = End::Pod(NamespacedName::new("s", "db"));
+        let all = End::Labelled { namespace: Some("s".into()), labels: Labels::default() };
+        let said = outcome(&situation, case(all, to, Protocol::Tcp, 80, false));
+        let Outcome::Failed { failures, failed, .. } = said else { panic!("{peer:?}: {said:?}") };
+        assert!(failed == 1 && failures[0].from.starts_with(expected), "{peer:?}: {failures:?}");
     }
 }
 
@@ -207,7 +246,7 @@ fn assert_same(schema: &Schema, json: &serde_json::Value, whole: &serde_json::Va
 #[test]
 fn the_schema_for_editors_has_the_fields_that_are_read() {
     let json: serde_json::Value = serde_json::from_str(include_str!("../../../deploy/verify.schema.json")).unwrap();
-    assert_same(&expectations::FILE, &json, &json, "file");
+    assert_same(&form::FILE, &json, &json, "file");
     let case = &json["$defs"]["case"];
     assert_eq!(case["required"], serde_json::json!(["from", "to", "expect"]));
     let text = include_str!("../../../deploy/verify/expectations.yaml");

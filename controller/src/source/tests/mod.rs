@@ -1,3 +1,4 @@
+mod besides;
 mod closings;
 mod cluster_policies;
 mod conditions;
