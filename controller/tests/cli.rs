@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 9] =
-    ["run", "render", "diff", "explain", "status", "monitor", "log-level", "cleanup", "completions"];
+const COMMANDS: [&str; 11] =
+    ["run", "render", "diff", "explain", "map", "preview", "status", "monitor", "log-level", "cleanup", "completions"];
 
 /// `db` takes connections of `web` alone: at 5432, and at the port that it calls `metrics`. `web` may send to `db` alone.
 const SHOP: &str = "
