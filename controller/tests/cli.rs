@@ -9,8 +9,20 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 10] =
-    ["run", "render", "diff", "explain", "verify", "status", "monitor", "log-level", "cleanup", "completions"];
+const COMMANDS: [&str; 12] = [
+    "run",
+    "render",
+    "diff",
+    "explain",
+    "verify",
+    "map",
+    "preview",
+    "status",
+    "monitor",
+    "log-level",
+    "cleanup",
+    "completions",
+];
 
 /// `db` takes connections of `web` alone: at 5432, and at the port that it calls `metrics`. `web` may send to `db` alone.
 const SHOP: &str = "

@@ -196,8 +196,18 @@ impl Reach {
         let rules = asked.iter().flat_map(|number| self.rules.of(*number, direction)).collect();
         let mut policies = asked;
         policies.sort_unstable();
-        let (declares, terms, parties) = (Vec::new(), Vec::new(), Vec::new());
-        Some(Profile { direction, isolated, policies, rules, declares, terms, parties, usual: Default::default() })
+        let (declares, terms, naming, parties) = Default::default();
+        Some(Profile {
+            direction,
+            isolated,
+            policies,
+            rules,
+            declares,
+            terms,
+            naming,
+            parties,
+            usual: Default::default(),
+        })
     }
 
     /// Those of the ports that the profile's rules name.
@@ -208,14 +218,18 @@ impl Reach {
     }
 
     fn complete(&self, profile: &mut Profile) {
-        let mut terms = BTreeSet::new();
+        let (mut terms, mut naming) = (BTreeSet::new(), BTreeSet::new());
         for rule in profile.rules.iter().map(|rule| &self.rules.all[*rule]) {
-            terms.extend(rule.peers.iter().flatten().copied());
-            if profile.direction == Direction::Egress {
-                terms.extend(rule.named.iter().map(|(term, _)| *term));
+            let peers = rule.peers.iter().flatten().copied();
+            let named = rule.named.iter().filter(|_| profile.direction == Direction::Egress).map(|(term, _)| *term);
+            if rule.peers.as_ref().is_none_or(|peers| peers.iter().any(|peer| self.terms.is_ever_usual(*peer))) {
+                naming.extend(named.clone());
             }
+            naming.extend(peers.clone());
+            terms.extend(peers.chain(named));
         }
         profile.terms = terms.into_iter().collect();
+        profile.naming = naming.into_iter().collect();
         profile.usual = Population::ALL.map(|of| self.passing(profile, |term| self.terms.usually(term, of)));
     }
 }

@@ -101,7 +101,7 @@ impl Edges<'_> {
     fn by_egress(&mut self, id: PartyId, party: &Party, places: &mut Vec<PlaceId>) {
         let reach = self.reach;
         let Some(profile) = party.profiles[Direction::Egress as usize] else { return };
-        for term in &reach.profiles[profile.number()].terms {
+        for term in &reach.profiles[profile.number()].naming {
             for peer in reach.terms.unusual(*term).iter().map(|peer| reach.party(*peer)) {
                 let lets_in = |profile: ProfileId| {
                     let usual = &reach.profiles[profile.number()].usual[party.population.number()];

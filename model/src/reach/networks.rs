@@ -77,7 +77,7 @@ impl Networks {
         sorted.sort_by_key(|(net, _)| (net.addr().is_ipv6(), net.network(), net.prefix_len()));
         for (net, taken) in sorted {
             while let Some(part) = open.pop_if(|part| !part.net.contains(&net)) {
-                self.close(part, &mut outside);
+                self.close(&part, &mut outside);
             }
             if let Some(part) = open.last_mut() {
                 part.holes.push(net);
@@ -88,17 +88,16 @@ impl Networks {
             }
         }
         while let Some(part) = open.pop() {
-            self.close(part, &mut outside);
+            self.close(&part, &mut outside);
         }
         outside
     }
 
-    fn close(&self, part: Part, outside: &mut Outside) {
+    fn close(&self, part: &Part, outside: &mut Outside) {
         if part.is_empty() {
             return;
         }
         let told = part.holes.iter().zip(&part.hidden).filter(|(_, hidden)| !**hidden).map(|(hole, _)| *hole);
-        let told: Vec<IpNet> = told.collect();
         let block = IpBlock::new(part.net, told).expect("what lies within a network is less than it");
         outside.entry((part.net.addr().is_ipv6(), self.of_net(part.net))).or_default().push(block);
     }

@@ -67,17 +67,22 @@ impl Terms {
     }
 
     pub(super) fn usually(&self, term: TermId, of: Population) -> bool {
-        self.unusual[term.0 as usize].usually[of.number()]
+        self.unusual[term.number()].usually[of.number()]
+    }
+
+    /// Whether the answer is yes for somebody whom no rule names.
+    pub(super) fn is_ever_usual(&self, term: TermId) -> bool {
+        self.unusual[term.number()].usually.contains(&true)
     }
 
     /// The parties for whom the answer is another than usual.
     pub(super) fn unusual(&self, term: TermId) -> &[PartyId] {
-        &self.unusual[term.0 as usize].parties
+        &self.unusual[term.number()].parties
     }
 
     /// Takes over for whom the answer is yes: ascending, each once. `all` are all parties.
     pub(super) fn answer(&mut self, term: TermId, yes: &[PartyId], all: &[(PartyId, Population)]) {
-        let Unusual { usually, parties } = &mut self.unusual[term.0 as usize];
+        let Unusual { usually, parties } = &mut self.unusual[term.number()];
         *parties = if usually.contains(&true) {
             let says = |party| yes.binary_search(&party).is_ok();
             all.iter().filter(|(party, of)| says(*party) != usually[of.number()]).map(|(party, _)| *party).collect()

@@ -77,7 +77,7 @@ impl Preview {
         Self {
             opens: changes.ways.iter().filter_map(|way| sides.opens(way)).collect(),
             closes: changes.ways.iter().filter_map(|way| sides.closes(way)).collect(),
-            others: changes.others.into_iter().map(Others::new).collect(),
+            others: changes.others.into_iter().map(|others| Others::new(&others)).collect(),
             stays: changes.stays.iter().map(|(from, to)| Pair { from: from.to_string(), to: to.to_string() }).collect(),
             isolated: isolations(after.1, before.1),
             no_longer_isolated: isolations(before.1, after.1),
@@ -142,7 +142,7 @@ impl<'a> Sides<'a> {
 }
 
 impl Others {
-    fn new(others: OthersChange) -> Self {
+    fn new(others: &OthersChange) -> Self {
         let names = |names: &[PlaceName]| names.iter().map(ToString::to_string).collect();
         let PortChange { opens, closes } = &others.ports;
         Self { from: names(&others.from), to: names(&others.to), opens: ports(opens), closes: ports(closes) }

@@ -1,0 +1,172 @@
+//! `palisade map` and `palisade preview` as programs.
+#![allow(clippy::unwrap_used, reason = "all of this is tests")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// `api` takes connections of `web` at 8080 and those from outside at 443, and opens none. Everybody else is open.
+const SHOP: &str = "
+{kind: Namespace, apiVersion: v1, metadata: {name: shop}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: shop, labels: {app: web}}, status: {podIPs: [{ip: 10.0.0.1}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: api, namespace: shop, labels: {app: api}}, status: {podIPs: [{ip: 10.0.0.2}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: db-0, namespace: shop, labels: {app: db, statefulset.kubernetes.io/pod-name: db-0}},
+ status: {podIPs: [{ip: 10.0.0.3}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: db-1, namespace: shop, labels: {app: db, statefulset.kubernetes.io/pod-name: db-1}},
+ status: {podIPs: [{ip: 10.0.0.4}]}}
+---
+{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: api, namespace: shop}, spec: {
+ podSelector: {matchLabels: {app: api}}, policyTypes: [Ingress, Egress], ingress: [
+  {from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 8080}]},
+  {from: [{ipBlock: {cidr: 192.0.2.0/24}}], ports: [{port: 443}]}]}}
+";
+
+/// `db` takes connections of `api` and `web` at 5432 alone; and one that selects nobody.
+const CHANGE: &str = "
+{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: db, namespace: shop}, spec: {
+ podSelector: {matchLabels: {app: db}}, ingress: [
+  {from: [{podSelector: {matchExpressions: [{key: app, operator: In, values: [api, web]}]}}], ports: [{port: 5432}]}]}}
+---
+{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: nobody, namespace: shop}, spec: {
+ podSelector: {matchLabels: {app: dbb}}}}
+";
+
+struct Directory(TempDir);
+
+impl Directory {
+    fn of(manifests: &str) -> Self {
+        let directory = Self(TempDir::new().unwrap());
+        fs::create_dir(directory.manifests()).unwrap();
+        fs::write(directory.manifests().join("shop.yaml"), manifests).unwrap();
+        directory
+    }
+
+    fn manifests(&self) -> PathBuf {
+        self.0.path().join("manifests")
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let file = self.0.path().join(name);
+        fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, command: &str, arguments: &[&str]) -> Output {
+        let mut palisade = Command::new(env!("CARGO_BIN_EXE_palisade"));
+        palisade.env_remove("PALISADE_LOG").arg(command).arg("--manifests").arg(self.manifests()).args(arguments);
+        palisade.output().unwrap()
+    }
+
+    fn json(&self, command: &str, arguments: &[&str]) -> Value {
+        let output = self.run(command, &[arguments, &["-o", "json"]].concat());
+        serde_json::from_str(&succeeds(&output)).unwrap()
+    }
+}
+
+#[track_caller]
+fn succeeds(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_map_has_workloads_and_the_ways_that_rules_name() {
+    let map = Directory::of(SHOP).json("map", &[]);
+    let workloads = map["workloads"].as_array().unwrap();
+    let names: Vec<Value> =
+        workloads.iter().map(|one| json!([one["name"], one["pods"], one["ingress"]["open"]])).collect();
+    assert_eq!(names, [json!(["api", 1, false]), json!(["db", 2, true]), json!(["web", 1, true])]);
+    let anybody = json!([{"family": "ipv4", "pods": [], "outside": []}]);
+    assert_eq!(
+        workloads[0]["egress"],
+        json!({"open": false, "isolated": true, "policies": ["shop/api"], "anybody": anybody})
+    );
+    let block = map["outside"].as_array().unwrap().iter().find(|one| one["named"] == true).unwrap();
+    assert_eq!((&block["name"], &block["blocks"]), (&json!("192.0.2.0/24"), &json!(["192.0.2.0/24"])));
+    let rule = |index: u8, port: &str| json!([{"rule": format!("shop/api spec.ingress[{index}]"), "action": "Accept", "ports": [port]}]);
+    let way = |from: &Value, index: u8, port: &str| json!({"from": from["id"], "to": 0, "ports": [port], "egress": [], "ingress": rule(index, port)});
+    assert_eq!(map["edges"], json!([way(&workloads[2], 0, "TCP 8080"), way(block, 1, "TCP 443")]));
+}
+
+#[test]
+fn a_map_for_graphviz_has_them_too() {
+    let text = succeeds(&Directory::of(SHOP).run("map", &["-o", "dot"]));
+    for line in
+        ["label=\"shop\";", "n0 [label=\"api\"];", "n1 [label=\"db\\nopen: in, out\", color=darkorange, penwidth=3];"]
+    {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(text.contains("  n2 -> n0 [label=\"TCP 8080\"];\n"), "{text}");
+}
+
+#[test]
+fn a_page_is_one_file_and_names_cannot_get_out_of_its_data() {
+    // A workload's name is what a label says, where it does.
+    let directory = Directory::of(&SHOP.replace("{app: web}}, status", "{job-name: '</script><b>/*data*/&'}}, status"));
+    let file = directory.0.path().join("map.html");
+    assert_eq!(succeeds(&directory.run("map", &["--out", file.to_str().unwrap()])), "");
+    let page = fs::read_to_string(file).unwrap();
+    let (_, data) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    let (data, rest) = data.split_once("</script>").unwrap();
+    let map: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(map["workloads"][0]["name"], "</script><b>/*data*/&");
+    assert!(!data.contains('<') && !rest.contains("<b>"));
+    assert_eq!(page.matches("</script>").count(), 2);
+}
+
+#[test]
+fn a_preview_says_what_closes_and_what_does_not() {
+    let directory = Directory::of(SHOP);
+    let change = directory.file("change.yaml", CHANGE);
+    let preview = directory.json("preview", &[&change]);
+    let tcp = ["TCP 0-5431", "TCP 5433-65535", "UDP", "SCTP", "other protocols"];
+    let closes = json!([{"from": "shop/web", "to": "shop/db", "ports": tcp, "by": ["shop/db"]}]);
+    assert_eq!((&preview["opens"], &preview["closes"]), (&json!([]), &closes));
+    let others = preview["others"].as_array().unwrap();
+    let from: Vec<&Value> = others.iter().map(|others| &others["from"]).collect();
+    assert_eq!(from, [&json!(["shop/db", "shop/web"]), &json!(["other IPv4 addresses", "192.0.2.0/24"])]);
+    assert!(others.iter().all(|one| one["to"] == json!(["shop/db"]) && one["closes"] == json!(["all ports"])));
+    assert_eq!(preview["isolated"], json!([{"workload": "shop/db", "direction": "ingress"}]));
+    assert_eq!(preview["select_nobody"], json!(["shop/nobody"]));
+    let text = succeeds(&directory.run("preview", &[&change, "--fail-on", "open"]));
+    assert!(text.contains("  - shop/web -> shop/db  TCP 0-5431"), "{text}");
+    let denied = directory.run("preview", &[&change, "--fail-on", "deny"]);
+    assert_eq!(denied.status.code(), Some(1), "{denied:?}");
+    assert!(String::from_utf8_lossy(&denied.stderr).contains("--fail-on deny"));
+}
+
+#[test]
+fn what_is_deleted_opens() {
+    let directory = Directory::of(SHOP);
+    let policy = directory.file("api.yaml", SHOP.rsplit("---").next().unwrap());
+    let preview = directory.json("preview", &["--delete", &policy]);
+    assert_eq!(preview["closes"], json!([]));
+    let opens = preview["opens"].as_array().unwrap();
+    assert!(opens.iter().any(|way| way["from"] == "shop/web" && way["to"] == "shop/api"), "{opens:?}");
+    let isolation = |direction: &str| json!({"workload": "shop/api", "direction": direction});
+    assert_eq!(preview["no_longer_isolated"], json!([isolation("egress"), isolation("ingress")]));
+    let opened = directory.run("preview", &["--delete", &policy, "--fail-on", "open"]);
+    assert_eq!(opened.status.code(), Some(1), "{opened:?}");
+}
+
+#[test]
+fn what_changes_nothing_says_so_and_what_is_not_there_too() {
+    let directory = Directory::of(SHOP);
+    let same = directory.file("same.yaml", SHOP);
+    let text = succeeds(&directory.run("preview", &[&same, "--fail-on", "open", "--fail-on", "deny"]));
+    assert_eq!(text, "No way opens and none closes.\n");
+    let missing = directory.file("db.yaml", CHANGE);
+    let preview = directory.json("preview", &["--delete", &missing]);
+    assert_eq!(preview["not_found"], json!(["NetworkPolicy shop/db", "NetworkPolicy shop/nobody"]));
+    assert_eq!(directory.run("preview", &[]).status.code(), Some(2));
+    let nowhere = directory.run("preview", &["/nowhere/change.yaml"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("/nowhere/change.yaml"));
+}
