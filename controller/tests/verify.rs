@@ -262,6 +262,12 @@ fn pods_without_addresses_are_asked_about() {
     let output = expectations(deployment.path(), case, &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).contains("    shop/db (192.0.2.1) -> shop/db (192.0.2.2) TCP 80"), "{}", stdout(&output));
+    let [one, other] = ["db", "db2"].map(|name| {
+        format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: shop, labels: {{app: db}}}}}}")
+    });
+    let two = manifests(&format!("{one}\n---\n{other}"));
+    let case = "cases: [{from: {any: true}, to: {pod: shop/db}, port: 80, expect: denied}]";
+    assert_eq!(expectations(two.path(), case, &[]).status.code(), Some(1), "the other one reaches it");
     let itself = "cases: [{from: {pod: shop/db}, to: {pod: shop/db}, port: 80, expect: allowed}]";
     assert_eq!(expectations(pod.path(), itself, &[]).status.code(), Some(2), "they never meet");
 }

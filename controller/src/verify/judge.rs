@@ -1,6 +1,6 @@
 //! The reference verdict between two ends, asked of a cluster that holds these two and what judges them.
 //!
-//! Invariant: it decides nothing itself (`tests/verify.rs` holds it against the verdict on the whole cluster).
+//! Invariant: it decides nothing itself (`tests.rs` holds it against the verdict on the whole cluster).
 
 use std::collections::BTreeMap;
 use std::fmt;

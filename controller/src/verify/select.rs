@@ -25,7 +25,7 @@ pub(super) struct Side<'a> {
 /// Pods that are alike, or an address: what one question asks about.
 #[derive(Debug)]
 pub(super) enum Group<'a> {
-    /// Up to two of them, and how many there are.
+    /// Two of them, where there are, at the addresses where they may be; and how many there are.
     Pods { some: Vec<(&'a str, &'a Pod)>, count: usize },
     /// No pod's address.
     Address(IpAddr),
@@ -218,8 +218,9 @@ impl Side<'_> {
             }
             if let Some(Group::Pods { some, count }) = groups.get_mut(place) {
                 *count += 1;
-                let room = 2_usize.saturating_sub(some.len());
-                some.extend(one.pods.iter().take(room).map(|pod| (one.title.as_str(), pod)));
+                // One could only meet itself.
+                let is_one = some.iter().all(|(_, pod)| some.first().is_some_and(|(_, first)| pod.id == first.id));
+                some.extend(one.pods.iter().filter(|_| is_one).map(|pod| (one.title.as_str(), pod)));
             }
         }
         let addresses: BTreeSet<IpAddr> = self.addresses.iter().copied().collect();
