@@ -17,7 +17,7 @@ mod preview;
 mod verify;
 
 pub use map::{MapArgs, MapOutput};
-pub use monitor::{ClusterArgs, FilterArgs, FlowDirection, MonitorArgs, Named, PeerFilter};
+pub use monitor::{ClusterArgs, FilterArgs, FlowDirection, LabelFilter, MonitorArgs, Named, PeerFilter};
 pub use preview::{FailOn, PreviewArgs};
 pub use verify::{LintMode, VerifyArgs, VerifyOutput};
 

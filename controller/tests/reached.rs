@@ -12,15 +12,17 @@ use tempfile::TempDir;
 const SHOP: &str = "
 {kind: Namespace, apiVersion: v1, metadata: {name: shop}}
 ---
-{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: shop, labels: {app: web}}, status: {podIPs: [{ip: 10.0.0.1}]}}
+{kind: Pod, apiVersion: v1, metadata: {name: web, namespace: shop, labels: {app: web}},
+ status: {podIPs: [{ip: 10.0.0.1}]}}
 ---
-{kind: Pod, apiVersion: v1, metadata: {name: api, namespace: shop, labels: {app: api}}, status: {podIPs: [{ip: 10.0.0.2}]}}
+{kind: Pod, apiVersion: v1, metadata: {name: api, namespace: shop, labels: {app: api}},
+ status: {podIPs: [{ip: 10.0.0.2}]}}
 ---
-{kind: Pod, apiVersion: v1, metadata: {name: db-0, namespace: shop, labels: {app: db, statefulset.kubernetes.io/pod-name: db-0}},
- status: {podIPs: [{ip: 10.0.0.3}]}}
+{kind: Pod, apiVersion: v1, metadata: {name: db-0, namespace: shop, labels: {app: db,
+ statefulset.kubernetes.io/pod-name: db-0}}, status: {podIPs: [{ip: 10.0.0.3}]}}
 ---
-{kind: Pod, apiVersion: v1, metadata: {name: db-1, namespace: shop, labels: {app: db, statefulset.kubernetes.io/pod-name: db-1}},
- status: {podIPs: [{ip: 10.0.0.4}]}}
+{kind: Pod, apiVersion: v1, metadata: {name: db-1, namespace: shop, labels: {app: db,
+ statefulset.kubernetes.io/pod-name: db-1}}, status: {podIPs: [{ip: 10.0.0.4}]}}
 ---
 {kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: api, namespace: shop}, spec: {
  podSelector: {matchLabels: {app: api}}, policyTypes: [Ingress, Egress], ingress: [
@@ -90,8 +92,14 @@ fn a_map_has_workloads_and_the_ways_that_rules_name() {
     );
     let block = map["outside"].as_array().unwrap().iter().find(|one| one["named"] == true).unwrap();
     assert_eq!((&block["name"], &block["blocks"]), (&json!("192.0.2.0/24"), &json!(["192.0.2.0/24"])));
-    let rule = |index: u8, port: &str| json!([{"rule": format!("shop/api spec.ingress[{index}]"), "action": "Accept", "ports": [port]}]);
-    let way = |from: &Value, index: u8, port: &str| json!({"from": from["id"], "to": 0, "ports": [port], "egress": [], "ingress": rule(index, port)});
+    let rule = |index: u8, port: &str| {
+        let rule = format!("shop/api spec.ingress[{index}]");
+        json!([{"rule": rule, "action": "Accept", "ports": [port]}])
+    };
+    let way = |from: &Value, index: u8, port: &str| {
+        let ingress = rule(index, port);
+        json!({"from": from["id"], "to": 0, "ports": [port], "egress": [], "ingress": ingress})
+    };
     assert_eq!(map["edges"], json!([way(&workloads[2], 0, "TCP 8080"), way(block, 1, "TCP 443")]));
 }
 
@@ -109,7 +117,7 @@ fn a_map_for_graphviz_has_them_too() {
 #[test]
 fn a_page_is_one_file_and_names_cannot_get_out_of_its_data() {
     // A workload's name is what a label says, where it does.
-    let directory = Directory::of(&SHOP.replace("{app: web}}, status", "{job-name: '</script><b>/*data*/&'}}, status"));
+    let directory = Directory::of(&SHOP.replacen("{app: web}}", "{job-name: '</script><b>/*data*/&'}}", 1));
     let file = directory.0.path().join("map.html");
     assert_eq!(succeeds(&directory.run("map", &["--out", file.to_str().unwrap()])), "");
     let page = fs::read_to_string(file).unwrap();

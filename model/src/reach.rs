@@ -1,14 +1,19 @@
-//! Who may reach whom, by workloads: all answers of [`verdict`](crate::reference::Cluster::verdict), in proportion to what
+//! Who may reach whom, by workloads: all answers of [`verdict`](crate::reference::Cluster::verdict), in proportion to
+//! what
 //! rules name.
 //!
-//! A [`Place`] is a workload, or the addresses that are nobody's pod's and that rules do not tell apart. What a place lets
-//! [anybody](Reach::anybody) do is said once; [edges](Reach::edges) say where two places differ from that because a rule
+//! A [`Place`] is a workload, or the addresses that are nobody's pod's and that rules do not tell apart. What a place
+//! lets
+//! [anybody](Reach::anybody) do is said once; [edges](Reach::edges) say where two places differ from that because a
+//! rule
 //! names one of them. Between two places without an edge passes what both let anybody do.
 //!
 //! Invariants:
-//! - The answer is the reference verdict's for all pods, addresses and ports, and shares no code with it: between a pod and
+//! - The answer is the reference verdict's for all pods, addresses and ports, and shares no code with it: between a
+//!   pod and
 //!   itself, and between a pod and its node, aside (`tests/reach.rs`).
-//! - It is about objects alone: sandboxes and deleted pods are nobody here, and audited policies are not there. Namespaces
+//! - It is about objects alone: sandboxes and deleted pods are nobody here, and audited policies are not there.
+//!   Namespaces
 //!   that the cluster says are closed are.
 //! - There is no pair of places that is looked at without a rule that names one of them.
 
@@ -213,12 +218,14 @@ impl Reach {
         })
     }
 
-    /// The policies that are enforced and how many pods they select: those with a namespace by name, then cluster policies.
+    /// The policies that are enforced and how many pods they select: those with a namespace by name, then cluster
+    /// policies.
     pub fn policies(&self) -> &[PolicyFacts] {
         &self.policies
     }
 
-    /// Whether such a connection may be opened: what [`verdict`](crate::reference::Cluster::verdict) says, unless it is one
+    /// Whether such a connection may be opened: what [`verdict`](crate::reference::Cluster::verdict) says, unless it
+    /// is one
     /// between a pod and itself or its node.
     pub fn allows(&self, source: IpAddr, destination: IpAddr, traffic: Traffic) -> bool {
         let (from, to) = (self.party_at(source), self.party_at(destination));

@@ -115,7 +115,8 @@ fn check(cluster: &Cluster) {
     }
 }
 
-/// What is said to change between two places is what the reference verdict says that changes. Flows are those of `flows`.
+/// What is said to change between two places is what the reference verdict says that changes. Flows are those of
+/// `flows`.
 fn check_changes(before: &Cluster, after: &Cluster) {
     let (old, new) = Reach::pair(before, after);
     let changes = Changes::new(&old, &new);

@@ -56,6 +56,9 @@ pub struct FilterArgs {
     /// Of pods of this Deployment, StatefulSet, DaemonSet or Job.
     #[arg(long, value_name = "NS/NAME|NAME")]
     pub workload: Option<Named>,
+    /// Of pods with these labels.
+    #[arg(short, long = "label", value_name = "KEY=VALUE|KEY,...", value_delimiter = ',')]
+    pub labels: Vec<LabelFilter>,
     /// With this other end: a pod or a workload, any of a namespace, or an address of a range.
     #[arg(long, value_name = "NS/NAME|NS|CIDR|IP")]
     pub peer: Option<PeerFilter>,
@@ -148,6 +151,37 @@ impl fmt::Display for Named {
     }
 }
 
+/// A label that pods have, with this value if one is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelFilter {
+    /// The key.
+    pub key: String,
+    /// The value; `None` for any.
+    pub value: Option<String>,
+}
+
+impl FromStr for LabelFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) => (key, Some(value.trim_start_matches('=').to_owned())),
+            None => (text, None),
+        };
+        match key.is_empty() || key.contains(['!', '(', ' ']) {
+            true => Err(format!("`{text}` is neither KEY=VALUE nor KEY")),
+            false => Ok(Self { key: key.to_owned(), value }),
+        }
+    }
+}
+
+impl fmt::Display for LabelFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)?;
+        self.value.iter().try_for_each(|value| write!(f, "={value}"))
+    }
+}
+
 /// Another end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerFilter {
@@ -197,7 +231,8 @@ impl fmt::Display for PeerFilter {
 impl FilterArgs {
     /// The same as arguments.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let Self { namespace, pod, workload, peer, port, protocol, direction, reason, would_drop, allowed } = self;
+        let Self { namespace, pod, workload, labels, peer, port, protocol, direction, reason, would_drop, allowed } =
+            self;
         let name = |value: clap::builder::PossibleValue| value.get_name().to_owned();
         let given = [
             ("namespace", namespace.clone()),
@@ -211,6 +246,7 @@ impl FilterArgs {
         ];
         let flags = [("would-drop", *would_drop), ("allowed", *allowed)].into_iter().filter(|(_, is_given)| *is_given);
         let given = given.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
+        let given = given.chain(labels.iter().map(|label| format!("--label={label}")));
         given.chain(flags.map(|(name, _)| format!("--{name}"))).collect()
     }
 }
@@ -247,6 +283,7 @@ mod tests {
     fn filters_can_be_passed_on() {
         for text in [
             "-n shop",
+            "--label app=db,tier",
             "--pod db-0 --port 80 --protocol udp",
             "--pod shop/db-0 --direction ingress --reason noConnection",
             "--workload shop/db --peer shop --would-drop",

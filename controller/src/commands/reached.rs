@@ -4,7 +4,8 @@ use palisade_model::reach::{Place, PlaceId, PlaceName, Population, PortSet, Reac
 use palisade_model::{Direction, PortRange, Protocol};
 use serde::Serialize;
 
-/// As `["TCP 80", "TCP 8000-9000", "UDP", "other protocols"]`, where a protocol alone means all of its ports; `["all ports"]`
+/// As `["TCP 80", "TCP 8000-9000", "UDP", "other protocols"]`, where a protocol alone means all of its ports; `["all
+/// ports"]`
 /// for everything, and `[]` for nothing.
 pub(super) fn ports(ports: &PortSet) -> Vec<String> {
     if ports.is_all() {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use palisade_model::{Index, NamespacedName, Protocol, Traffic};
+use palisade_model::{Index, Labels, NamespacedName, Protocol, Traffic};
 
 use super::record::{LocalPod, Peer, PeerPod};
 
@@ -17,7 +17,9 @@ pub(super) fn local_pod(pod: Option<&NamespacedName>, text: &str, address: IpAdd
     };
     let workload =
         pod.and_then(|pod| index.workload(pod)).map_or_else(|| name.clone(), |workload| workload.to_string());
-    LocalPod { namespace, name, workload, address }
+    let labels = pod.and_then(|pod| index.labels(pod)).into_iter().flat_map(Labels::iter);
+    let labels = labels.map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    LocalPod { namespace, name, workload, address, labels }
 }
 
 /// The other end, and where it was called that is not its own: a Service's address and port.

@@ -2,6 +2,7 @@
 //!
 //! The JSON form is stable: fields are added, never renamed, and whoever reads ignores those that he does not know.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -17,12 +18,14 @@ const LONGEST_TEXT: usize = 512;
 const LONGEST_NAME: usize = 320;
 /// How many policies are named.
 const MOST_POLICIES: usize = 16;
+/// How many labels are told.
+const MOST_LABELS: usize = 32;
 
 /// Packets of one flow that met one fate, and why.
 ///
 /// ```json
 /// {"time":"2026-11-28T22:56:12.25Z","node":"worker-1","verdict":"dropped","reason":"policy","direction":"ingress",
-///  "pod":{"namespace":"shop","name":"db-0","workload":"db","address":"10.0.1.1"},
+///  "pod":{"namespace":"shop","name":"db-0","workload":"db","address":"10.0.1.1","labels":{"app":"db"}},
 ///  "peer":{"address":"10.0.0.1","pod":{"namespace":"shop","name":"web-1","workload":"web"},"node":"worker-2"},
 ///  "protocol":"TCP","port":80,"packets":3,"bytes":180,"policies":["shop/db"],
 ///  "nearest":{"policy":"shop/db","field":"spec.ingress[0]","text":"shop/db spec.ingress[0] admits TCP 5432; this was TCP 80"},
@@ -174,6 +177,9 @@ pub struct LocalPod {
     pub workload: String,
     /// Its address.
     pub address: IpAddr,
+    /// Its labels; the first 32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The other end of a flow.
@@ -248,7 +254,10 @@ impl Record {
     pub(crate) fn bounded(mut self) -> Self {
         self.policies.truncate(MOST_POLICIES);
         self.policies.iter_mut().for_each(|policy| shorten(policy, LONGEST_NAME));
-        let LocalPod { namespace, name, workload, address: _ } = &mut self.pod;
+        let LocalPod { namespace, name, workload, address: _, labels } = &mut self.pod;
+        if let Some(first_left_out) = labels.keys().nth(MOST_LABELS).cloned() {
+            labels.split_off(&first_left_out);
+        }
         let mut names = vec![&mut self.node, namespace, name, workload];
         if let Some(PeerPod { namespace, name, workload }) = &mut self.peer.pod {
             names.extend([namespace, name, workload]);
@@ -266,7 +275,7 @@ impl Record {
 
     /// What it takes in memory, in bytes.
     pub(crate) fn size(&self) -> usize {
-        let LocalPod { namespace, name, workload, address: _ } = &self.pod;
+        let LocalPod { namespace, name, workload, address: _, labels } = &self.pod;
         let mut strings = vec![&self.node, namespace, name, workload, &self.text];
         if let Some(PeerPod { namespace, name, workload }) = &self.peer.pod {
             strings.extend([namespace, name, workload]);
@@ -275,7 +284,8 @@ impl Record {
         strings.extend(self.rule.iter().flat_map(|Rule { policy, field }| [policy, field]));
         strings.extend(self.nearest.iter().flat_map(|Nearest { policy, field, text }| [policy, field, text]));
         let policies: usize = self.policies.iter().map(|policy| size_of::<String>() + policy.len()).sum();
-        size_of::<Self>() + policies + strings.into_iter().map(String::len).sum::<usize>()
+        let labels: usize = labels.iter().map(|(key, value)| 2 * size_of::<String>() + key.len() + value.len()).sum();
+        size_of::<Self>() + policies + labels + strings.into_iter().map(String::len).sum::<usize>()
     }
 }
 

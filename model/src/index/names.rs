@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Index;
 use super::slots::PodId;
-use crate::{NamespacedName, workload};
+use crate::{Labels, NamespacedName, workload};
 
 /// Whose an address is, as far as the index knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +56,12 @@ impl Index {
     /// What a pod is one of ([`workload()`]), by the name that the index puts it out under.
     pub fn workload(&self, id: &NamespacedName) -> Option<Arc<str>> {
         Some(self.workload_of(self.cluster.pod(id)?))
+    }
+
+    /// The labels of a pod, by the name that the index puts it out under.
+    pub fn labels(&self, id: &NamespacedName) -> Option<&Labels> {
+        let pod = self.cluster.pod(id)?;
+        Some(&self.cluster.classes[self.cluster.pods[pod].class].key.labels)
     }
 
     fn workload_of(&self, pod: PodId) -> Arc<str> {

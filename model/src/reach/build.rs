@@ -21,7 +21,8 @@ impl Reach {
         Self::beside(cluster, &Cluster::default())
     }
 
-    /// Before a change of objects, and after: both tell addresses outside apart where rules of either do, so that their places
+    /// Before a change of objects, and after: both tell addresses outside apart where rules of either do, so that
+    /// their places
     /// can be compared.
     pub fn pair(before: &Cluster, after: &Cluster) -> (Self, Self) {
         (Self::beside(before, after), Self::beside(after, before))
@@ -281,7 +282,8 @@ fn facts(policies: &[&Policy], cluster_policies: &[&ClusterPolicy]) -> Vec<Polic
     ids.map(|id| PolicyFacts { id, pods: 0 }).collect()
 }
 
-/// Whose address each is: of several pods that claim one that which is not terminating, then the one that was given it last,
+/// Whose address each is: of several pods that claim one that which is not terminating, then the one that was given it
+/// last,
 /// then the last by name.
 fn owners(cluster: &Cluster) -> HashMap<IpAddr, &Pod> {
     let mut owners = HashMap::<IpAddr, &Pod>::new();

@@ -38,7 +38,8 @@ impl fmt::Display for RuleName {
 }
 
 impl Reach {
-    /// The rules that decide about connections from one to the other, at that end: each once, in the order in which they are
+    /// The rules that decide about connections from one to the other, at that end: each once, in the order in which
+    /// they are
     /// asked.
     pub fn causes(&self, from: PlaceId, to: PlaceId, end: Direction) -> Vec<Cause> {
         let mut causes: Vec<Cause> = Vec::new();

@@ -36,14 +36,16 @@ pub struct Edges<'a> {
 }
 
 impl Reach {
-    /// Where ways differ from what both ends let anybody do, because of rules that name one of the two. An edge may also be
+    /// Where ways differ from what both ends let anybody do, because of rules that name one of the two. An edge may
+    /// also be
     /// one where nothing passes.
     pub fn edges(&self) -> Edges<'_> {
         let named = vec![None; self.profiles.len()];
         Edges { reach: self, from: 0..self.places.len(), now: None, named, memory: Memory::default() }
     }
 
-    /// What passes from one place to another: `None` where nothing is in between, such as between addresses of different families,
+    /// What passes from one place to another: `None` where nothing is in between, such as between addresses of
+    /// different families,
     /// and within a place of one pod.
     pub fn ways(&self, from: PlaceId, to: PlaceId) -> Option<Ways> {
         self.remembered_ways(from, to, &mut Memory::default())
@@ -127,7 +129,8 @@ impl Edges<'_> {
         named
     }
 
-    /// Those whose rules name the party, unless it lets nothing out to whom it does not name: whom it names is there already.
+    /// Those whose rules name the party, unless it lets nothing out to whom it does not name: whom it names is there
+    /// already.
     fn by_ingress(&self, party: &Party, places: &mut Vec<PlaceId>) {
         let (reach, ipv6) = (self.reach, party.population.ipv6);
         if let Some(profile) = party.profiles[Direction::Egress as usize] {

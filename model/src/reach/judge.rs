@@ -27,7 +27,8 @@ pub(super) struct Profile {
     pub(super) declares: Vec<TermId>,
     /// What the rules ask of peers: ascending, each once.
     pub(super) terms: Vec<TermId>,
-    /// Those of them by which a peer may get another answer than usual: not the ports of rules that name all of their peers.
+    /// Those of them by which a peer may get another answer than usual: not the ports of rules that name all of their
+    /// peers.
     pub(super) naming: Vec<TermId>,
     /// Whom it judges, ascending.
     pub(super) parties: Vec<PartyId>,

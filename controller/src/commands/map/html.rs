@@ -1,6 +1,7 @@
 //! A map as one page that needs nothing else.
 //!
-//! Invariant: names get into the page as data alone. What is in the script tag is JSON without `<`, `>` and `&`, and the
+//! Invariant: names get into the page as data alone. What is in the script tag is JSON without `<`, `>` and `&`, and
+//! the
 //! program puts texts into the page as texts ([`page.js`](page.js)).
 
 use super::data::Map;

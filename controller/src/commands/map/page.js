@@ -14,7 +14,8 @@
   map.outside.forEach((one) => ends.set(one.id, { ...one, outside: true, namespace: null, full: one.name }));
   const outgoing = group(map.edges, (way) => way.from);
   const incoming = group(map.edges, (way) => way.to);
-  const namespaces = [...new Set(map.workloads.map((one) => one.namespace))].sort();
+  const byName = new Intl.Collator("en", { numeric: true }).compare;
+  const namespaces = [...new Set(map.workloads.map((one) => one.namespace))].sort(byName);
   const unfolded = new Set(map.workloads.length > FOLDED_ABOVE ? [] : namespaces);
   let chosen = null; // The key of a node.
   let nodes = new Map(); // By key: what is drawn now.
@@ -108,7 +109,7 @@
   function layout(visible) {
     const areas = [];
     const shown = group(visible.filter((end) => !end.outside), (end) => end.namespace);
-    for (const namespace of [...shown.keys()].sort()) {
+    for (const namespace of [...shown.keys()].sort(byName)) {
       const workloads = shown.get(namespace);
       const folded = !unfolded.has(namespace);
       const node = { key: `n${namespace}`, name: `${namespace} (${workloads.length})`, kind: state(workloads), folded, namespace, workloads };

@@ -2,17 +2,18 @@
 
 use palisade_model::Direction;
 
-use crate::cli::{FilterArgs, Named, PeerFilter};
-use crate::flows::{Record, Verdict};
+use crate::cli::{FilterArgs, LabelFilter, Named, PeerFilter};
+use crate::flows::{LocalPod, Record, Verdict};
 
 impl FilterArgs {
     /// Whether `record` is told.
     pub(super) fn admits(&self, record: &Record) -> bool {
-        let Self { namespace, pod, workload, peer, port, protocol, direction, reason, .. } = self;
+        let Self { namespace, pod, workload, labels, peer, port, protocol, direction, reason, .. } = self;
         let own = &record.pod;
         namespace.as_ref().is_none_or(|namespace| *namespace == own.namespace)
             && pod.as_ref().is_none_or(|pod| is_named(pod, &own.namespace, &own.name))
             && workload.as_ref().is_none_or(|workload| is_named(workload, &own.namespace, &own.workload))
+            && labels.iter().all(|label| has(own, label))
             && peer.as_ref().is_none_or(|peer| is_peer(peer, record))
             && port.is_none_or(|port| record.port == Some(port))
             && protocol.is_none_or(|protocol| record.protocol == protocol)
@@ -33,6 +34,11 @@ impl FilterArgs {
 
 fn is_named(named: &Named, namespace: &str, name: &str) -> bool {
     named.name == name && named.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
+}
+
+fn has(pod: &LocalPod, label: &LabelFilter) -> bool {
+    let value = pod.labels.get(&label.key);
+    value.is_some_and(|value| label.value.as_ref().is_none_or(|wanted| wanted == value))
 }
 
 fn is_peer(peer: &PeerFilter, record: &Record) -> bool {
@@ -61,7 +67,9 @@ mod tests {
     fn each_filter_admits_what_it_names() {
         let named = |text: &str| Some(text.parse::<Named>().unwrap());
         let peer = |text: &str| Some(text.parse::<PeerFilter>().unwrap());
+        let labels = |texts: &[&str]| texts.iter().map(|text| text.parse::<LabelFilter>().unwrap()).collect();
         let admitting = [
+            FilterArgs { labels: labels(&["app=db", "app"]), ..all() },
             FilterArgs { namespace: Some("shop".to_owned()), ..all() },
             FilterArgs { pod: named("db-0"), ..all() },
             FilterArgs { pod: named("shop/db-0"), ..all() },
@@ -77,6 +85,8 @@ mod tests {
             assert!(filter.admits(&record()), "{filter:?}");
         }
         let refusing = [
+            FilterArgs { labels: labels(&["app=web"]), ..all() },
+            FilterArgs { labels: labels(&["app=db", "tier"]), ..all() },
             FilterArgs { namespace: Some("bank".to_owned()), ..all() },
             FilterArgs { pod: named("web-1"), ..all() },
             FilterArgs { pod: named("bank/db-0"), ..all() },

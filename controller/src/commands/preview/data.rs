@@ -39,7 +39,8 @@ pub(super) struct Way {
     pub(super) from: String,
     pub(super) to: String,
     pub(super) ports: Vec<String>,
-    /// The rules that accept it, where it opens; the policies of the change that judge one of the ends, where it closes.
+    /// The rules that accept it, where it opens; the policies of the change that judge one of the ends, where it
+    /// closes.
     pub(super) by: Vec<String>,
 }
 
@@ -68,16 +69,16 @@ pub(super) struct Isolation {
 type State<'a> = (&'a Cluster, &'a Reach);
 
 impl Preview {
-    pub(super) fn new(before: State<'_>, after: State<'_>, changes: Changes, not_found: Vec<String>) -> Self {
+    pub(super) fn new(before: State<'_>, after: State<'_>, changes: &Changes, not_found: Vec<String>) -> Self {
         let changed = changed_policies(before.0, after.0);
         let selecting_nobody = after.1.policies().iter().filter(|facts| facts.pods == 0 && changed.contains(&facts.id));
         let sides =
             Sides { before: places(before.1), after: places(after.1), reaches: [before.1, after.1], changed: &changed };
-        let name = |id: &&PlaceName| id.to_string();
+        let name = |name: &&PlaceName| name.to_string();
         Self {
             opens: changes.ways.iter().filter_map(|way| sides.opens(way)).collect(),
             closes: changes.ways.iter().filter_map(|way| sides.closes(way)).collect(),
-            others: changes.others.into_iter().map(|others| Others::new(&others)).collect(),
+            others: changes.others.iter().map(Others::new).collect(),
             stays: changes.stays.iter().map(|(from, to)| Pair { from: from.to_string(), to: to.to_string() }).collect(),
             isolated: isolations(after.1, before.1),
             no_longer_isolated: isolations(before.1, after.1),

@@ -24,7 +24,7 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
     let missing = delete(&mut after, &deleted);
     applied.into_iter().flat_map(Manifests::into_changes).for_each(|change| after.apply(change));
     let (old, new) = Reach::pair(&before, &after);
-    let preview = Preview::new((&before, &old), (&after, &new), Changes::new(&old, &new), missing);
+    let preview = Preview::new((&before, &old), (&after, &new), &Changes::new(&old, &new), missing);
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&preview)?)?,

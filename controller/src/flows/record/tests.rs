@@ -15,6 +15,7 @@ pub(crate) fn record() -> Record {
             name: "db-0".to_owned(),
             workload: "db".to_owned(),
             address: [10, 0, 1, 1].into(),
+            labels: BTreeMap::from([("app".to_owned(), "db".to_owned())]),
         },
         peer: Peer {
             address: [10, 0, 0, 1].into(),
@@ -67,7 +68,8 @@ fn the_json_form_is_stable() {
     let expected = json!({
         "time": "2026-11-28T22:56:12.25Z", "node": "worker-1", "verdict": "dropped", "reason": "policy",
         "direction": "ingress",
-        "pod": {"namespace": "shop", "name": "db-0", "workload": "db", "address": "10.0.1.1"},
+        "pod": {"namespace": "shop", "name": "db-0", "workload": "db", "address": "10.0.1.1",
+                "labels": {"app": "db"}},
         "peer": {"address": "10.0.0.1", "node": "worker-2",
                  "pod": {"namespace": "shop", "name": "web-1", "workload": "web"}},
         "protocol": "TCP", "port": 80, "packets": 3, "bytes": 180, "policies": ["shop/db"],
