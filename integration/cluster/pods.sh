@@ -55,6 +55,9 @@ running() {
     kubectl -n "$1" wait pod --all --for=jsonpath='{.status.phase}'=Running --timeout "${2:-180s}" >/dev/null
 }
 
+# The image that nodes have of it: each of the two does.
+agnhost_of_nodes() { on node1 ctr -n k8s.io images list -q | grep -m1 '/agnhost:'; }
+
 address_of() { kubectl -n "$1" get pod "$2" -o jsonpath='{.status.podIP}'; }
 
 # lines_of NAMESPACE [CONTAINER]: the last line of each witness, after its pod's name; nothing of pods without such a container. Read

@@ -3,7 +3,7 @@
 
 want_palisade
 fresh_namespace monitor
-agnhost=$(on node1 ctr -n k8s.io images list -q | grep '/agnhost:')
+agnhost=$(agnhost_of_nodes)
 
 # server NODE, caller NAME NODE
 server() { pod monitor "server-$1" "$1" "app: server" --listen "$port"; }

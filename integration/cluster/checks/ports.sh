@@ -4,7 +4,7 @@
 want_palisade
 fresh_namespace ports
 host_port=8700
-agnhost=$(on node1 ctr -n k8s.io images list -q | grep '/agnhost:')
+agnhost=$(agnhost_of_nodes)
 
 # probed NAME NODE: an isolated pod that is ready only if probes of each kind reach it.
 probed() {
