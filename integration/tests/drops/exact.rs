@@ -100,7 +100,7 @@ fn while_packets_come(world: &World, work: impl FnOnce()) {
 }
 
 #[test]
-fn through_a_thousand_rewrites_of_the_chain_and_restarts() {
+fn through_a_thousand_rewrites_of_the_chain_restarts_and_upgrades() {
     let world = World::new();
     let mut enforcer = world.enforcer(Ownership::Take);
     world.commit(&mut enforcer);
@@ -114,6 +114,17 @@ fn through_a_thousand_rewrites_of_the_chain_and_restarts() {
                 world.commit(&mut enforcer);
             }
         }
+        // As another version has left it: with another layout, and pods' chains of other names.
+        let of_layout = |name: &&Name| name.as_str().starts_with("layout-") || name.as_str().starts_with("pod-");
+        let names: Vec<Name> = enforcer.desired().chains.keys().filter(of_layout).cloned().collect();
+        assert_eq!(names.len(), 2);
+        drop(enforcer);
+        for name in names {
+            let rename = format!("rename chain inet {TABLE} {name} older-{name}");
+            world.network.nodes()[0].namespace().nft(&rename).unwrap();
+        }
+        let mut enforcer = world.enforcer(Ownership::Take);
+        world.commit(&mut enforcer);
     });
     let (dropped, tally) = world.counts();
     assert!(tally > 100, "{tally}");
