@@ -153,10 +153,19 @@ fn told(context: &Context) -> Outcome {
         ("empty-port-name", named("", &everybody)),
         ("domain-names", of(json!({"domainNames": ["example.com"]}))),
     ];
-    for (name, egress) in &mistakes {
+    are_told(&mut scene, &mistakes)?;
+    // The standard channel's schema lets that through as well.
+    scene.site.api.cluster().undefine_cluster_policies()?;
+    scene.site.api.cluster().define_cluster_policies(Channel::Standard)?;
+    are_told(&mut scene, &[("named-port-of-networks", named("http", &json!({"networks": ["10.0.0.0/8"]})))])
+}
+
+/// Each of them closes what it would deny, and gets an Event.
+fn are_told(scene: &mut Scene<'_>, mistakes: &[(&str, Value)]) -> Outcome {
+    for (name, egress) in mistakes {
         scene.site.api.cluster().create_cluster_policy(&policy(name, egress))?;
         scene.expect(&[("web", "friend", false), ("friend", "web", true), ("stranger", "web", false)])?;
-        wait_for_event(&scene, name)?;
+        wait_for_event(scene, name)?;
         scene.site.api.cluster().delete_cluster_policy(name)?;
         scene.expect(&[("web", "friend", true)])?;
     }
