@@ -40,6 +40,14 @@ fn verdicts(cluster: &Cluster) -> Vec<(Flow, bool)> {
     verdicts.filter(|(_, verdict)| verdict.pass.is_none()).map(|(flow, verdict)| (flow, verdict.allowed)).collect()
 }
 
+/// Places with a pod that has the address of a node: what such a pod and the node's own pods say to each other passes whatever
+/// policies say, so that the flows do not show what its policies would.
+fn at_nodes(cluster: &Cluster, reach: &Reach) -> BTreeSet<PlaceId> {
+    let hosts: BTreeSet<IpAddr> = cluster.pods.values().flat_map(|pod| pod.host_ips.iter().copied()).collect();
+    let owned = hosts.into_iter().filter(|host| cluster.owner(*host).is_some());
+    owned.map(|host| place(cluster, reach, host)).collect()
+}
+
 /// For each pair of places, and what flows carry: whether some pair of their addresses may.
 type Truth = BTreeMap<(PlaceId, PlaceId), BTreeMap<String, (Traffic, bool)>>;
 
@@ -53,6 +61,8 @@ fn truth(cluster: &Cluster, reach: &Reach, verdicts: &[(Flow, bool)]) -> Truth {
         let allows = truth.entry(pair).or_default().entry(flow.traffic.to_string()).or_insert((flow.traffic, false));
         allows.1 |= *allowed;
     }
+    let at_nodes = at_nodes(cluster, reach);
+    truth.retain(|(from, to), _| !at_nodes.contains(from) && !at_nodes.contains(to));
     truth
 }
 
