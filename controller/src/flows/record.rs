@@ -194,7 +194,7 @@ pub struct Peer {
     /// The node of that pod, or the one whose address it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// The Service through which it was reached, as `namespace/name`, where that is known.
+    /// The address and port of the Service through which it was reached, as `10.96.0.7:80`, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// The narrowest `ipBlock` of the policies that holds it, where it is no pod's.

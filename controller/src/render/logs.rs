@@ -86,9 +86,8 @@ impl Logs {
 
     /// The statement, which is none with a verdict, with the packets that it matches counted and told.
     pub(super) fn tell(self, statement: Statement, counter: Name, prefix: &Prefix) -> Statement {
-        let log = self.0.map(|group| Log { prefix: prefix.text(), group, snaplen: Some(SNAPLEN) });
-        let limit = log.is_some().then_some(Limit { rate: RATE, burst: BURST });
-        Statement { counter: Some(Counter::Named(counter)), limit, log, ..statement }
+        let counted = Statement { counter: Some(Counter::Named(counter)), ..statement };
+        self.only_tell(counted.clone(), prefix).unwrap_or(counted)
     }
 
     /// A rule that only tells, if anybody is told.

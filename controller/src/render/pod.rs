@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use palisade_model::{Audit, Direction, NamespacedName, PodEnforcement, TableKey, Tier, TierKey};
-use palisade_nft::{Action, Chain, Comment, CtState, Match, Name, NamedCounter, Statement, Verdict};
+use palisade_nft::{Action, Chain, Comment, Counter, CtState, Match, Name, NamedCounter, Statement, Verdict};
 
 use super::dispatch::Map;
 use super::logs::{Logs, Prefix, Told};
@@ -50,14 +50,13 @@ impl Chains {
             let judging = pod_chain(direction, id, pod, logs);
             self.add(Map::Forward(direction), names::pod_chain(direction, id), judging);
         }
-        if pod.tiers.iter().any(|key| key.direction == direction) {
+        if pod.is_under_tiers(direction) {
             self.add(Map::Denied(direction), names::denied(direction, id), denied(direction, id, logs));
         }
         if let Some(audit) = audit {
             self.add(Map::WouldDrop(direction), names::would_drop(direction, id), would_drop(direction, id, logs));
             if pod.is_judged(direction) {
-                let text = format!("{}{id}", audit_comment(direction));
-                let audits = chain(&text, audit_rules(direction, id, pod, audit));
+                let audits = audit_chain(direction, id, pod, audit);
                 self.add(Map::Audit(direction), names::audit(direction, id), audits);
             }
         }
@@ -81,7 +80,7 @@ pub(super) const WOULD_DROP: &str = " that audited policies would drop";
 /// What counts of a pod that is here, or is judged.
 pub(super) fn counters(id: &NamespacedName, pod: Option<&PodEnforcement>) -> BTreeMap<Name, NamedCounter> {
     let of_direction = |direction| {
-        let under_tiers = pod.is_some_and(|pod| pod.tiers.iter().any(|key| key.direction == direction));
+        let under_tiers = pod.is_some_and(|pod| pod.is_under_tiers(direction));
         let audited = pod.is_some_and(|pod| pod.audit(direction).is_some());
         let denied = under_tiers.then(|| (names::denied(direction, id), " that cluster policies deny"));
         let would_drop = audited.then(|| (names::would_drop(direction, id), WOULD_DROP));
@@ -109,29 +108,40 @@ pub(super) fn forms(pod: &PodEnforcement) -> (InForms<'_, TableKey>, InForms<'_,
     (of_policies, of_tiers)
 }
 
-/// The Admin tier, then NetworkPolicy if it isolates the pod, otherwise the Baseline tier. That a pod reaches itself is for
-/// NetworkPolicy to allow. What all allow is allowed, or goes on to the audit.
+/// What an address of the pod leads to: what judges it, or where only its audit has a say, that.
 fn pod_chain(direction: Direction, id: &NamespacedName, pod: &PodEnforcement, logs: Logs) -> Chain {
-    let audit = pod.audit(direction);
-    let (form, passes) = match audit {
-        Some(_) => (Form::Watched, Verdict::Goto(names::audit(direction, id))),
-        None => (Form::Plain, allowed(direction)),
+    match pod.audit(direction) {
+        Some(audit) if !pod.is_judged(direction) => audit_chain(direction, id, pod, audit),
+        Some(_) => judging(direction, id, pod, Form::Watched, &Verdict::Goto(names::audit(direction, id)), logs),
+        None => judging(direction, id, pod, Form::Plain, &allowed(direction), logs),
+    }
+}
+
+/// The Admin tier, then NetworkPolicy if it isolates the pod, otherwise the Baseline tier. That a pod reaches itself is for
+/// NetworkPolicy to allow. `passes`: what becomes of what all allow.
+fn judging(
+    direction: Direction,
+    id: &NamespacedName,
+    pod: &PodEnforcement,
+    form: Form,
+    passes: &Verdict,
+    logs: Logs,
+) -> Chain {
+    let rules: Vec<Statement> = match pod.table(direction) {
+        Some(table) => {
+            let policies = jump(names::policies_chain(table, form));
+            let itself = itself(direction, pod, passes);
+            itself.into_iter().chain([policies]).chain(dropped(direction, id, logs)).collect()
+        }
+        None => {
+            let baseline = pod.tier(direction, Tier::Baseline).map(|key| jump(names::tier_chain(key, form)));
+            baseline.into_iter().chain([statement([], Action::Verdict(passes.clone()))]).collect()
+        }
     };
-    let Some(audit) = audit.filter(|_| !pod.is_judged(direction)) else {
-        let rules: Vec<Statement> = match pod.table(direction) {
-            Some(table) => {
-                let itself = itself(direction, pod, &passes);
-                let policies = jump(names::policies_chain(table, form));
-                itself.into_iter().chain([policies]).chain(dropped(direction, id, logs)).collect()
-            }
-            None => {
-                let baseline = pod.tier(direction, Tier::Baseline).map(|key| jump(names::tier_chain(key, form)));
-                baseline.into_iter().chain([statement([], Action::Verdict(passes))]).collect()
-            }
-        };
-        let ahead = tiers::ahead(direction, id, pod, form, logs);
-        return chain(&format!("{}{id}", comment(direction)), ahead.chain(rules));
-    };
+    chain(&format!("{}{id}", comment(direction)), tiers::ahead(direction, id, pod, form, logs).chain(rules))
+}
+
+fn audit_chain(direction: Direction, id: &NamespacedName, pod: &PodEnforcement, audit: &Audit) -> Chain {
     chain(&format!("{}{id}", audit_comment(direction)), audit_rules(direction, id, pod, audit))
 }
 
@@ -194,11 +204,7 @@ fn told_drop<const N: usize>(
 
 fn denied(direction: Direction, id: &NamespacedName, logs: Logs) -> Chain {
     let text = format!("{direction} of {id} that cluster policies deny");
-    let all = Logs::default().tell(
-        Statement::default(),
-        names::dropped(direction, id),
-        &Prefix::of(Told::Tier, direction, id),
-    );
+    let all = Statement { counter: Some(Counter::Named(names::dropped(direction, id))), ..Statement::default() };
     let denied = logs.tell(Statement::default(), names::denied(direction, id), &Prefix::of(Told::Tier, direction, id));
     chain(&text, [all, denied, statement([], Action::Verdict(Verdict::Drop))])
 }

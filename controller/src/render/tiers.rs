@@ -196,8 +196,7 @@ pub(super) fn ahead(
     form: Form,
     logs: Logs,
 ) -> impl Iterator<Item = Statement> {
-    let is_judged = pod.tiers.iter().any(|key| key.direction == direction);
-    let strays = is_judged.then(|| of_no_connection(direction, id, logs));
+    let strays = pod.is_under_tiers(direction).then(|| of_no_connection(direction, id, logs));
     strays.into_iter().flatten().chain(pod.tier(direction, Tier::Admin).map(|key| jump(key, form)))
 }
 

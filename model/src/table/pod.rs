@@ -42,7 +42,12 @@ impl PodEnforcement {
 
     /// Whether any table judges one direction, those of its audit aside.
     pub fn is_judged(&self, direction: Direction) -> bool {
-        self.table(direction).is_some() || self.tiers.iter().any(|key| key.direction == direction)
+        self.table(direction).is_some() || self.is_under_tiers(direction)
+    }
+
+    /// Whether cluster policies judge one direction.
+    pub fn is_under_tiers(&self, direction: Direction) -> bool {
+        self.tiers.iter().any(|key| key.direction == direction)
     }
 
     /// The table for one direction.
