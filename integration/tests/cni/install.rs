@@ -111,7 +111,7 @@ fn it_is_entered_whoever_writes_and_goes_with_cleanup_alone() {
     let status = node.scene.status();
     let said = status["agent"]["sandboxes"]["plugin"].as_str().unwrap();
     assert!(said.starts_with("entered in ") && said.ends_with("10-ptp.conflist"), "{said}");
-    assert_eq!(status["agent"]["sandboxes"]["without"], json!(["shop/friend"]));
+    node.scene.sandboxes_say("without", json!(["shop/friend"]));
     node.scene.kill_agent();
     node.enters("10-ptp.conflist");
     node.cleanup();

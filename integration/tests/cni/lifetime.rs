@@ -36,7 +36,7 @@ fn a_deleted_pod_is_judged_until_its_network_goes_whoever_restarts() {
     scene.start_agent();
     scene.judges(&["shop/friend", LONE]);
     assert!(!is_open(&scene));
-    assert_eq!(scene.status()["agent"]["sandboxes"]["ofDeletedPods"], 1);
+    scene.sandboxes_say("ofDeletedPods", 1);
     scene.call("DEL").run().succeeds();
     scene.judges(&["shop/friend"]);
     assert!(is_open(&scene), "it is nobody's");

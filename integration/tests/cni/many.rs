@@ -38,7 +38,7 @@ fn two_hundred_pods_that_come_together_share_commits() {
     let mut expected: Vec<String> = names.iter().map(|name| format!("shop/{name}")).chain(friend).collect();
     expected.sort();
     scene.judges(&expected.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(scene.status()["agent"]["sandboxes"]["known"], MANY);
+    scene.sandboxes_say("known", MANY);
 }
 
 /// Prints what a pod waits on an idle node.

@@ -123,6 +123,15 @@ impl Scene {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Waits until `palisade status` says that of the agent's sandboxes. What is counted is told a while after it is in force.
+    #[track_caller]
+    pub(crate) fn sandboxes_say(&self, what: &str, expected: impl Into<Value>) {
+        let expected = expected.into();
+        let said = || self.status()["agent"]["sandboxes"][what].take();
+        let pause = Duration::from_millis(20);
+        eventually(pause, || (said() == expected).then_some(()), || format!("{what}: {}, not {expected}", said()));
+    }
+
     /// Waits until the pods that are judged have these names.
     #[track_caller]
     pub(crate) fn judges(&self, names: &[&str]) {
