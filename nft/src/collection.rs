@@ -97,11 +97,12 @@ macro_rules! elements_methods {
                 }
             }
 
-            /// Makes of what goes (`self`) and what then comes (`add`) what both go and come after a second such change.
-            pub(crate) fn compose(&mut self, add: &mut Self, then_remove: &Self, then_add: &Self) {
+            /// Makes of what goes (`self`) and what then comes (`add`) what both go and come after a second such change. Gives
+            /// what goes and comes back.
+            pub(crate) fn compose(&mut self, add: &mut Self, then_remove: &Self, then_add: &Self) -> Self {
                 match (self, add, then_remove, then_add) {
                     $((Self::$variant(remove), Self::$variant(add), Self::$variant(then_remove), Self::$variant(then_add)) => {
-                        compose(remove, add, then_remove, then_add);
+                        Self::$variant(compose(remove, add, then_remove, then_add))
                     })+
                     _ => unreachable!("the elements of a set are of one type"),
                 }

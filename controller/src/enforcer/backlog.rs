@@ -96,7 +96,7 @@ impl Backlog {
     /// `diff`, and what becomes of that in it which is about to go.
     fn come_back(&mut self, diff: Diff) -> Diff {
         let retired = || self.leaving.iter().chain([&self.going]);
-        if !retired().any(|retired| retired.shares_names_with(&diff)) {
+        if !diff.recreates_objects() && !retired().any(|retired| retired.shares_names_with(&diff)) {
             return diff;
         }
         let mut back = Diff::default();

@@ -70,8 +70,9 @@ pub(super) fn edit<C: Collection>(elements: &mut C, remove: &C, add: &C) -> (C, 
     (removed, added)
 }
 
-/// Makes of one change and the next one change. A key that comes back with the value that it had is in neither.
-pub(super) fn compose<C: Collection>(remove: &mut C, add: &mut C, then_remove: &C, then_add: &C) {
+/// Makes of one change and the next one change. A key that comes back with the value that it had is in neither; those are given.
+pub(super) fn compose<C: Collection>(remove: &mut C, add: &mut C, then_remove: &C, then_add: &C) -> C {
+    let mut same = C::default();
     let added_alone = then_add.entries().filter(|(key, _)| then_remove.value(key).is_none());
     let keys = then_remove.entries().chain(added_alone).map(|(key, _)| key);
     for key in keys {
@@ -79,6 +80,7 @@ pub(super) fn compose<C: Collection>(remove: &mut C, add: &mut C, then_remove: &
         let was_there = if added.is_some() { None } else { then_remove.value(key).cloned() };
         let (before, after) = (removed.or(was_there), then_add.value(key).cloned());
         if before == after {
+            after.map(|value| same.put(key.clone(), value));
             continue;
         }
         if let Some(before) = before {
@@ -88,6 +90,7 @@ pub(super) fn compose<C: Collection>(remove: &mut C, add: &mut C, then_remove: &
             add.put(key.clone(), after);
         }
     }
+    same
 }
 
 pub(super) fn has_no_key_of<C: Collection>(elements: &C, other: &C) -> bool {

@@ -1,29 +1,29 @@
-use std::collections::BTreeSet;
-
 use super::{ChainChange, Diff, SetChange};
-use crate::{Chain, Elements, Name, Ruleset, Set};
+use crate::{Chain, Elements, Name, Ruleset};
 
 impl Diff {
     /// Adds what stays and refers to something that is re-created. Looks through `to`, the ruleset after the change,
     /// only where anything is.
     pub(crate) fn include_dependents(&mut self, to: &Ruleset) {
-        let recreated = Recreated::of(self);
-        if recreated.chains.is_empty() && recreated.sets.is_empty() {
+        if !self.recreates_objects() {
             return;
         }
-        for (name, chain) in &to.chains {
-            if !self.chains.contains_key(name) && recreated.concerns(chain) {
-                let rewritten = ChainChange::Rewritten { before: chain.rules.clone(), rules: chain.rules.clone() };
-                self.chains.insert(name.clone(), rewritten);
-            }
-        }
-        for (name, set) in &to.sets {
-            self.renew_elements(name, set, &recreated);
+        to.chains.iter().for_each(|(name, chain)| self.renew_chain(name, chain));
+        to.sets.iter().for_each(|(name, set)| self.renew_elements(name, &set.elements));
+    }
+
+    /// The same of a chain that stays as it is.
+    pub(super) fn renew_chain(&mut self, name: &Name, chain: &Chain) {
+        if !self.chains.contains_key(name) && self.refers_to_new(chain) {
+            let rewritten = ChainChange::Rewritten { before: chain.rules.clone(), rules: chain.rules.clone() };
+            self.chains.insert(name.clone(), rewritten);
         }
     }
 
-    fn renew_elements(&mut self, name: &Name, set: &Set, recreated: &Recreated) {
-        let mut renewed = recreated.concerned(&set.elements);
+    /// The same of elements that the set holds afterwards.
+    pub(super) fn renew_elements(&mut self, name: &Name, elements: &Elements) {
+        let mut renewed =
+            elements.with_verdict(|verdict| verdict.target().is_some_and(|chain| self.recreates_chain(chain)));
         if renewed.is_empty() {
             return;
         }
@@ -32,7 +32,7 @@ impl Diff {
                 self.sets.insert(name.clone(), SetChange::Elements { remove: renewed.clone(), add: renewed });
             }
             Some(SetChange::Elements { remove, add }) => {
-                let none = Elements::empty(set.elements.kind());
+                let none = Elements::empty(elements.kind());
                 renewed.edit(add, &none);
                 remove.edit(&none, &renewed);
                 add.edit(&none, &renewed);
@@ -40,32 +40,17 @@ impl Diff {
             Some(SetChange::Created(_) | SetChange::Removed(_) | SetChange::Recreated { .. }) => {}
         }
     }
-}
 
-struct Recreated {
-    chains: BTreeSet<Name>,
-    sets: BTreeSet<Name>,
-}
-
-impl Recreated {
-    fn of(diff: &Diff) -> Self {
-        let chains = diff.chains.iter().filter(|(_, change)| matches!(change, ChainChange::Recreated { .. }));
-        let sets = diff.sets.iter().filter(|(_, change)| matches!(change, SetChange::Recreated { .. }));
-        Self {
-            chains: chains.map(|(name, _)| name.clone()).collect(),
-            sets: sets.map(|(name, _)| name.clone()).collect(),
-        }
-    }
-
-    fn concerns(&self, chain: &Chain) -> bool {
+    /// Whether a rule refers to something that is re-created.
+    fn refers_to_new(&self, chain: &Chain) -> bool {
+        let is_recreated = |set: &Name| matches!(self.sets.get(set), Some(SetChange::Recreated { .. }));
         chain.statements().any(|statement| {
-            statement.target().is_some_and(|chain| self.chains.contains(chain))
-                || statement.lookups().any(|(_, set)| self.sets.contains(set))
+            statement.target().is_some_and(|chain| self.recreates_chain(chain))
+                || statement.lookups().any(|(_, set)| is_recreated(set))
         })
     }
 
-    /// Those elements that lead to a chain that is re-created.
-    fn concerned(&self, elements: &Elements) -> Elements {
-        elements.with_verdict(|verdict| verdict.target().is_some_and(|chain| self.chains.contains(chain)))
+    fn recreates_chain(&self, chain: &Name) -> bool {
+        matches!(self.chains.get(chain), Some(ChainChange::Recreated { .. }))
     }
 }

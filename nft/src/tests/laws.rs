@@ -43,6 +43,17 @@ proptest! {
         prop_assert_eq!(fake.ruleset(), Some(&third));
     }
 
+    /// Also where the second takes back what the first did, of which what stays is made anew.
+    #[test]
+    fn little_differences_are_one_as_well((first, second, third) in triples()) {
+        let [to_second, to_third] = [(&first, &second), (&second, &third)].map(|(from, to)| diff(Some(from), to));
+        let both = to_second.then(to_third);
+        let mut fake = Fake::holding(first.clone());
+        let committed = fake.commit(&first.table, &Transaction::from(&both));
+        prop_assert!(committed.is_ok(), "{:?} of {:#?}", committed, both);
+        prop_assert_eq!(fake.ruleset(), Some(&third));
+    }
+
     #[test]
     fn the_parts_make_the_difference(
         (before, after) in pairs(),

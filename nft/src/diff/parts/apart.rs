@@ -9,8 +9,12 @@ use crate::{ChainChange, CounterChange, Diff, Name, SetChange};
 
 impl Diff {
     /// Whether it can be committed ahead of `pending`, although it was made after it: neither changes what the other changes
-    /// or refers to. What it removes aside: that may still be named.
+    /// or refers to. What it removes aside: that may still be named. Nor does it make anything anew: `pending` may take away
+    /// what still refers to that.
     pub fn is_apart_from(&self, pending: &Self) -> bool {
+        if self.recreates_objects() {
+            return false;
+        }
         let is_in = |(object, name): &(Object, Name)| match object {
             Object::Chain => pending.chains.contains_key(name),
             Object::Set => pending.sets.contains_key(name),

@@ -29,6 +29,8 @@ impl Switches {
                     let none = Elements::empty(set.elements.kind());
                     (none.clone(), mem::replace(&mut set.elements, none))
                 }
+                // Ranges that come and ranges that go may overlap.
+                Some(SetChange::Elements { add, .. }) if add.kind().is_interval() => continue,
                 Some(SetChange::Elements { .. }) => match diff.sets.remove(map) {
                     Some(SetChange::Elements { remove, add }) => (remove, add),
                     _ => unreachable!("it was just found"),
