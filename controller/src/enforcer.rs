@@ -31,7 +31,7 @@ use thiserror::Error;
 
 use self::backlog::Backlog;
 use self::passage::Passage;
-use self::pieces::Extent;
+use self::pieces::{Extent, PIECE};
 use crate::epochs::{Epochs, Sweep};
 use crate::frames::{FrameTable, FramesError};
 use crate::links::NodeLinks;
@@ -63,6 +63,8 @@ pub struct Enforcer<B> {
     /// Whether the table that was there at start was looked at.
     met: bool,
     backlog: Backlog,
+    /// After so long others have their turn.
+    piece: Duration,
     turns: Turns,
     /// The namespaces whose changes are being put in force.
     at_work: BTreeSet<Arc<str>>,
@@ -157,6 +159,8 @@ impl<B: Backend> Enforcer<B> {
             awaits_pod_range: false,
             met: false,
             backlog: Backlog::new(),
+            // However slow a machine that tests is.
+            piece: if cfg!(test) { Duration::MAX } else { PIECE },
             turns: Turns::default(),
             at_work: BTreeSet::new(),
             compared: false,

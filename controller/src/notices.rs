@@ -114,7 +114,7 @@ impl Notices {
             if self.may_log() {
                 tracing::error!(
                     policy,
-                    "this version of a ClusterNetworkPolicy is refused: with it they would cost more than their share; the version before stays in force"
+                    "this version of a ClusterNetworkPolicy is refused: with it they would cost more than their share, or the kernel does not take it; the version before stays in force"
                 );
             }
         }

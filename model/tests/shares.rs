@@ -291,51 +291,81 @@ fn who_is_closed_does_not_change_with_every_edit() {
     assert_ne!(closed(&index), closed_first, "there is room for another");
 }
 
-/// What would be too much is left out, and what was in force of it stays, until it fits.
-#[test]
-fn cluster_policies_that_cost_too_much_are_refused() {
+/// One that has so many rules over all pods.
+fn cluster_policy(name: &str, rules: usize) -> Change {
+    let everywhere = || NamespaceScope::Matching(Selector::default());
     let peer = |app: String| {
         let pods = Selector::from_iter([Requirement::new("app", "In", [&*app]).unwrap()]);
-        ClusterPeer::Pods(PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods })
+        ClusterPeer::Pods(PodGroup { namespaces: everywhere(), pods })
     };
-    let policy = |name: &str, rules: usize| {
-        let subject = PodGroup { namespaces: NamespaceScope::Matching(Selector::default()), pods: Selector::default() };
-        let rule = |at: usize| ClusterRule {
-            name: None,
-            action: if at.is_multiple_of(2) { TierAction::Accept } else { TierAction::Deny },
-            peers: ClusterPeers::AnyOf(vec![peer(format!("{name}-{at}"))]),
-            ports: Ports::All,
-        };
-        let egress = (0..rules).map(rule).collect();
-        Change::ClusterPolicy(ClusterPolicy {
-            name: name.into(),
-            enforcement: Enforcement::Enforced,
-            tier: Tier::Admin,
-            priority: 0,
-            subject,
-            ingress: vec![],
-            egress,
-        })
+    let rule = |at: usize| ClusterRule {
+        name: None,
+        action: if at.is_multiple_of(2) { TierAction::Accept } else { TierAction::Deny },
+        peers: ClusterPeers::AnyOf(vec![peer(format!("{name}-{at}"))]),
+        ports: Ports::All,
     };
-    let shares = Shares { cluster: Cost { sets: 9, ..Cost::UNLIMITED }, ..Shares::UNLIMITED };
+    Change::ClusterPolicy(ClusterPolicy {
+        name: name.into(),
+        enforcement: Enforcement::Enforced,
+        tier: Tier::Admin,
+        priority: 0,
+        subject: PodGroup { namespaces: everywhere(), pods: Selector::default() },
+        ingress: vec![],
+        egress: (0..rules).map(rule).collect(),
+    })
+}
+
+/// Applies changes to a node with pods. Gives which cluster policies are refused, and how many rules are in force.
+fn with_cluster_policies(shares: Shares) -> (Index, impl FnMut(&mut Index, Vec<Change>) -> (Vec<String>, usize)) {
     let mut index = Index::with_shares(NODE, shares);
     Workload::new(Shape::FewNamespaces, Size::of_pods(300), 1).cluster().for_each(|change| index.apply(change));
     let mut output = Output::new(index.take_delta());
-    let in_force = |output: &Output| -> BTreeSet<String> {
-        let rules = output.tiers.values().flat_map(|table| table.clauses().map(|clause| clause.rule.to_string()));
-        rules.collect()
-    };
-    let mut refused = |index: &mut Index, changes: Vec<Change>| -> (Vec<String>, usize) {
+    let change = move |index: &mut Index, changes: Vec<Change>| {
         changes.into_iter().for_each(|change| index.apply(change));
         output.apply(index.take_delta());
         assert!(index.cluster_cost().fits(&shares.cluster));
-        (index.refused_cluster_policies().map(ToString::to_string).collect(), in_force(&output).len())
+        let rules = output.tiers.values().flat_map(|table| table.clauses().map(|clause| clause.rule.to_string()));
+        let rules: BTreeSet<String> = rules.collect();
+        (index.refused_cluster_policies().map(ToString::to_string).collect(), rules.len())
     };
+    (index, change)
+}
+
+/// What would be too much is left out, and what was in force of it stays, until it fits.
+#[test]
+fn cluster_policies_that_cost_too_much_are_refused() {
+    let policy = cluster_policy;
+    let shares = Shares { cluster: Cost { sets: 9, ..Cost::UNLIMITED }, ..Shares::UNLIMITED };
+    let (mut index, mut refused) = with_cluster_policies(shares);
     assert_eq!(refused(&mut index, vec![policy("a", 4), policy("b", 20), policy("c", 5)]), (vec!["b".to_owned()], 9));
     assert_eq!(refused(&mut index, vec![policy("a", 6)]), (vec!["a".to_owned(), "b".to_owned()], 9));
     assert_eq!(refused(&mut index, vec![policy("c", 3)]), (vec!["b".to_owned()], 9));
     assert_eq!(refused(&mut index, vec![Change::ClusterPolicyGone("a".into()), policy("b", 4)]), (vec![], 7));
     assert_eq!(index.closed().count(), 0, "no namespace is closed for that");
+}
+
+/// First what is not in force yet is blamed, and goes back to what was; others' changes do not bring it again.
+#[test]
+fn a_cluster_policy_that_the_kernel_refuses_goes_back_to_what_was_in_force() {
+    let policy = cluster_policy;
+    let (mut index, mut refused) = with_cluster_policies(Shares::UNLIMITED);
+    let refuse = |index: &mut Index| index.refuse_cluster_policy([&"a".into(), &"c".into(), &"gone".into()]);
+    let of_a = || vec!["a".to_owned()];
+    assert_eq!(refused(&mut index, vec![policy("a", 4), policy("c", 20)]), (vec![], 24));
+    index.confirm_cluster_policies();
+    assert_eq!(refused(&mut index, vec![policy("a", 6)]), (vec![], 26));
+    assert_eq!(refuse(&mut index), Some("a".into()));
+    assert_eq!(refused(&mut index, vec![]), (of_a(), 24));
+    assert_eq!(refused(&mut index, vec![policy("b", 4)]), (of_a(), 28));
+    index.confirm_cluster_policies();
+    index.readmit();
+    assert_eq!(refused(&mut index, vec![]), (vec![], 30));
+    assert_eq!(refuse(&mut index), Some("a".into()));
+    assert_eq!(refused(&mut index, vec![policy("a", 8)]), (vec![], 32), "this version was not refused");
+    index.confirm_cluster_policies();
+    assert_eq!(refuse(&mut index), Some("c".into()), "all are in force: the most expensive, which was none before");
+    assert_eq!(refused(&mut index, vec![]), (vec!["c".to_owned()], 12));
+    assert_eq!(refused(&mut index, vec![Change::ClusterPolicyGone("c".into())]), (vec![], 12));
 }
 
 /// The shares of these tests are met again and again, in both ways, and opened again; by audits, too.

@@ -1,4 +1,7 @@
-//! Who is closed because the backend does not take what he needs.
+//! Who is closed because the backend does not take what he needs, and which cluster policies go back to what was in force.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use palisade_nft::{Backend, CommitError, Diff, Errno, Transaction};
 
@@ -10,7 +13,7 @@ const REFUSALS: u32 = 2;
 
 impl<B: Backend> Enforcer<B> {
     /// Where the backend does not take what was computed from what it holds, and not when that is tried again either, the
-    /// namespace whose it is is closed; the most expensive, where that cannot be told.
+    /// namespace whose it is is closed, or the cluster policy refused; the most expensive, where that cannot be told.
     pub(super) fn blame(&mut self, error: &CommitError, step: &Diff) {
         let is_too_much =
             |errno: Errno| matches!(errno.0, nix::libc::ENOMEM | nix::libc::EMSGSIZE | nix::libc::ENOBUFS);
@@ -23,12 +26,21 @@ impl<B: Backend> Enforcer<B> {
         if self.refusals < REFUSALS {
             return;
         }
-        let of_operation = refused_object(error, step).map(|object| self.renderer.whose(&object));
-        let whose = of_operation.filter(|whose| !whose.is_empty()).unwrap_or_else(|| self.renderer.whose(step));
-        let open = whose.into_iter().filter(|namespace| !self.index.closed().any(|(closed, _)| closed == namespace));
-        if let Some(namespace) = open.max_by_key(|namespace| self.index.cost(namespace).bytes) {
-            self.index.refuse(&namespace);
+        let object = refused_object(error, step);
+        for what in object.iter().chain([step]) {
+            let is_closed = self.close(self.renderer.whose(what));
+            if is_closed || self.index.refuse_cluster_policy(&self.renderer.whose_tiers(what)).is_some() {
+                return;
+            }
         }
+    }
+
+    /// Closes the most expensive of those that are not closed. Says whether there is one.
+    fn close(&mut self, namespaces: BTreeSet<Arc<str>>) -> bool {
+        let is_open = |namespace: &Arc<str>| !self.index.closed().any(|(closed, _)| closed == namespace);
+        let open = namespaces.into_iter().filter(is_open);
+        let most_expensive = open.max_by_key(|namespace| self.index.cost(namespace).bytes);
+        most_expensive.inspect(|namespace| self.index.refuse(namespace)).is_some()
     }
 }
 

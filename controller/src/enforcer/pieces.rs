@@ -19,7 +19,7 @@ pub(super) enum Extent {
 }
 
 /// After so long no further transaction begins before others have had their turn.
-const PIECE: Duration = Duration::from_millis(20);
+pub(super) const PIECE: Duration = Duration::from_millis(20);
 
 impl<B: Backend> Enforcer<B> {
     /// When [`Enforcer::commit_some`] has something to do although nothing changed: connections of earlier owners of
@@ -53,7 +53,7 @@ impl<B: Backend> Enforcer<B> {
         self.take_up(|turns, namespace| everything || turns.is_light(namespace))?;
         let mut done = Diff::default();
         self.work_off(extent, start, &mut done)?;
-        if !everything && self.backlog.is_empty() && start.elapsed() < PIECE {
+        if !everything && self.backlog.is_empty() && start.elapsed() < self.piece {
             self.take_up_next()?;
             self.work_off(extent, start, &mut done)?;
         }
@@ -89,7 +89,8 @@ impl<B: Backend> Enforcer<B> {
     /// Commits what was decided: at least one part of it.
     pub(super) fn work_off(&mut self, extent: Extent, start: Instant, done: &mut Diff) -> Result<(), EnforceError> {
         let begin = (!self.at_work.is_empty()).then(processor_time);
-        let is_enough = || extent == Extent::Piece && start.elapsed() >= PIECE;
+        let piece = self.piece;
+        let is_enough = || extent == Extent::Piece && start.elapsed() >= piece;
         while let Some(part) = self.backlog.next() {
             for step in self.steps(part) {
                 match self.commit_step(&step) {
@@ -121,6 +122,7 @@ impl<B: Backend> Enforcer<B> {
         if !self.backlog.is_empty() {
             return Ok(());
         }
+        self.index.confirm_cluster_policies();
         self.turns.done(&mem::take(&mut self.at_work), Instant::now());
         if is_enough() { Ok(()) } else { self.retire(extent, start, done) }
     }
@@ -155,7 +157,7 @@ impl<B: Backend> Enforcer<B> {
                     self.blame_for(result, &step)?;
                     *done = mem::take(done).then(step);
                 }
-                if extent == Extent::Piece && start.elapsed() >= PIECE {
+                if extent == Extent::Piece && start.elapsed() >= self.piece {
                     return Ok(());
                 }
             }

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use palisade_model::testing::{NODE, changes};
 use palisade_model::{
-    Age, Cost, Enforcement, Labels, Limit, NamespaceScope, NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy,
-    Ports, Requirement, Rule, Selector,
+    Age, ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Cost, Enforcement, Labels, Limit, NamespaceScope,
+    NamespacedName, Peer, Peers, Phase, Pod, PodGroup, Policy, Ports, Requirement, Rule, Selector, Tier, TierAction,
 };
 use palisade_nft::{Elements, Fake, Mark, Operation, Table, Verdict};
 use proptest::prelude::*;
@@ -324,6 +324,56 @@ fn what_the_kernel_refuses_closes_the_namespace_that_needs_it_and_holds_up_nobod
     assert_eq!(enforcer.index().closed().count(), 0);
 }
 
+/// Forbids the pods of `shop` to reach those with one of these labels.
+fn cluster_policy(name: &str, apps: &[&str]) -> Change {
+    let pods = |namespace: &str, pods| PodGroup { namespaces: NamespaceScope::Named(namespace.into()), pods };
+    let deny = |app: &&str| ClusterRule {
+        name: None,
+        action: TierAction::Deny,
+        peers: ClusterPeers::AnyOf(vec![ClusterPeer::Pods(pods(app, Selector::default()))]),
+        ports: Ports::All,
+    };
+    Change::ClusterPolicy(ClusterPolicy {
+        name: name.into(),
+        enforcement: Enforcement::Enforced,
+        tier: Tier::Admin,
+        priority: 0,
+        subject: pods("shop", Selector::default()),
+        ingress: vec![],
+        egress: apps.iter().map(deny).collect(),
+    })
+}
+
+#[test]
+fn of_cluster_policies_what_the_kernel_refuses_goes_back_and_holds_up_nobody() {
+    let backend = Refusing { fake: Fake::new(table()), word: "nothing", refused: 0 };
+    let mut enforcer = Enforcer::new(NODE, table(), backend);
+    let rules = |enforcer: &mut Enforcer<Refusing>| {
+        let held = enforcer.backend().fake.ruleset().unwrap().clone();
+        assert_eq!(held, *enforcer.desired());
+        held.chains.into_iter().find(|(name, _)| name.as_str().starts_with("admin-egress-")).unwrap().1.rules
+    };
+    for change in [pod_of("shop", 1), cluster_policy("a", &["x"]), cluster_policy("b", &["y", "z", "w"])] {
+        enforcer.apply(change);
+    }
+    commit_at_last(&mut enforcer);
+    let before = rules(&mut enforcer);
+    enforcer.backend().word = "admin-egress";
+    enforcer.apply(cluster_policy("a", &["x", "v"]));
+    enforcer.apply(pod_of("big", 2));
+    enforcer.apply(policy("big", "p", &["web"]));
+    commit_at_last(&mut enforcer);
+    assert_eq!(enforcer.index().refused_cluster_policies().collect::<Vec<_>>(), [&"a".into()]);
+    assert_eq!((&rules(&mut enforcer), enforcer.index().closed().count()), (&before, 0));
+    let held = enforcer.backend().fake.ruleset().unwrap();
+    assert!(held.chains.keys().any(|name| name.as_str().starts_with("policies-ingress-big")), "others go on");
+    enforcer.backend().word = "nothing";
+    enforcer.readmit();
+    commit_at_last(&mut enforcer);
+    assert_eq!(enforcer.index().refused_cluster_policies().count(), 0);
+    assert_ne!(rules(&mut enforcer), before);
+}
+
 /// Who changes what takes long waits for his turn, and others do not wait for him.
 #[test]
 fn who_takes_long_waits_for_his_turn() {
@@ -333,7 +383,7 @@ fn who_takes_long_waits_for_his_turn() {
         [pod_of("big", 1), pod_of("shop", 2), policy("shop", "p", &["a"]), policy("big", "p", &["a"])],
     );
     let cost = Cost { elements: 100_000, ..enforcer.index().cost("big") };
-    enforcer.turns.took(&[("big".into(), cost)], Duration::from_millis(20), Instant::now());
+    enforcer.turns.took(&[("big".into(), cost)], Duration::from_millis(60), Instant::now());
     let due = Instant::now() + Duration::from_millis(100);
     let policies = |enforcer: &mut Enforcer<Fake>| {
         let held = enforcer.backend().ruleset().unwrap().clone();
@@ -431,14 +481,23 @@ fn nobody_waits_for_packets_that_may_be_at_what_goes() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+
     #[test]
     fn what_waits_to_go_may_come_back(
         changes in changes(60),
         packets in prop::collection::vec(any::<bool>(), 60),
         budget in 1..300_usize,
+        is_slow in prop::bool::weighted(0.1),
     ) {
         let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
-        enforcer.backlog.set_budget(budget);
+        if is_slow {
+            // A part each time.
+            enforcer.piece = Duration::ZERO;
+            enforcer.backlog.set_budget(budget.max(30));
+        } else {
+            enforcer.backlog.set_budget(budget);
+        }
         let pass = with_packets(&mut enforcer);
         enforcer.commit_some().unwrap();
         for (change, passes) in changes.into_iter().zip(packets) {

@@ -378,6 +378,11 @@ impl Renderer {
         tables.chain(pods).cloned().collect()
     }
 
+    /// The cluster policies that something in `diff` is for.
+    pub fn whose_tiers(&self, diff: &Diff) -> BTreeSet<Arc<str>> {
+        self.tiers.whose(diff)
+    }
+
     /// Which addresses are open to packets whose connection nobody saw begin.
     fn edit_isolated(&mut self, delta: &Delta, edit: &mut Edit) {
         let uses_changed = |pod: &PodEnforcement| {

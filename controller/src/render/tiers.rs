@@ -23,8 +23,8 @@ use palisade_model::{
     TierTable,
 };
 use palisade_nft::{
-    Action, AddressField, BaseChain, Chain, Comment, Counter, CtState, Edit, End, Family, Hook, Key, Match, Name, Set,
-    SetEdit, Statement, Verdict,
+    Action, AddressField, BaseChain, Chain, Comment, Counter, CtState, Diff, Edit, End, Family, Hook, Key, Match, Name,
+    Set, SetEdit, Statement, Verdict,
 };
 
 use super::logs::Logs;
@@ -136,6 +136,23 @@ impl Tiers {
         if self.rules.release(&name) {
             edit.chains.insert(name, None);
         }
+    }
+
+    /// The policies of the tables that what changes belongs to, sets that others look up as well among it.
+    pub(super) fn whose(&self, diff: &Diff) -> BTreeSet<Arc<str>> {
+        let has_form = |key: &TierKey, table: &TierTable, form: Form| {
+            diff.chains.contains_key(&names::tier_chain(key, form))
+                || port_maps(key, form, table).any(|map| diff.sets.contains_key(&map))
+                || table.lists().into_iter().any(|clauses| {
+                    names::rules_chain(clauses, form).is_some_and(|chain| diff.chains.contains_key(&chain))
+                })
+        };
+        let is_in = |key: &TierKey, table: &TierTable| {
+            Form::ALL.into_iter().any(|form| has_form(key, table, form))
+                || sets_of(table.clauses()).any(|set| diff.sets.contains_key(&set))
+        };
+        let tables = self.tables.iter().filter(|(key, table)| is_in(key, table));
+        tables.flat_map(|(key, _)| key.policies.iter().cloned()).collect()
     }
 
     /// In which directions there are tables.
@@ -288,11 +305,14 @@ fn others(family: Family) -> [Vec<Match>; 2] {
 }
 
 /// The sets that are looked up to deny or to pass on, one each time.
-fn restricting(table: &TierTable) -> Vec<Name> {
-    let clauses = table.clauses().filter(|clause| clause.action != TierAction::Accept);
+fn restricting(table: &TierTable) -> impl Iterator<Item = Name> {
+    sets_of(table.clauses().filter(|clause| clause.action != TierAction::Accept))
+}
+
+fn sets_of<'a>(clauses: impl Iterator<Item = &'a TierClause>) -> impl Iterator<Item = Name> {
     let sets = clauses.filter_map(|clause| match &clause.peers {
         TierMatch::Set(set) => Some(names::sets(set)),
         TierMatch::Others => None,
     });
-    sets.flatten().map(|(name, _)| name).collect()
+    sets.flatten().map(|(name, _)| name)
 }

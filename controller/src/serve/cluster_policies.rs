@@ -20,7 +20,8 @@ const LONGEST_NAME: usize = 63;
 pub struct ClusterPolicyStatus {
     /// How many there are, those aside of which no version is in force.
     pub in_force: usize,
-    /// How many have a version that is refused because it would cost too much: the one before stays in force.
+    /// How many have a version that is refused, because it would cost too much or the kernel did not take it: the one before
+    /// stays in force.
     pub refused_count: usize,
     /// The first hundred of them.
     pub refused: Vec<String>,
@@ -66,7 +67,7 @@ impl fmt::Display for ClusterPolicyStatus {
             let refused = some_of(refused, SHOWN, LONGEST_NAME, ", ");
             writeln!(
                 f,
-                "refused     {refused_count} of which a version costs too much, and the one before stays in force: {refused}"
+                "refused     {refused_count} of which a version costs too much, or is refused by the kernel, and the one before stays in force: {refused}"
             )?;
         }
         tied.iter().take(SHOWN).try_for_each(|group| {

@@ -62,9 +62,11 @@ impl Index {
         self.bills.refuse(namespace);
     }
 
-    /// The namespaces that were [refused](Index::refuse) are tried again.
+    /// The namespaces that were [refused](Index::refuse) are tried again, and
+    /// [cluster policies](Index::refuse_cluster_policy).
     pub fn readmit(&mut self) {
         self.bills.readmit_all();
+        self.readmit_cluster_policies();
     }
 
     /// The namespaces that were closed since this was last asked, or for another reason; `None`: opened again.

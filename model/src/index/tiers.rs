@@ -29,8 +29,12 @@ pub(super) struct Tiers {
     policies: BTreeMap<Arc<str>, ClusterPolicy>,
     /// Versions that were not looked at yet; `None`: gone.
     offered: BTreeMap<Arc<str>, Option<ClusterPolicy>>,
-    /// Versions that cost too much.
+    /// Versions that cost too much, or that the kernel has refused.
     refused: BTreeMap<Arc<str>, ClusterPolicy>,
+    /// Which of them the kernel has refused: others' changes are no reason to try them again.
+    refused_by_kernel: BTreeSet<Arc<str>>,
+    /// What was in force before of those that are not known to be in force yet; `None`: nothing.
+    unconfirmed: BTreeMap<Arc<str>, Option<ClusterPolicy>>,
     /// What the tables of local pods and of their audits cost, were none of these isolated.
     cost: Cost,
     /// Tables that were compiled to find out what they cost.
@@ -123,15 +127,53 @@ fn cost(table: &TierTable) -> Cost {
     Cost::of_table(table.segments.values().map(Vec::len), lists.iter().map(|list| list.len()), table.otherwise.len())
 }
 
+/// What a policy costs by itself, roughly: what compiling it takes.
+fn weight(policy: &ClusterPolicy) -> u64 {
+    let grants = |direction| tier_grants(direction, [policy], &[]);
+    Direction::ALL.into_iter().map(grants).fold(0, u64::saturating_add)
+}
+
 impl Index {
     pub(super) fn set_cluster_policy(&mut self, name: &Arc<str>, policy: Option<ClusterPolicy>) {
         self.tiers.offered.insert(name.clone(), policy);
     }
 
-    /// The cluster policies of which a version is not enforced because it would cost too much: ascending. What was in force
-    /// of them before still is.
+    /// The cluster policies of which a version is not enforced because it would cost too much, or because the kernel
+    /// [refused](Index::refuse_cluster_policy) it: ascending. What was in force of them before still is.
     pub fn refused_cluster_policies(&self) -> impl Iterator<Item = &Arc<str>> {
         self.tiers.refused.keys()
+    }
+
+    /// Goes back to the version that was in force before, because the kernel refuses what this one needs, until another one
+    /// comes or it is [tried again](Index::readmit). What was in force all along and has become too much, by pods that
+    /// came, is in force no longer. Says which of these policies it is: one that is not
+    /// in force yet, an audited one, the most expensive, in this order.
+    pub fn refuse_cluster_policy<'a>(&mut self, of: impl IntoIterator<Item = &'a Arc<str>>) -> Option<Arc<str>> {
+        let candidates = of.into_iter().filter_map(|name| self.tiers.policies.get(name));
+        let blame = |policy: &&ClusterPolicy| {
+            (self.tiers.unconfirmed.contains_key(&policy.name), policy.enforcement, weight(policy))
+        };
+        let policy = candidates.max_by_key(blame)?.clone();
+        let name = policy.name.clone();
+        let before = self.tiers.unconfirmed.remove(&name).flatten();
+        self.put_cluster_policy(&name, before);
+        self.tiers.unconfirmed.remove(&name);
+        self.tiers.refused.insert(name.clone(), policy);
+        self.tiers.refused_by_kernel.insert(name.clone());
+        Some(name)
+    }
+
+    /// Cluster policies that the kernel refused are looked at again.
+    pub(super) fn readmit_cluster_policies(&mut self) {
+        for name in std::mem::take(&mut self.tiers.refused_by_kernel) {
+            let Some(policy) = self.tiers.refused.remove(&name) else { continue };
+            self.tiers.offered.entry(name).or_insert(Some(policy));
+        }
+    }
+
+    /// What the deltas so far say of cluster policies is in force.
+    pub fn confirm_cluster_policies(&mut self) {
+        self.tiers.unconfirmed.clear();
     }
 
     /// The cluster policies of one tier and one priority that have a local pod as their subject in common: of which comes
@@ -160,8 +202,13 @@ impl Index {
         if offered.is_empty() {
             return;
         }
+        self.tiers.refused_by_kernel.retain(|name| !offered.contains_key(name));
         for (name, policy) in std::mem::take(&mut self.tiers.refused) {
-            offered.entry(name).or_insert(Some(policy));
+            if self.tiers.refused_by_kernel.contains(&name) {
+                self.tiers.refused.insert(name, policy);
+            } else {
+                offered.entry(name).or_insert(Some(policy));
+            }
         }
         offered.retain(|name, policy| self.tiers.policies.get(name) != policy.as_ref());
         let before: BTreeMap<_, _> =
@@ -170,10 +217,8 @@ impl Index {
         if self.cluster_policies_fit() {
             return;
         }
-        let mut wanted: Vec<(u64, Arc<str>, ClusterPolicy)> = offered
-            .into_iter()
-            .filter_map(|(name, policy)| Some((self.weight(policy.as_ref()?), name, policy?)))
-            .collect();
+        let mut wanted: Vec<(u64, Arc<str>, ClusterPolicy)> =
+            offered.into_iter().filter_map(|(name, policy)| Some((weight(policy.as_ref()?), name, policy?))).collect();
         wanted.sort_by(|(a, one, of), (b, other, than)| {
             of.enforcement.cmp(&than.enforcement).then(a.cmp(b)).then_with(|| one.cmp(other))
         });
@@ -195,12 +240,6 @@ impl Index {
         }
         self.cluster_policies_fit();
         self.tiers.refused.extend(wanted.drain(fitting..).map(|(_, name, policy)| (name, policy)));
-    }
-
-    /// What a policy costs by itself, roughly: what compiling it takes.
-    fn weight(&self, policy: &ClusterPolicy) -> u64 {
-        let grants = |direction| tier_grants(direction, [policy], &[]);
-        Direction::ALL.into_iter().map(grants).fold(0, u64::saturating_add)
     }
 
     /// Compiles the tables that local pods come under, and counts what they cost. Gives whether that is within the share; what
@@ -249,6 +288,7 @@ impl Index {
         if old == policy.as_ref() {
             return;
         }
+        self.tiers.unconfirmed.entry(name.clone()).or_insert_with(|| old.cloned());
         self.tiers.compiled.retain(|key, _| !key.policies.contains(name));
         if old.map(placement) != policy.as_ref().map(placement) {
             self.place(name, policy.as_ref());
