@@ -183,6 +183,12 @@ pub(super) const NFT_CMP_NEQ: u32 = 1;
 pub(super) const NFT_CMP_LTE: u32 = 3;
 pub(super) const NFT_CMP_GTE: u32 = 5;
 
+pub(super) const NFTA_RANGE_SREG: u16 = 1;
+pub(super) const NFTA_RANGE_OP: u16 = 2;
+pub(super) const NFTA_RANGE_FROM_DATA: u16 = 3;
+pub(super) const NFTA_RANGE_TO_DATA: u16 = 4;
+pub(super) const NFT_RANGE_EQ: u32 = 0;
+
 pub(super) const NFTA_BITWISE_SREG: u16 = 1;
 pub(super) const NFTA_BITWISE_DREG: u16 = 2;
 pub(super) const NFTA_BITWISE_LEN: u16 = 3;
