@@ -34,7 +34,7 @@ fn read(page: &Path) -> (Vec<String>, BTreeSet<String>) {
     for event in Parser::new(&text) {
         match event {
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                targets.push(dest_url.into_string())
+                targets.push(dest_url.into_string());
             }
             Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
             Event::End(TagEnd::Heading(_)) => headings.extend(heading.take().map(|text| anchor(&text))),
