@@ -90,8 +90,10 @@ type Key = (IpAddr, IpAddr, IpProtocol, Option<u16>);
 #[derive(Clone, Debug)]
 struct Gathered {
     flow: RecordedFlow,
-    /// By direction.
+    /// By direction, from records.
     begun: [u64; 2],
+    /// The same from united flows, which stand for others between the same workloads as well.
+    united: [u64; 2],
 }
 
 impl Recorded {
@@ -117,21 +119,27 @@ impl Recorded {
     /// Takes in what an agent says.
     pub fn add(&mut self, message: &Message) {
         match message {
-            Message::Record(record) => self.add_record(record, [record.time; 2], record.connections),
+            Message::Record(record) => {
+                // An audited policy's record tells of packets: what passed was one connection at least.
+                let connections = record.connections.unwrap_or(1);
+                self.take(record, [record.time; 2], |gathered| &mut gathered.begun, connections);
+            }
             Message::Entry(Entry { first, last, connections, sample, .. }) => {
-                self.add_record(sample, [*first, *last], *connections);
+                self.take(sample, [*first, *last], |gathered| &mut gathered.united, connections.unwrap_or(1));
             }
             Message::Silent { node, error } => drop(self.silent.insert(node.clone(), error.clone())),
             Message::Begin(header) => drop(self.silent.remove(&header.node)),
             Message::Missed { records, .. } => self.missed += records,
-            Message::Now | Message::Alive | Message::Other => {}
+            Message::Now | Message::Alive | Message::Counting(_) | Message::Connections(_) | Message::Other => {}
         }
     }
 
     /// Those that passed, what an audited policy would drop among them: by their ends, the protocol and the port.
     pub fn flows(&self) -> impl ExactSizeIterator<Item = RecordedFlow> {
-        self.flows.values().map(|Gathered { flow, begun }| {
-            let connections = begun.iter().copied().max().unwrap_or_default();
+        self.flows.values().map(|Gathered { flow, begun, united }| {
+            let most = |counts: &[u64; 2]| counts.iter().copied().max().filter(|most| *most > 0);
+            // Of what records tell of united flows tell as well.
+            let connections = most(begun).or_else(|| most(united)).unwrap_or_default();
             RecordedFlow { connections, ..flow.clone() }
         })
     }
@@ -151,16 +159,22 @@ impl Recorded {
         self.missed
     }
 
-    fn add_record(&mut self, record: &Record, [first, last]: [Timestamp; 2], connections: Option<u64>) {
+    fn take(
+        &mut self,
+        record: &Record,
+        [first, last]: [Timestamp; 2],
+        counts: fn(&mut Gathered) -> &mut [u64; 2],
+        connections: u64,
+    ) {
         if !matches!(record.verdict, Verdict::Allowed | Verdict::WouldDrop) {
             self.dropped += 1;
             return;
         }
         let flow = RecordedFlow::of(record, first, last);
         let key = (flow.source.address, flow.destination.address, flow.protocol, flow.port);
-        let gathered = self.flows.entry(key).or_insert_with(|| Gathered { flow: flow.clone(), begun: [0; 2] });
-        // An audited policy's record tells of packets: what passed was one connection at least.
-        gathered.begun[record.direction as usize] += connections.unwrap_or(1);
+        let fresh = || Gathered { flow: flow.clone(), begun: [0; 2], united: [0; 2] };
+        let gathered = self.flows.entry(key).or_insert_with(fresh);
+        counts(gathered)[record.direction as usize] += connections;
         gathered.flow.unite(flow);
     }
 }
@@ -280,5 +294,7 @@ mod tests {
         hub.publish(allowed(2, 1));
         let text: String = hub.summary(true).1.into_iter().map(|entry| Message::Entry(entry).line()).collect();
         assert_eq!(read(&text).unwrap().flows().next().unwrap().connections, 5);
+        let both = [text, lines([allowed(3, 0), allowed(2, 1)])].concat();
+        assert_eq!(read(&both).unwrap().flows().next().unwrap().connections, 5, "they are the same connections");
     }
 }
