@@ -12,8 +12,12 @@
   const ends = new Map();
   map.workloads.forEach((one) => ends.set(one.id, { ...one, full: `${one.namespace}/${one.name}` }));
   map.outside.forEach((one) => ends.set(one.id, { ...one, outside: true, namespace: null, full: one.name }));
-  const outgoing = group(map.edges, (way) => way.from);
-  const incoming = group(map.edges, (way) => way.to);
+  // What is used beside the ways: as anybody may, or although policies do not allow it now.
+  const beside = (uses, mark) => uses.map(({ from, to, port, connections, last }) =>
+    ({ from, to, ports: [port], egress: [], ingress: [], used: { connections, last, ports: [port] }, ...mark }));
+  const all = [...map.edges, ...(map.usage ? [...beside(map.usage.others, { anybody: true }), ...beside(map.usage.refused, { refused: true })] : [])];
+  const outgoing = group(all, (way) => way.from);
+  const incoming = group(all, (way) => way.to);
   const byName = new Intl.Collator("en", { numeric: true }).compare;
   const namespaces = [...new Set(map.workloads.map((one) => one.namespace))].sort(byName);
   const unfolded = new Set();
@@ -53,6 +57,7 @@
       text: at("search").value.trim().toLowerCase(),
       namespace: at("namespace").value,
       open: at("unisolated").checked,
+      usage: at("usage").value,
       valid,
       protocol: valid && protocol ? protocol.toUpperCase() : null,
       port: valid && port ? Number(port) : null,
@@ -77,8 +82,20 @@
   function shownWays(filter) {
     const meant = filter.text || filter.namespace || filter.open;
     const is = (id) => ends.has(id) && shows(ends.get(id), filter);
-    return map.edges.filter((way) => (!meant || is(way.from) || is(way.to)) &&
+    return all.filter((way) => (!meant || is(way.from) || is(way.to)) && (!filter.usage || usage(way) === filter.usage) &&
       (holds(way.ports, filter) || (way.ports.length === 0 && filter.port === null && filter.protocol === null)));
+  }
+
+  // `used`, `unused`, `refused`; null where nothing passes, or nothing is known.
+  function usage(way) {
+    if (way.refused) return "refused";
+    if (!way.used || way.ports.length === 0) return null;
+    return way.used.connections ? "used" : "unused";
+  }
+  function seen(way) {
+    if (!usage(way)) return "";
+    if (usage(way) === "unused") return "not used";
+    return `${way.refused ? "not allowed now; " : ""}×${way.used.connections} at ${said(way.used.ports)}, last ${way.used.last.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC")}`;
   }
 
   // The picture.
@@ -151,9 +168,11 @@
       const [from, to] = [key(way.from), key(way.to)];
       if (!nodes.has(from) || !nodes.has(to)) continue;
       const pair = JSON.stringify([from, to]);
-      const line = lines.get(pair) || { from, to, ports: new Set(), passes: false, count: 0 };
+      const line = lines.get(pair) || { from, to, ports: new Set(), passes: false, used: null, count: 0 };
       way.ports.forEach((port) => line.ports.add(port));
       line.passes ||= way.ports.length > 0;
+      const states = ["unused", "used", "refused"];
+      if (states.indexOf(usage(way)) > states.indexOf(line.used)) line.used = usage(way);
       line.count += 1;
       lines.set(pair, line);
     }
@@ -201,17 +220,17 @@
       }
       picture.append(title);
     }
-    const all = lines(ways);
+    const drawn = lines(ways);
     const near = new Set([chosen]);
-    all.forEach((line) => { if (line.from === chosen) near.add(line.to); if (line.to === chosen) near.add(line.from); });
+    drawn.forEach((line) => { if (line.from === chosen) near.add(line.to); if (line.to === chosen) near.add(line.from); });
     const some = nodes.has(chosen);
-    for (const line of all) {
+    for (const line of drawn) {
       const mine = some && (line.from === chosen || line.to === chosen);
       const { path, x, y } = curve(nodes.get(line.from), nodes.get(line.to));
-      const kind = `way${line.passes ? "" : " denied"}${mine ? " chosen" : some ? " dim" : ""}`;
+      const kind = `way${line.passes ? "" : " denied"}${line.used ? " " + line.used : ""}${mine ? " chosen" : some ? " dim" : ""}`;
       const between = { "data-from": line.from, "data-to": line.to };
       picture.append(draw("path", { class: kind, d: path, ...between, "marker-end": "url(#arrow)", "aria-hidden": "true" }));
-      if (mine || (!some && all.length <= LABELS && line.from !== line.to)) {
+      if (mine || (!some && drawn.length <= LABELS && line.from !== line.to)) {
         picture.append(draw("text", { class: "label", x, y, "aria-hidden": "true" }, line.passes ? few([...line.ports]) : "denied"));
       }
     }
@@ -305,6 +324,7 @@
       const button = make("button", { type: "button", class: "link" }, other.full);
       button.addEventListener("click", () => choose(other.id));
       const item = make("li", {}, button, way.ports.length ? ` at ${said(way.ports)}` : ": nothing passes");
+      if (seen(way)) item.append(make("div", { class: way.refused ? "rules refused" : "rules" }, seen(way)));
       if (way.between_all) item.append(make("div", { class: "rules" }, `between all of their pods: ${said(way.between_all)}`));
       [...way.egress, ...way.ingress].forEach((rule) => item.append(make("div", { class: "rules" }, told(rule))));
       list.append(item);
@@ -335,16 +355,19 @@
     const name = (id) => ends.get(id)?.full ?? "";
     const rules = (all) => make("td", {}, ...all.map((rule) => make("div", {}, told(rule))));
     at("ways").tBodies[0].replaceChildren(...ways.slice(0, rows).map((way) => make("tr", {},
-      make("td", {}, name(way.from)), make("td", {}, name(way.to)), make("td", {}, said(way.ports)), rules(way.egress), rules(way.ingress))));
+      make("td", {}, name(way.from)), make("td", {}, name(way.to)), make("td", {}, said(way.ports)), rules(way.egress), rules(way.ingress), ...(map.usage ? [make("td", {}, seen(way))] : []))));
     at("more").hidden = workloads.length <= rows && ways.length <= rows;
   }
   function summarize(visible, ways, filter) {
     const invalid = filter.valid ? "" : `“${at("port").value.trim()}” is no port: a number to 65535, a protocol, or both. `;
     const found = visible.length ? "" : "Nothing matches. ";
     at("summary").textContent = `${invalid}${found}${counted(map.workloads.length, "workload")} in ${counted(namespaces.length, "namespace")}, ` +
-      `${isOpen(map.workloads)} open in some direction; ${ways.length} of ${counted(map.edges.length, "way")} shown.`;
+      `${isOpen(map.workloads)} open in some direction; ${ways.length} of ${counted(all.length, "way")} shown.` +
+      (map.usage ? ` ${counted(count("unused"), "way")} not used; ${count("refused")} used and not allowed now.` : "");
   }
 
+  const count = (state) => all.filter((way) => usage(way) === state).length;
+  document.querySelectorAll(".usage").forEach((one) => { one.hidden = !map.usage; });
   namespaces.forEach((one) => at("namespace").append(make("option", { value: one }, one)));
   at("filters").addEventListener("input", () => { rows = ROWS; render(); });
   at("filters").addEventListener("submit", (event) => event.preventDefault());
