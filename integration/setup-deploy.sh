@@ -1,30 +1,40 @@
 #!/usr/bin/env bash
-# What the tests of deploy/ need: helm, which is built once from the Go module in integration/helm and kept in
-# ${XDG_CACHE_HOME:-~/.cache}/palisade, and readelf. A helm named in HELM is taken instead.
+# What the tests of deploy/ and .github/ need: helm and actionlint, which are built once from the Go modules in integration/helm
+# and integration/actionlint and kept in ${XDG_CACHE_HOME:-~/.cache}/palisade, readelf, and shellcheck, which actionlint calls.
+# Programs named in HELM and ACTIONLINT are taken instead.
 set -euo pipefail
-cd "$(dirname "$0")/helm"
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./packages.sh
 
 say() { printf '%s\n' "$*" >&2; }
-fail() { say "setup-deploy.sh: $*"; exit 1; }
 has() { command -v "$1" >/dev/null; }
 
-build_helm() {
-    [[ -n ${HELM:-} ]] && { [[ -x $HELM ]] || fail "HELM=$HELM is no program"; return; }
-    local version cache
-    version=$(sed -n 's|^\thelm.sh/helm/v4 \(v[0-9.]*\).*|\1|p' go.mod)
+# build NAME MODULE PACKAGE VARIABLE: a program, unless the variable names it.
+build() {
+    local name=$1 module=$2 package=$3 variable=$4
+    if [[ -n ${!variable:-} ]]; then
+        [[ -x ${!variable} ]] || fail "$variable=${!variable} is no program"
+        return
+    fi
+    local version needed cache
+    version=$(sed -n "s|^\t$module \(v[0-9.]*\).*|\1|p" "$name/go.mod")
+    needed=$(sed -n 's/^go //p' "$name/go.mod")
     cache=${XDG_CACHE_HOME:-$HOME/.cache}/palisade
-    local binary=$cache/helm-$version
+    local binary=$cache/$name-$version
     [[ -x $binary ]] && return
-    has go || fail "go is missing: install Go >= $(sed -n 's/^go //p' go.mod) from https://go.dev/dl, or set HELM to a helm"
+    has go || fail "go is missing: install Go >= $needed from https://go.dev/dl, or set $variable to a $name"
     mkdir -p "$cache"
     exec 9>"$binary.lock"
     flock 9
     [[ -x $binary ]] && return
-    say "building helm $version, once: $binary"
-    go build -trimpath -ldflags "-s -w" -o "$binary.new" helm.sh/helm/v4/cmd/helm ||
-        fail "helm does not build: $(go version) must be >= $(sed -n 's/^go //p' go.mod) or able to fetch it"
+    say "building $name $version, once: $binary"
+    (cd "$name" && go build -trimpath -ldflags "-s -w" -o "$binary.new" "$package") ||
+        fail "$name does not build: $(go version) must be >= $needed or able to fetch it"
     mv "$binary.new" "$binary"
 }
 
+has apt-get && need binutils shellcheck
 has readelf || fail "readelf is missing: install binutils"
-build_helm
+has shellcheck || fail "shellcheck is missing: install it with this system's package manager"
+build helm helm.sh/helm/v4 helm.sh/helm/v4/cmd/helm HELM
+build actionlint github.com/rhysd/actionlint github.com/rhysd/actionlint/cmd/actionlint ACTIONLINT

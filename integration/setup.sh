@@ -1,33 +1,10 @@
 #!/usr/bin/env bash
 # Installs what building and testing Palisade needs, on Debian 12 or later; elsewhere says what is missing.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 
 packages=(build-essential pkg-config libnftnl-dev libmnl-dev nftables iproute2 util-linux)
 minimum_cargo=1.89
-
-fail() {
-    printf 'setup: %s\n' "$@" >&2
-    exit 1
-}
-
-missing_packages() {
-    for package in "${packages[@]}"; do
-        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || echo "$package"
-    done
-}
-
-install_packages() {
-    local missing as_root=()
-    mapfile -t missing < <(missing_packages)
-    [ ${#missing[@]} -gt 0 ] || return 0
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || fail "as root: apt-get install ${missing[*]}"
-        as_root=(sudo)
-    fi
-    echo "setup: installing ${missing[*]}"
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-}
 
 check_without_apt() {
     local missing=()
@@ -55,7 +32,7 @@ check_rust() {
 }
 
 if command -v apt-get >/dev/null; then
-    install_packages
+    need "${packages[@]}"
 else
     check_without_apt
 fi

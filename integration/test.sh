@@ -13,7 +13,8 @@ step() {
 
 step 'set-up' integration/setup.sh
 step 'set-up of the API server' integration/setup-api.sh
-step 'set-up of helm' integration/setup-deploy.sh
+step 'set-up of helm and actionlint' integration/setup-deploy.sh
+step 'set-up of a browser' integration/setup-browser.sh
 step 'format' cargo fmt --all --check
 step 'clippy' cargo clippy --workspace --all-targets --quiet -- -D warnings
 step 'rustdoc' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet

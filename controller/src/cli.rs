@@ -11,13 +11,15 @@ use palisade_model::Shares;
 use crate::render::Logs;
 use crate::{convert, serve, sysctl};
 
+mod flows;
 mod map;
 mod monitor;
 mod preview;
 mod verify;
 
+pub use flows::{ConnectionsArgs, FlowsArgs, Whom};
 pub use map::{MapArgs, MapOutput};
-pub use monitor::{ClusterArgs, FilterArgs, FlowDirection, LabelFilter, MonitorArgs, Named, PeerFilter};
+pub use monitor::{AgentsArgs, ClusterArgs, FilterArgs, FlowDirection, LabelFilter, MonitorArgs, Named, PeerFilter};
 pub use preview::{FailOn, PreviewArgs};
 pub use verify::{LintMode, VerifyArgs, VerifyOutput};
 
@@ -97,16 +99,18 @@ pub enum Command {
     /// Draw who reaches whom, by workloads: a page for the browser, or data. Needs no privileges.
     #[command(after_help = "Examples:\n  \
         palisade map --manifests dir --out map.html\n  \
-        palisade map --manifests dir -o dot | dot -Tsvg > map.svg\n  \
+        palisade map --manifests dir -o svg --out map.svg\n  \
+        kubectl palisade map --live --out map.html\n  \
         palisade map -o json | jq '.workloads[] | select(.ingress.open) | .name'")]
-    Map(MapArgs),
+    Map(Box<MapArgs>),
     /// Tell what applying a change would do, before it is applied: which ways open and which close, by workloads. Needs no
-    /// privileges.
+    /// privileges. With --live also which connections it would cut, which takes those of an agent or of who may ask agents.
     #[command(after_help = "Examples:\n  \
         palisade preview --manifests dir change.yaml\n  \
         palisade preview change.yaml --delete old.yaml --fail-on open\n  \
+        kubectl palisade preview change.yaml --live --fail-on cut\n  \
         palisade preview --manifests dir --delete dir/shop/db.yaml -o json | jq '.closes[].to'")]
-    Preview(PreviewArgs),
+    Preview(Box<PreviewArgs>),
     /// Show what the kernel holds of ours: pods, chains, sets, dropped packets; and how the agent is, if one runs.
     Status(StatusArgs),
     /// Tell what is dropped, and why: as it happens, or as it was.
@@ -117,6 +121,13 @@ pub enum Command {
         kubectl palisade monitor --since 10m --peer 192.0.2.0/24\n  \
         palisade monitor --last 20 -f -o json | jq 'select(.kind == \"record\") | .text'")]
     Monitor(Box<MonitorArgs>),
+    /// Tell what is connected through this node now, as conntrack knows it. Needs CAP_NET_ADMIN.
+    ///
+    /// Connections between two addresses at one port are one line, whatever the client's ports. What is over already is left
+    /// out. How old they are the kernel keeps with net.netfilter.nf_conntrack_timestamp=1, what they carried with
+    /// net.netfilter.nf_conntrack_acct=1, of connections that begin then. `palisade preview --live` asks for this.
+    #[command(after_help = "Example: palisade connections -o json | jq 'select(.port == 5432)'")]
+    Connections(ConnectionsArgs),
     /// Change what the running agent logs, until it is restarted.
     LogLevel(LogLevelArgs),
     /// Remove the table: from then on nothing is enforced. With --cni-conf-dir, also the CNI plugin.

@@ -178,3 +178,164 @@ fn what_changes_nothing_says_so_and_what_is_not_there_too() {
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("/nowhere/change.yaml"));
 }
+
+/// What an agent recorded of these connections to TCP ports of `db-0`, and of `api`.
+fn flows(directory: &Directory, of: &[(&str, &str, &str, u16)]) -> String {
+    let pod = |name: &str| match name {
+        "web" => ("10.0.0.1", "web", "web"),
+        "api" => ("10.0.0.2", "api", "api"),
+        "db-9" => ("10.0.0.99", "db-9", "db"),
+        "gone" => ("10.0.0.98", "gone", "gone"),
+        _ => ("10.0.0.3", "db-0", "db"),
+    };
+    let record = |(from, to, protocol, port): &(&str, &str, &str, u16)| {
+        let ((from, name, workload), (to, other, others)) = (pod(from), pod(to));
+        json!({
+            "kind": "record", "time": "2026-11-28T22:56:12Z", "node": "node-1", "verdict": "allowed", "reason": "open",
+            "direction": "egress", "pod": {"namespace": "shop", "name": name, "workload": workload, "address": from},
+            "peer": {"address": to, "pod": {"namespace": "shop", "name": other, "workload": others}},
+            "protocol": protocol, "port": port, "packets": 0, "connections": 3,
+        })
+    };
+    let lines: String = of.iter().map(|one| format!("{}\n", record(one))).collect();
+    directory.file("flows.jsonl", &lines)
+}
+
+#[test]
+fn a_preview_says_which_recorded_flows_would_be_refused_and_by_what() {
+    let directory = Directory::of(SHOP);
+    let recorded = [
+        ("web", "db-0", "TCP", 5432),
+        ("web", "db-9", "TCP", 80),
+        ("web", "gone", "TCP", 80),
+        ("web", "api", "TCP", 1),
+    ];
+    let (change, flows) = (directory.file("change.yaml", CHANGE), flows(&directory, &recorded));
+    let preview = directory.json("preview", &[&change, "--flows", &flows]);
+    let live = &preview["live"];
+    let expected = json!({
+        "from": "shop/web", "to": "shop/db", "port": "TCP 80", "connections": 3, "last": "2026-11-28T22:56:12Z",
+        "by": ["shop/db"], "why": ["ingress: shop/db spec.ingress[0] admits TCP 5432; this was TCP 80"],
+    });
+    assert_eq!(live["refused"], json!([expected]), "another pod of the workload stands for the one that is gone");
+    assert_eq!((&live["judged"], &live["gone"], live.get("cut")), (&json!(4), &json!(1), None));
+    let arguments = [&change, "--flows", &flows, "--fail-on", "cut"];
+    let output = directory.run("preview", &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("Refuses what was recorded (1):\n  - shop/web -> shop/db  TCP 80  ×3 connections, the last "),
+        "{text}"
+    );
+    assert!(text.contains("1 recorded flows are of workloads that are gone"), "{text}");
+}
+
+#[test]
+fn who_asks_for_cuts_says_what_is_connected() {
+    let directory = Directory::of(SHOP);
+    let change = directory.file("change.yaml", CHANGE);
+    let output = directory.run("preview", &[&change, "--fail-on", "cut"]);
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && says.contains("add --live or --flows"), "{says}");
+    let nonsense = directory.file("flows", "no json\n");
+    let output = directory.run("preview", &[&change, "--flows", &nonsense]);
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && says.contains("line 1"), "{says}");
+}
+
+#[test]
+fn a_policy_that_others_cover_changes_nothing_and_that_is_said() {
+    let directory = Directory::of(&format!("{SHOP}\n---\n{CHANGE}"));
+    let covered =
+        "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: again, namespace: shop}, spec: {
+        podSelector: {matchLabels: {app: db}}, ingress: [
+        {from: [{podSelector: {matchLabels: {app: api}}}], ports: [{port: 5432}]}]}}";
+    let change = directory.file("change.yaml", covered);
+    let preview = directory.json("preview", &[&change]);
+    let expected = json!([{"policy": "shop/again", "goes": false, "beside": ["shop/db"]}]);
+    assert_eq!(preview["no_effect"], expected);
+    let text = succeeds(&directory.run("preview", &[&change]));
+    assert!(text.contains("Changes nothing (1):\n  shop/again: all is as without it, by shop/db\n"), "{text}");
+    let wider = directory.file("wider.yaml", &covered.replace("app: api", "app: web").replace("5432", "5433"));
+    assert_eq!(directory.json("preview", &[&wider])["no_effect"], json!([]));
+}
+
+#[test]
+fn a_map_says_which_ways_are_used_and_what_policies_do_not_allow_any_more() {
+    let directory = Directory::of(SHOP);
+    let recorded = [("web", "api", "TCP", 8080), ("web", "db-0", "TCP", 5432), ("web", "api", "TCP", 22)];
+    let flows = flows(&directory, &recorded);
+    let map = directory.json("map", &["--flows", &flows]);
+    let connections: Vec<&Value> =
+        map["edges"].as_array().unwrap().iter().map(|edge| &edge["used"]["connections"]).collect();
+    assert_eq!(connections, [&json!(3), &json!(0)], "one from web is used, one from outside is not");
+    let seen = |port: &str, to: usize| json!([{"from": 2, "to": to, "port": port, "connections": 3, "last": "2026-11-28T22:56:12Z"}]);
+    assert_eq!(map["usage"]["others"], seen("TCP 5432", 1));
+    assert_eq!(map["usage"]["refused"], seen("TCP 22", 0));
+    let dot = succeeds(&directory.run("map", &["-o", "dot", "--flows", &flows]));
+    for line in [
+        "n2 -> n0 [label=\"TCP 8080\\n×3\", penwidth=2]",
+        "style=dotted",
+        "TCP 22 ×3, not allowed now\", penwidth=2, color=red",
+    ] {
+        assert!(dot.contains(line), "{line} in {dot}");
+    }
+    let svg = succeeds(&directory.run("map", &["-o", "svg", "--flows", &flows]));
+    for part in ["class=\"way refused\"", "class=\"way anybody\"", "class=\"way unused\"", "TCP 22: not allowed now"] {
+        assert!(svg.contains(part), "{part} in {svg}");
+    }
+}
+
+#[test]
+fn a_picture_has_all_workloads_and_ways_and_names_stay_text() {
+    let directory = Directory::of(&SHOP.replacen("{app: web}}", "{job-name: '</text><b>&'}}", 1));
+    let svg = succeeds(&directory.run("map", &["-o", "svg"]));
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{svg}");
+    assert!(svg.contains("&lt;/text&gt;&lt;b&gt;&amp;") && !svg.contains("<b>"), "{svg}");
+    assert!(svg.contains("prefers-color-scheme: dark") && svg.contains("<title id=\"title\">"));
+    let map = directory.json("map", &[]);
+    for workload in map["workloads"].as_array().unwrap() {
+        let told = format!(
+            "<title>shop/{}, ",
+            workload["name"].as_str().unwrap().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+        );
+        assert!(svg.contains(&told), "{told} in {svg}");
+    }
+    assert_eq!(svg.matches("marker-end").count(), map["edges"].as_array().unwrap().len());
+    let rest = svg.replace("http://www.w3.org/2000/svg", "");
+    assert!(!rest.contains("://") && !rest.contains("<script"), "it loads something");
+}
+
+/// Above sixty a node is a namespace, and all is still there.
+#[test]
+fn a_picture_of_many_workloads_shows_namespaces() {
+    let many: String = (0..2_000)
+        .map(|number| {
+            let (space, name, ip) = (number % 100, number / 100, format!("10.1.{}.{}", number / 200, number % 200));
+            format!(
+                "---\n{{kind: Pod, apiVersion: v1, metadata: {{name: w{name}, namespace: s{space}, labels: {{app: w{name}}}}}, \
+                 status: {{podIPs: [{{ip: {ip}}}]}}}}\n"
+            )
+        })
+        .collect();
+    let svg = succeeds(&Directory::of(&format!("{SHOP}\n{many}")).run("map", &["-o", "svg"]));
+    assert_eq!(
+        svg.matches("<g class=\"node ").count(),
+        100 + 1 + 1 + 4,
+        "namespaces, one outside, and the legend: {svg}"
+    );
+    assert!(svg.contains("<title>namespace s7: 20 workloads, 20 of them open in some direction</title>"));
+    assert!(svg.len() < 200_000, "{}", svg.len());
+}
+
+/// The page says with which command it is made.
+#[test]
+fn the_picture_of_the_documentation_is_what_is_drawn_now() {
+    let docs = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut palisade = Command::new(env!("CARGO_BIN_EXE_palisade"));
+    let flows = docs.join("map/flows.jsonl");
+    palisade.args(["map", "-o", "svg", "--manifests"]).arg(docs.join("map")).arg("--flows").arg(flows);
+    let drawn = succeeds(&palisade.output().unwrap());
+    let kept = fs::read_to_string(docs.join("map.svg")).unwrap();
+    assert!(drawn == kept, "draw controller/docs/map.svg anew, as controller/docs/map.md says");
+}

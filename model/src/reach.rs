@@ -21,6 +21,7 @@ mod build;
 mod causes;
 mod changes;
 mod edges;
+mod effect;
 mod judge;
 mod networks;
 mod ports;
@@ -31,10 +32,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
+use std::rc::Rc;
 
 pub use self::causes::{Cause, RuleName};
 pub use self::changes::{Changes, OthersChange, PortChange, WayChange};
 pub use self::edges::{Edge, Edges, Ways};
+pub use self::effect::NoEffect;
 use self::judge::{Memory, Profile, ProfileId};
 use self::networks::Networks;
 pub use self::ports::PortSet;
@@ -162,6 +165,8 @@ struct Party {
     profiles: [Option<ProfileId>; 2],
     /// The terms whose answer is unusual.
     unusual: Vec<TermId>,
+    /// The policies that select them, of both kinds, by their numbers among the facts: ascending.
+    selecting: Rc<[usize]>,
 }
 
 impl Reach {
@@ -230,6 +235,11 @@ impl Reach {
     pub fn allows(&self, source: IpAddr, destination: IpAddr, traffic: Traffic) -> bool {
         let (from, to) = (self.party_at(source), self.party_at(destination));
         self.between(from, to, &mut Memory::default()).contains(traffic)
+    }
+
+    /// The place of an address: that of the pod that has it, or of addresses outside.
+    pub fn place_at(&self, address: IpAddr) -> PlaceId {
+        self.party(self.party_at(address)).place
     }
 
     fn party_at(&self, address: IpAddr) -> PartyId {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use palisade_model::reach::{Changes, Edge, PlaceId, PlaceName, PortSet, Reach, Ways};
 use palisade_model::reference::{Cluster, Flow};
-use palisade_model::testing::{change, changes, flows, many_rules};
+use palisade_model::testing::{change, changes, flows, many_rules, policy};
 use palisade_model::{Change, Direction, NamespacedName, Traffic, workload};
 use proptest::prelude::*;
 
@@ -156,6 +156,58 @@ fn check_changes(before: &Cluster, after: &Cluster) {
     }
 }
 
+/// Addresses at which rules may tell something apart: those of flows, and one of each place outside.
+fn all_flows(cluster: &Cluster, reach: &Reach) -> Vec<Flow> {
+    let mut all = flows(cluster);
+    let traffic: Vec<Traffic> = all
+        .iter()
+        .map(|flow| (flow.traffic.to_string(), flow.traffic))
+        .collect::<BTreeMap<_, _>>()
+        .into_values()
+        .collect();
+    let outside = reach.places().filter_map(|(_, place)| match &place.name {
+        PlaceName::Outside { blocks, .. } => blocks.iter().find_map(|block| {
+            block
+                .cidr()
+                .hosts()
+                .take(300)
+                .find(|ip| !block.except().iter().any(|except| except.contains(ip)) && cluster.owner(*ip).is_none())
+        }),
+        PlaceName::Workload(_) => None,
+    });
+    let outside: BTreeSet<IpAddr> = outside.collect();
+    for pod in cluster.pods.values().flat_map(|pod| pod.addresses()) {
+        for peer in outside.iter().filter(|peer| peer.is_ipv6() == pod.is_ipv6()) {
+            for (source, destination) in [(*pod, *peer), (*peer, *pod)] {
+                all.extend(traffic.iter().map(|traffic| Flow { source, destination, traffic: *traffic }));
+            }
+        }
+    }
+    all
+}
+
+/// A policy that is said to have no effect can be left out, and one that is not said to cannot, unless it may have one
+/// that no flow shows.
+fn check_effects(cluster: &Cluster) {
+    let reach = Reach::new(cluster);
+    let ids: BTreeSet<NamespacedName> = reach.policies().iter().map(|facts| facts.id.clone()).collect();
+    let without_effect = reach.without_effect(cluster, &ids);
+    let flows = all_flows(cluster, &reach);
+    for facts in reach.policies().iter().filter(|facts| facts.pods > 0) {
+        let mut without = cluster.clone();
+        without.policies.remove(&facts.id);
+        without.cluster_policies.retain(|name, _| !facts.id.namespace.is_empty() || *name != facts.id.name);
+        let differs = |flow: &&Flow| cluster.verdict(flow).allowed != without.verdict(flow).allowed;
+        let found = without_effect.iter().find(|one| one.policy == facts.id);
+        if let Some(found) = found {
+            assert_eq!(flows.iter().find(differs), None, "{} has an effect", facts.id);
+            assert!(!found.beside.contains(&facts.id));
+        } else if cluster.cluster_policies.is_empty() && at_nodes(cluster, &reach).is_empty() {
+            assert_ne!(flows.iter().find(differs), None, "{} has no effect", facts.id);
+        }
+    }
+}
+
 /// A part of the usual number of cases: each asks for thousands of verdicts.
 fn fewer_cases(part: u32) -> ProptestConfig {
     let usual = ProptestConfig::default();
@@ -168,6 +220,14 @@ proptest! {
     #[test]
     fn reach_says_what_the_reference_says(changes in changes(40)) {
         check(&cluster(changes));
+    }
+
+    #[test]
+    fn a_policy_without_effect_is_one_without_which_the_reference_says_the_same(
+        changes in changes(25),
+        policies in prop::collection::vec(policy(), 1..=4),
+    ) {
+        check_effects(&cluster(changes.into_iter().chain(policies.into_iter().map(Change::Policy))));
     }
 
     #[test]

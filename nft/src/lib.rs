@@ -38,8 +38,8 @@ pub use interpreter::{Met, Outcome, Packet, PacketState, Step, Transport, Walk, 
 pub use log::{Limit, Log, LogPrefix, LogPrefixError};
 pub use name::{Comment, LinkName, LinkNameError, Name, NameError};
 pub use netlink::{
-    ConnectionEvent, ConnectionEvents, ConnectionPhase, Ender, Event, Kernel, KernelConntrack, LogError, LogReader,
-    LogRecord, Monitor, OpenError, Ownership, Tuple,
+    ConnectionEvent, ConnectionEvents, ConnectionPhase, Ender, Event, Kernel, KernelConntrack, LiveConnection,
+    LogError, LogReader, LogRecord, Monitor, OpenError, Ownership, Tuple,
 };
 pub use ruleset::{
     Action, AddressField, BaseChain, Chain, CtState, End, Family, Group, Hook, Key, LinkField, Mark, Match, Rule,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::SourceArgs;
+use super::{FlowsArgs, SourceArgs};
 
 /// `palisade map`.
 #[derive(Debug, Args)]
@@ -12,6 +12,9 @@ pub struct MapArgs {
     /// Where objects come from.
     #[command(flatten)]
     pub source: SourceArgs,
+    /// What was recorded, and is connected now: with that the map says which ways are used.
+    #[command(flatten)]
+    pub flows: FlowsArgs,
     /// How to draw it.
     #[arg(short, long, value_enum, default_value_t = MapOutput::Html)]
     pub output: MapOutput,
@@ -25,6 +28,8 @@ pub struct MapArgs {
 pub enum MapOutput {
     /// One page that needs nothing else, for a browser.
     Html,
+    /// A picture that needs nothing else, light or dark as its reader asks for.
+    Svg,
     /// For Graphviz.
     Dot,
     /// For scripts.

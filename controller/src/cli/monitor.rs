@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use jiff::SignedDuration;
 
-use super::{AgentArgs, Output};
+use super::{AgentArgs, Output, Whom};
 use crate::convert;
 use crate::flows::{IpProtocol, Reason};
 
@@ -86,22 +86,37 @@ pub struct FilterArgs {
 /// `pods` (get, list) and `pods/exec` (create) in the agents' namespace, and `pods` (list) where nodes are chosen by pods.
 #[derive(Clone, Debug, Args)]
 pub struct ClusterArgs {
-    /// Ask the agents of all nodes. As kubectl's plugin it asks those that run what --pod, --workload or --namespace name, and all
-    /// without these; this asks all of them anyway.
-    #[arg(long)]
-    pub all_nodes: bool,
+    /// Which those are.
+    #[command(flatten)]
+    pub agents: AgentsArgs,
     /// Ask the agents of the cluster of this file.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Ask the agents of the cluster of this context.
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+}
+
+/// The agents of a cluster.
+#[derive(Clone, Debug, Args)]
+pub struct AgentsArgs {
+    /// Ask the agents of all nodes. Otherwise the one of this node; as kubectl's plugin those of the nodes that run what --pod,
+    /// --workload or --namespace name, and all without these.
+    #[arg(long)]
+    pub all_nodes: bool,
     /// The agents' namespace.
     #[arg(long, value_name = "NAME", default_value = "palisade-system")]
     pub agent_namespace: String,
     /// What labels the agents' pods have.
     #[arg(long, value_name = "SELECTOR", default_value = "app.kubernetes.io/name=palisade")]
     pub agent_selector: String,
+}
+
+impl ClusterArgs {
+    /// Which agents are asked, and as whom.
+    pub fn whom(&self) -> Whom<'_> {
+        Whom { agents: &self.agents, kubeconfig: self.kubeconfig.as_deref(), context: self.context.as_deref() }
+    }
 }
 
 /// A direction.
@@ -251,7 +266,7 @@ impl FilterArgs {
     }
 }
 
-fn parse_since(text: &str) -> Result<SignedDuration, String> {
+pub(super) fn parse_since(text: &str) -> Result<SignedDuration, String> {
     match text.parse::<SignedDuration>() {
         Ok(duration) if !duration.is_negative() => Ok(duration),
         Ok(_) => Err("a time to look back is not negative".to_owned()),

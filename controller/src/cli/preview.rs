@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Output, SourceArgs};
+use super::{FlowsArgs, Output, SourceArgs};
 
 /// `palisade preview`.
 #[derive(Debug, Args)]
@@ -19,8 +19,11 @@ pub struct PreviewArgs {
     /// several times.
     #[arg(long, value_name = "FILE")]
     pub delete: Vec<PathBuf>,
-    /// Exit with 1 where a way would open, or be denied that is open now. May be
-    /// given twice.
+    /// What is connected now, and was recorded: of that, the preview says what the change would cut.
+    #[command(flatten)]
+    pub flows: FlowsArgs,
+    /// Exit with 1 where a way would open, or be denied that is open now; or where (with --live or --flows) a connection
+    /// would be cut, a recorded flow be refused, or a node was not heard. May be given several times.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub fail_on: Vec<FailOn>,
     /// How to print it.
@@ -35,4 +38,6 @@ pub enum FailOn {
     Open,
     /// Deny a way that is open now.
     Deny,
+    /// Cut a connection that is open now, or refuse a flow that was recorded.
+    Cut,
 }

@@ -1,6 +1,7 @@
 //! The commands: each reads its source, calls the library, and prints.
 
 mod cleanup;
+mod connections;
 mod diff;
 mod explain;
 mod kernel;
@@ -8,8 +9,8 @@ mod map;
 mod monitor;
 mod plug;
 mod preview;
-
 mod reached;
+mod recorded;
 mod render;
 mod run;
 mod sources;
@@ -46,6 +47,7 @@ pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
         Command::Preview(args) => preview::preview(&args),
         Command::Status(args) => status::status(&args),
         Command::Monitor(args) => monitor::monitor(&args),
+        Command::Connections(args) => connections::connections(&args),
         Command::LogLevel(args) => Ok(serve::set_log_filter(&args.agent.status_socket, &args.filter)?),
         Command::Cleanup(args) => cleanup::cleanup(&args),
         Command::Wait => wait::wait(),

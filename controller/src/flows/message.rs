@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::hub::Header;
+use super::open::{Counting, OpenConnections};
 use super::record::Record;
 use super::shared;
 use super::store::Entry;
@@ -21,6 +22,8 @@ const LONGEST_LINE: usize = 1 << 20;
 /// {"kind":"now"}
 /// {"kind":"missed","node":"worker-1","records":300}
 /// {"kind":"silent","node":"worker-1","error":"no agent answers …"}
+/// {"kind":"counting","bytes":true,"ages":false}
+/// {"kind":"connections","source":"10.0.0.1",…}
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
@@ -49,6 +52,10 @@ pub enum Message {
     },
     /// Nothing has come for a while, and whoever tells is there.
     Alive,
+    /// What the kernel keeps of connections: the first of `palisade connections`.
+    Counting(Counting),
+    /// Connections that are open now.
+    Connections(OpenConnections),
     /// Something that this version does not know.
     #[serde(other)]
     Other,
@@ -124,6 +131,7 @@ mod tests {
             Message::Silent { node: node(), error: "no".to_owned() },
             Message::Now,
             Message::Alive,
+            Message::Counting(Counting { bytes: true, ages: false }),
         ];
         [Message::Begin(header)].into_iter().chain(entries).chain(rest).collect()
     }

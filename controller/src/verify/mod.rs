@@ -11,6 +11,7 @@
 
 mod blocks;
 mod expectations;
+mod flows;
 mod form;
 mod imagined;
 mod judge;
@@ -24,6 +25,7 @@ use std::net::IpAddr;
 use palisade_model::{Pod, Protocol, Service, ServicePort, Traffic};
 
 pub use expectations::{Case, End, Port, Wanted};
+pub use flows::FlowJudge;
 pub use form::parse;
 pub use imagined::imagined;
 pub use junit::junit;

@@ -65,6 +65,22 @@ impl Cluster {
         command
     }
 
+    /// As the other commands of kubectl's plugin.
+    fn palisade(&self, arguments: &[&str]) -> Command {
+        let plugin = self.monitor("").get_program().to_owned();
+        let mut command = Command::new(plugin);
+        command.env("KUBECONFIG", self.directory.path().join("config")).env_remove("KUBERNETES_SERVICE_HOST");
+        command.env_remove("PALISADE_LOG").args(arguments);
+        command
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let file = self.directory.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
     fn asked(&self) -> Vec<String> {
         let mut asked: Vec<String> = self.ran.lock().unwrap().clone();
         asked.sort();
@@ -122,16 +138,20 @@ async fn run(stream: TcpStream, directory: &Path, ran: &Mutex<Vec<String>>) {
     ran.lock().unwrap().push(pod.clone());
     let arguments = target.split_once('?').unwrap().1.split('&').filter_map(|part| part.strip_prefix("command="));
     let arguments: Vec<String> = arguments.map(|argument| argument.replace("%2F", "/").replace('+', " ")).collect();
-    assert_eq!(arguments[..2], ["palisade", "monitor"]);
-    let mut process = Process(
-        Command::new(env!("CARGO_BIN_EXE_palisade"))
-            .args(arguments[1..].iter().map(|argument| argument.replace("%3D", "=")))
-            .env("PALISADE_STATUS_SOCKET", directory.join(format!("{pod}.sock")))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap(),
-    );
+    assert_eq!(arguments[0], "palisade");
+    let mut program = if arguments[1] == "connections" {
+        // What its node's conntrack knows is in a file.
+        let mut told = Command::new("cat");
+        told.arg(directory.join(format!("{pod}.connections")));
+        told
+    } else {
+        assert_eq!(arguments[1], "monitor");
+        let mut palisade = Command::new(env!("CARGO_BIN_EXE_palisade"));
+        palisade.args(arguments[1..].iter().map(|argument| argument.replace("%3D", "=")));
+        palisade
+    };
+    program.env("PALISADE_STATUS_SOCKET", directory.join(format!("{pod}.sock")));
+    let mut process = Process(program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     let (mut stdout, mut stderr) = (process.0.stdout.take().unwrap(), process.0.stderr.take().unwrap());
     let (written, mut writing) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -241,4 +261,73 @@ fn sums_are_of_all_nodes() {
     assert_eq!(code, Some(0), "{stderr}");
     let packets: Vec<&str> = stdout.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
     assert_eq!(packets, ["PACKETS", "2", "1"]);
+}
+
+const PODS: &str = "
+{kind: Namespace, apiVersion: v1, metadata: {name: shop}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: web-1, namespace: shop, labels: {job-name: web}}, status: {podIPs: [{ip: 10.0.0.1}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: db-0, namespace: shop, labels: {job-name: db}}, status: {podIPs: [{ip: 10.0.1.1}]}}
+";
+const CHANGE: &str = "{kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: db, namespace: shop},
+ spec: {podSelector: {matchLabels: {job-name: db}}, ingress: [{ports: [{port: 5432}]}]}}";
+
+/// What `palisade connections -o json` prints of connections between the two.
+fn connections(count: u64, port: u16, bytes: bool) -> String {
+    let counting = json!({"kind": "counting", "bytes": bytes, "ages": true});
+    let mut connections = json!({"kind": "connections", "source": "10.0.0.1", "destination": "10.0.1.1", "protocol": "TCP",
+        "port": port, "connections": count, "oldest": "2026-11-28T20:00:00Z"});
+    if bytes {
+        connections["bytes"] = json!(1000 * count);
+    }
+    format!("{counting}\n{connections}\n")
+}
+
+#[test]
+fn a_preview_asks_all_agents_what_is_connected_and_what_they_recorded() {
+    let cluster = Cluster::of(&["a", "b", "c"]);
+    cluster.file("manifests/pods.yaml", PODS);
+    let (change, manifests) = (cluster.file("change.yaml", CHANGE), cluster.directory.path().join("manifests"));
+    cluster.file("agent-a.connections", &connections(3, 80, false));
+    cluster.file("agent-b.connections", &connections(4, 80, true));
+    let allowed =
+        |port: u16| record_with(port, &json!({"node": "a", "verdict": "allowed", "reason": "open", "connections": 7}));
+    cluster.agents["a"].drop_packets([allowed(81), allowed(5432), record_with(82, &json!({"node": "a"}))]);
+    let arguments =
+        ["preview", &change, "--manifests", manifests.to_str().unwrap(), "--live", "--fail-on", "cut", "-o", "json"];
+    let output = cluster.palisade(&arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let preview: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let live = &preview["live"];
+    let why = |port: u16| json!([format!("ingress: shop/db spec.ingress[0] admits TCP 5432; this was TCP {port}")]);
+    let cut = json!([{"from": "shop/web", "to": "shop/db", "port": "TCP 80", "connections": 4, "bytes": 4000,
+        "oldest": "2026-11-28T20:00:00Z", "by": ["shop/db"], "why": why(80)}]);
+    assert_eq!(live["cut"], cut, "what both ends' nodes know of counts once");
+    let [refused] = live["refused"].as_array().unwrap().as_slice() else { panic!("{live:#}") };
+    assert_eq!((&refused["port"], &refused["connections"], &refused["why"]), (&json!("TCP 81"), &json!(7), &why(81)));
+    assert_eq!(live["nodes_asked"], 3);
+    assert!(live["not_heard"]["c"].as_str().unwrap().contains("agent-c.connections"), "{live:#}");
+    assert_eq!((&live["without_bytes"], &live["without_ages"]), (&json!(["a"]), &json!([])));
+    assert_eq!(cluster.asked(), ["agent-a", "agent-b", "agent-c"]);
+}
+
+#[test]
+fn a_map_asks_agents_which_ways_are_used() {
+    let cluster = Cluster::of(&["a"]);
+    cluster.file("manifests/all.yaml", &format!("{PODS}---\n{CHANGE}"));
+    cluster.file("agent-a.connections", &connections(2, 5432, true));
+    let manifests = cluster.directory.path().join("manifests");
+    let arguments = ["map", "--manifests", manifests.to_str().unwrap(), "--live", "-o", "json"];
+    let output = cluster.palisade(&arguments).output().unwrap();
+    let map: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let uses: Vec<&Value> = map["edges"].as_array().unwrap().iter().map(|edge| &edge["used"]).collect();
+    let others = map["usage"]["others"].as_array().unwrap();
+    assert!(uses.iter().all(|used| used["connections"] == 0), "what anybody may is no way of its own: {map:#}");
+    assert_eq!((&others[0]["port"], &others[0]["connections"]), (&json!("TCP 5432"), &json!(2)));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("note: a: nothing was recorded: the agent runs without --flows")
+    );
 }

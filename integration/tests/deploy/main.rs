@@ -1,6 +1,6 @@
-//! What `deploy/` holds agrees with the program, with the API server, and with itself.
+//! What `deploy/` holds agrees with the program, with the API server, and with itself; so do workflows and pages.
 //!
-//! `integration/setup-deploy.sh` provides helm; `PALISADE_BIN` names another binary than the one that was built beside
+//! `integration/setup-deploy.sh` provides helm and actionlint; `PALISADE_BIN` names another binary than the one that was built beside
 //! these tests.
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
@@ -10,7 +10,9 @@ mod chart;
 mod container;
 mod image;
 mod in_cluster;
+mod pages;
 mod seccomp;
+mod workflows;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,17 +26,20 @@ pub(crate) fn deploy(file: &str) -> PathBuf {
 
 /// `HELM`, or the helm that `setup-deploy.sh` has built.
 pub(crate) fn helm() -> PathBuf {
-    let built = || {
-        let version = include_str!("../../helm/go.mod")
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("helm.sh/helm/v4 "))
-            .and_then(|version| version.split(' ').next())
-            .expect("the module requires helm");
+    built("helm", "HELM", "helm.sh/helm/v4", include_str!("../../helm/go.mod"))
+}
+
+/// The program that `variable` names, or that `setup-deploy.sh` has built of the version that a module requires.
+pub(crate) fn built(name: &str, variable: &str, module: &str, requirements: &str) -> PathBuf {
+    let in_cache = || {
+        let required =
+            |line: &str| Some(line.trim().strip_prefix(module)?.strip_prefix(' ')?.split(' ').next()?.to_owned());
+        let version = requirements.lines().find_map(required).expect("the module requires what it is for");
         let home = || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache");
         let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from);
-        cache.join("palisade").join(format!("helm-{version}"))
+        cache.join("palisade").join(format!("{name}-{version}"))
     };
-    let path = std::env::var_os("HELM").map_or_else(built, PathBuf::from);
+    let path = std::env::var_os(variable).map_or_else(in_cache, PathBuf::from);
     assert!(path.exists(), "{} is not there: run integration/setup-deploy.sh", path.display());
     path
 }

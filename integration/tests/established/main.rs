@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing set-up fails the test")]
 
 mod conversation;
+mod previewed;
 mod program;
 mod sctp;
 mod streams;

@@ -29,26 +29,36 @@ const POLICY: &str = "
 ";
 
 /// A directory of manifests, and what runs on it.
-struct Program {
+pub(super) struct Program {
     directory: TempDir,
 }
 
 impl Program {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let program = Self { directory: TempDir::new().unwrap() };
         fs::create_dir(program.manifests()).unwrap();
         fs::write(program.manifests().join("pods.yaml"), PODS).unwrap();
         program
     }
 
-    fn manifests(&self) -> PathBuf {
+    pub(super) fn manifests(&self) -> PathBuf {
         self.directory.path().join("manifests")
     }
 
     fn forbid(&self) {
-        let new = self.directory.path().join("new");
-        fs::write(&new, POLICY).unwrap();
-        fs::rename(new, self.manifests().join("policy.yaml")).unwrap();
+        self.apply(POLICY);
+    }
+
+    /// This policy, from now on.
+    pub(super) fn apply(&self, policy: &str) {
+        fs::rename(self.write("new", policy), self.manifests().join("policy.yaml")).unwrap();
+    }
+
+    /// A file beside the manifests.
+    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.directory.path().join(name);
+        fs::write(&file, text).unwrap();
+        file
     }
 
     fn allow(&self) {
@@ -56,7 +66,7 @@ impl Program {
     }
 
     /// Starts an agent that is killed when dropped.
-    fn start(&self, world: &World) -> Agent {
+    pub(super) fn start(&self, world: &World) -> Agent {
         let log = self.directory.path().join("log");
         let mut agent = Agent::start(&binary().unwrap(), world.node(), &self.manifests(), &log).unwrap();
         agent.catch_up(world.node(), PATIENCE).unwrap();

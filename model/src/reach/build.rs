@@ -5,6 +5,7 @@ mod kinds;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use self::kinds::{KindId, Kinds};
 use super::judge::{Profile, ProfileId};
@@ -101,7 +102,14 @@ impl Reach {
         }
         let place = PlaceId::new(self.places.len() - 1);
         self.places[place.number()].parties.end += 1;
-        self.parties.push(Party { place, population, pods, profiles: [None; 2], unusual: Vec::new() });
+        self.parties.push(Party {
+            place,
+            population,
+            pods,
+            profiles: [None; 2],
+            unusual: Vec::new(),
+            selecting: Rc::default(),
+        });
         PartyId::new(number)
     }
 
@@ -144,10 +152,11 @@ impl Reach {
         for (number, judged) in judged.iter().enumerate() {
             self.policies[number].pods = kinds.pods(judged);
         }
-        let by_kind = by_kind(kinds, &judged);
+        let by_kind: Vec<Rc<[usize]>> = by_kind(kinds, &judged).into_iter().map(Rc::from).collect();
         let mut known = HashMap::<(Direction, Vec<usize>, Vec<TermId>), ProfileId>::new();
         for (number, features) in features.iter().enumerate() {
             let Some(kind) = features.kind else { continue };
+            self.parties[number].selecting = by_kind[kind.number()].clone();
             for direction in Direction::ALL {
                 let Some(mut profile) = self.profile(direction, &by_kind[kind.number()], cluster_policies) else {
                     continue;
@@ -176,7 +185,12 @@ impl Reach {
     }
 
     /// Who judges in one direction, of those that select a pod; `None` where nobody does.
-    fn profile(&self, direction: Direction, selecting: &[usize], cluster: &[&ClusterPolicy]) -> Option<Profile> {
+    pub(super) fn profile(
+        &self,
+        direction: Direction,
+        selecting: &[usize],
+        cluster: &[&ClusterPolicy],
+    ) -> Option<Profile> {
         let policies = self.rules.of_policies.len();
         let isolating =
             |number: &usize| *number < policies && self.rules.of_policies[*number][direction as usize].is_some();
@@ -218,7 +232,7 @@ impl Reach {
         declares.iter().copied().filter(|term| named.contains(term)).collect()
     }
 
-    fn complete(&self, profile: &mut Profile) {
+    pub(super) fn complete(&self, profile: &mut Profile) {
         let (mut terms, mut naming) = (BTreeSet::new(), BTreeSet::new());
         for rule in profile.rules.iter().map(|rule| &self.rules.all[*rule]) {
             let peers = rule.peers.iter().flatten().copied();
@@ -248,7 +262,7 @@ struct Features {
 }
 
 /// The policies that are enforced: by name, and in the order in which they are asked.
-fn enforced(cluster: &Cluster) -> (Vec<&Policy>, Vec<&ClusterPolicy>) {
+pub(super) fn enforced(cluster: &Cluster) -> (Vec<&Policy>, Vec<&ClusterPolicy>) {
     let policies = cluster.policies.values().filter(|policy| !policy.is_audited());
     let of_cluster = cluster.cluster_policies.values().filter(|policy| !policy.is_audited());
     let mut of_cluster: Vec<&ClusterPolicy> = of_cluster.collect();

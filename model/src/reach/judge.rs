@@ -14,7 +14,7 @@ use crate::{Direction, TierAction};
 pub(super) struct ProfileId(u32);
 
 /// What judges parties in one direction: the same rules, the same ports of their own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Profile {
     pub(super) direction: Direction,
     /// Whether a NetworkPolicy isolates them.
@@ -101,7 +101,7 @@ impl Reach {
     }
 
     /// The terms of the profile that hold of the peer: ascending.
-    fn holding(&self, profile: &Profile, peer: PartyId) -> Vec<TermId> {
+    pub(super) fn holding(&self, profile: &Profile, peer: PartyId) -> Vec<TermId> {
         let party = self.party(peer);
         let is_unusual = |term: &TermId| party.unusual.binary_search(term).is_ok();
         let holds = |term: &TermId| self.terms.usually(*term, party.population) != is_unusual(term);

@@ -2,6 +2,7 @@
 
 mod entry;
 mod events;
+mod live;
 #[cfg(test)]
 mod tests;
 mod tuple;
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 
 use self::entry::Entry;
 pub use self::events::{ConnectionEvent, ConnectionEvents, ConnectionPhase};
+pub use self::live::LiveConnection;
 pub use self::tuple::Tuple;
 use super::attributes::Writer;
 use super::constants::*;
@@ -51,6 +53,21 @@ impl KernelConntrack {
         };
         tell(&mut self.listing, &listing(marked), each).map_err(|failure| failed("list connections", failure))?;
         Ok(connections)
+    }
+
+    /// Gives `each` all connections, one after the other, so that never many are held. Of those that begin or end
+    /// meanwhile, some.
+    ///
+    /// # Errors
+    /// [`BackendError`] where they could not be listed.
+    pub fn live(&mut self, mut each: impl FnMut(LiveConnection)) -> Result<(), BackendError> {
+        let listed = self.listing.stream(&listing(Mark { mask: 0, value: 0 }), |datagram| {
+            for message in Messages(datagram) {
+                LiveConnection::read(message?)?.into_iter().for_each(&mut each);
+            }
+            Ok(())
+        });
+        listed.map_err(|failure| failed("list connections", failure))
     }
 
     /// Marks the connections so. Says how many that were: those that have ended are passed over.

@@ -61,13 +61,24 @@ impl Expression {
         });
     }
 
-    /// Reads an element of a rule's list. `None`: it is none of ours.
-    pub(super) fn read(element: Attribute<'_>) -> Result<Option<Self>, Malformed> {
+    /// Reads an element of a rule's list: one of ours, or one that says what several of ours say. `None`: it is neither.
+    pub(super) fn read(element: Attribute<'_>) -> Result<Option<Vec<Self>>, Malformed> {
         let Some(name) = element.nested().find(NFTA_EXPR_NAME)? else { return Ok(None) };
         let data = element.nested().find(NFTA_EXPR_DATA)?;
         let mut fields = Fields::read(data.map_or(Attributes(&[]), |data| data.nested()))?;
-        let expression = Self::from_fields(&name.text(), &mut fields);
-        Ok(expression.filter(|_| fields.is_empty()))
+        let expressions = match &*name.text() {
+            "range" => Self::from_range(&mut fields),
+            name => Self::from_fields(name, &mut fields).map(|expression| vec![expression]),
+        };
+        Ok(expressions.filter(|_| fields.is_empty()))
+    }
+
+    /// `range eq reg 1 FROM TO`, as nft from 1.1 on writes what it wrote as two comparisons before, and we do.
+    fn from_range(fields: &mut Fields<'_>) -> Option<Vec<Self>> {
+        let plain = fields.is(NFTA_RANGE_SREG, NFT_REG_1) && fields.is(NFTA_RANGE_OP, NFT_RANGE_EQ);
+        let (from, to) = (fields.value(NFTA_RANGE_FROM_DATA)?, fields.value(NFTA_RANGE_TO_DATA)?);
+        let bounds = [(NFT_CMP_GTE, from), (NFT_CMP_LTE, to)];
+        plain.then(|| bounds.map(|(operator, data)| Self::Compare { operator, data: data.to_vec() }).into())
     }
 
     fn name(&self) -> &'static str {

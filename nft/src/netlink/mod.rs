@@ -36,7 +36,7 @@ mod tests;
 mod userdata;
 mod verdict;
 
-pub use conntrack::{ConnectionEvent, ConnectionEvents, ConnectionPhase, KernelConntrack, Tuple};
+pub use conntrack::{ConnectionEvent, ConnectionEvents, ConnectionPhase, KernelConntrack, LiveConnection, Tuple};
 pub use kernel::{Kernel, OpenError, Ownership};
 pub use listener::Ender;
 pub use log::{LogError, LogReader, LogRecord};

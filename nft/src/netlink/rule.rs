@@ -36,11 +36,25 @@ pub(super) fn write(message: &mut Writer, rule: &Statement, table: TableFamily) 
 pub(super) fn read(message: Attributes<'_>, table: TableFamily) -> Result<(Rule, Option<CounterValue>), Malformed> {
     let comment = message.find(NFTA_RULE_USERDATA)?.and_then(|data| userdata::comment(data.value, userdata::COMMENT));
     let list = message.find(NFTA_RULE_EXPRESSIONS)?.map_or(Attributes(&[]), |list| list.nested());
-    let mut expressions = list.map(|element| Expression::read(element?)).collect::<Result<Option<Vec<_>>, _>>()?;
+    let read = list.map(|element| Expression::read(element?)).collect::<Result<Option<Vec<_>>, _>>()?;
+    let mut expressions = read.map(|read| as_we_write(read.concat()));
     let counter = expressions.iter_mut().flatten().find_map(reset_counter);
     let compatible = message.find(NFTA_RULE_COMPAT)?.is_none();
     let statement = expressions.filter(|_| compatible).and_then(|all| statement(&all, table));
     Ok((statement.map_or(Rule::Foreign, |statement| Rule::Own(Statement { comment, ..statement })), counter))
+}
+
+/// Whether `fib` finds something is asked in one byte by nft 1.1.7, and in four by nft 1.1.3 and by us. It is the same where the lowest
+/// byte comes first, as on all machines that Palisade is built for.
+fn as_we_write(mut expressions: Vec<Expression>) -> Vec<Expression> {
+    for at in 1..expressions.len() {
+        if let ([.., Expression::Fib { .. }], [Expression::Compare { data, .. }, ..]) = expressions.split_at_mut(at)
+            && data == &[0]
+        {
+            *data = vec![0; 4];
+        }
+    }
+    expressions
 }
 
 fn reset_counter(expression: &mut Expression) -> Option<CounterValue> {

@@ -4,6 +4,7 @@
 //! and `nft` (Debian: `apt-get install nftables`).
 
 pub(super) mod counters;
+mod dialects;
 mod errors;
 mod foreign;
 mod garbage;

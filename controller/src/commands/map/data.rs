@@ -1,9 +1,12 @@
 //! The JSON form of a map, which the other forms are made from.
 
+use std::collections::BTreeSet;
+
 use palisade_model::reach::{Cause, Edge, PlaceId, PlaceName, Reach};
 use palisade_model::{Direction, NamespacedName};
 use serde::Serialize;
 
+use super::usage::{Usage, Used};
 use crate::commands::reached::{Anybody, anybody, family, ports, workloads};
 
 /// The version of the form: it grows where something means something else than before.
@@ -21,6 +24,9 @@ pub(super) struct Map {
     pub(super) edges: Vec<Way>,
     /// The policies that are enforced, of both kinds.
     policies: Vec<Policy>,
+    /// What is known of flows, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) usage: Option<Usage>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,6 +76,9 @@ pub(super) struct Way {
     /// What every pod of the one may open to every pod of the other, where that is less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) between_all: Option<Vec<String>>,
+    /// What was seen of it, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) used: Option<Used>,
     /// The rules that decide at the source.
     pub(super) egress: Vec<Rule>,
     /// The rules that decide at the destination.
@@ -118,7 +127,17 @@ impl Map {
             outside: outside.collect(),
             edges,
             policies: policies.collect(),
+            usage: None,
         }
+    }
+}
+
+impl Map {
+    /// The ends of all ways, and of what else is used.
+    pub(super) fn met(&self) -> BTreeSet<usize> {
+        let ways = self.edges.iter().flat_map(|way| [way.from, way.to]);
+        let used = self.usage.iter().flat_map(|usage| usage.others.iter().chain(&usage.refused));
+        ways.chain(used.flat_map(|one| [one.from, one.to])).collect()
     }
 }
 
@@ -153,6 +172,7 @@ impl Way {
             from: from.number(),
             to: to.number(),
             ports: ports(&ways.some),
+            used: None,
             between_all: (ways.all != ways.some).then(|| ports(&ways.all)),
             egress: rules(Direction::Egress),
             ingress: rules(Direction::Ingress),

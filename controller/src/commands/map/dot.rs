@@ -1,14 +1,16 @@
 //! A map for Graphviz.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::data::{Map, Workload};
+use super::usage::{Use, Used};
 
 /// How many ports an edge is labelled with.
 const FEW: usize = 4;
 
-/// Workloads that are open in a direction are drawn with a thick border; ways that are denied, dashed.
+/// Workloads that are open in a direction are drawn with a thick border; ways that are denied, dashed; those
+/// that nothing uses, dotted; what passed and is not allowed now, red.
 pub(super) fn text(map: &Map) -> String {
     let mut text =
         "digraph reach {\n  rankdir=LR;\n  node [shape=box, style=\"rounded\", fontname=\"sans-serif\"];\n  \
@@ -21,13 +23,26 @@ pub(super) fn text(map: &Map) -> String {
         workloads.into_iter().for_each(|workload| text += &node(workload));
         text += "  }\n";
     }
-    let met: BTreeSet<usize> = map.edges.iter().flat_map(|way| [way.from, way.to]).collect();
+    let met = map.met();
     for outside in map.outside.iter().filter(|outside| met.contains(&outside.id)) {
         let _ = writeln!(text, "  n{} [label={}, shape=ellipse];", outside.id, quoted(&outside.name));
     }
     for way in &map.edges {
-        let style = if way.ports.is_empty() { ", style=dashed, color=red" } else { "" };
-        let _ = writeln!(text, "  n{} -> n{} [label={}{style}];", way.from, way.to, quoted(&label(&way.ports)));
+        let (label, style) = match &way.used {
+            _ if way.ports.is_empty() => ("denied".to_owned(), ", style=dashed, color=red"),
+            Some(Used { connections: 0, .. }) => (label(&way.ports), ", style=dotted, color=gray, fontcolor=gray"),
+            Some(used) => (format!("{}\n×{}", label(&way.ports), used.connections), ", penwidth=2"),
+            None => (label(&way.ports), ""),
+        };
+        let _ = writeln!(text, "  n{} -> n{} [label={}{style}];", way.from, way.to, quoted(&label));
+    }
+    let usage = map.usage.iter();
+    let others = usage.clone().flat_map(|usage| &usage.others).map(|one| (one, "", ", penwidth=2, color=gray"));
+    let refused = usage.flat_map(|usage| &usage.refused);
+    let refused = refused.map(|one| (one, ", not allowed now", ", penwidth=2, color=red, fontcolor=red"));
+    for (Use { from, to, port, connections, .. }, says, style) in others.chain(refused) {
+        let label = format!("{port} ×{connections}{says}");
+        let _ = writeln!(text, "  n{from} -> n{to} [label={}{style}];", quoted(&label));
     }
     text + "}\n"
 }
@@ -46,7 +61,6 @@ fn node(workload: &Workload) -> String {
 
 fn label(ports: &[String]) -> String {
     match ports {
-        [] => "denied".to_owned(),
         ports if ports.len() > FEW => format!("{}\nand {} more", ports[..FEW].join("\n"), ports.len() - FEW),
         ports => ports.join("\n"),
     }

@@ -12,11 +12,16 @@
   const ends = new Map();
   map.workloads.forEach((one) => ends.set(one.id, { ...one, full: `${one.namespace}/${one.name}` }));
   map.outside.forEach((one) => ends.set(one.id, { ...one, outside: true, namespace: null, full: one.name }));
-  const outgoing = group(map.edges, (way) => way.from);
-  const incoming = group(map.edges, (way) => way.to);
+  // What is used beside the ways: as anybody may, or although policies do not allow it now.
+  const beside = (uses, mark) => uses.map(({ from, to, port, connections, last }) =>
+    ({ from, to, ports: [port], egress: [], ingress: [], used: { connections, last, ports: [port] }, ...mark }));
+  const all = [...map.edges, ...(map.usage ? [...beside(map.usage.others, { anybody: true }), ...beside(map.usage.refused, { refused: true })] : [])];
+  const outgoing = group(all, (way) => way.from);
+  const incoming = group(all, (way) => way.to);
   const byName = new Intl.Collator("en", { numeric: true }).compare;
   const namespaces = [...new Set(map.workloads.map((one) => one.namespace))].sort(byName);
-  const unfolded = new Set(map.workloads.length > FOLDED_ABOVE ? [] : namespaces);
+  const unfolded = new Set();
+  let many = false; // Whether more workloads are shown than are drawn one by one: then namespaces are folded.
   let chosen = null; // The key of a node.
   let nodes = new Map(); // By key: what is drawn now.
   let rows = ROWS;
@@ -40,19 +45,22 @@
   }
   const shorten = (text, most) => text.length <= most ? text : text.slice(0, most - 1) + "…";
   const said = (ports) => ports.length ? ports.join(", ") : "nothing";
+  const counted = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
   const few = (ports) => ports.length > 3 ? `${ports.slice(0, 3).join(", ")} +${ports.length - 3}` : said(ports);
 
   // Filters.
   function wanted() {
-    const [, protocol, port] = at("port").value.trim().match(/^(tcp|udp|sctp)?[\s/]*(\d*)$/i) || [];
-    const valid = protocol !== undefined || port !== undefined;
+    const [typed, protocol, port] = at("port").value.trim().match(/^(tcp|udp|sctp)?[\s/]*(\d*)$/i) || [];
+    const valid = typed !== undefined && Number(port) <= 65535;
     at("port").setAttribute("aria-invalid", String(!valid));
     return {
       text: at("search").value.trim().toLowerCase(),
       namespace: at("namespace").value,
       open: at("unisolated").checked,
-      protocol: protocol ? protocol.toUpperCase() : null,
-      port: port ? Number(port) : null,
+      usage: at("usage").value,
+      valid,
+      protocol: valid && protocol ? protocol.toUpperCase() : null,
+      port: valid && port ? Number(port) : null,
     };
   }
   function holds(ports, { protocol, port }) {
@@ -74,20 +82,34 @@
   function shownWays(filter) {
     const meant = filter.text || filter.namespace || filter.open;
     const is = (id) => ends.has(id) && shows(ends.get(id), filter);
-    return map.edges.filter((way) => (!meant || is(way.from) || is(way.to)) &&
+    return all.filter((way) => (!meant || is(way.from) || is(way.to)) && (!filter.usage || usage(way) === filter.usage) &&
       (holds(way.ports, filter) || (way.ports.length === 0 && filter.port === null && filter.protocol === null)));
   }
 
+  // `used`, `unused`, `refused`; null where nothing passes, or nothing is known.
+  function usage(way) {
+    if (way.refused) return "refused";
+    if (!way.used || way.ports.length === 0) return null;
+    return way.used.connections ? "used" : "unused";
+  }
+  function seen(way) {
+    if (!usage(way)) return "";
+    if (usage(way) === "unused") return "not used";
+    return `${way.refused ? "not allowed now; " : ""}×${way.used.connections} at ${said(way.used.ports)}, last ${way.used.last.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC")}`;
+  }
+
   // The picture.
+  const folded = (namespace) => many && !unfolded.has(namespace);
   const key = (id) => {
     const end = ends.get(id);
-    return end.outside || unfolded.has(end.namespace) ? `w${id}` : `n${end.namespace}`;
+    return end.outside || !folded(end.namespace) ? `w${id}` : `n${end.namespace}`;
   };
   function state(workloads) {
     const open = workloads.filter((one) => one.ingress.open && one.egress.open).length;
     const half = workloads.filter((one) => one.ingress.open !== one.egress.open).length;
     return open ? "open" : half ? "half" : "judged";
   }
+  const isOpen = (workloads) => workloads.filter((one) => one.ingress.open || one.egress.open).length;
   function direction(end) {
     if (end.open) return "open";
     const by = end.policies.length > 3 ? `${end.policies.slice(0, 3).join(", ")} and ${end.policies.length - 3} more` : end.policies.join(", ");
@@ -99,10 +121,12 @@
     const touched = new Set(ways.flatMap((way) => [way.from, way.to]));
     const visible = [...ends.values()].filter((end) => end.outside ? touched.has(end.id) :
       shows(end, filter) || (touched.has(end.id) && (filter.text || filter.namespace || filter.open)));
+    many = visible.filter((end) => !end.outside).length > FOLDED_ABOVE;
     nodes = new Map();
     const areas = layout(visible);
     paint(areas, ways);
     tables(visible, ways);
+    summarize(visible, ways, filter);
     details();
   }
   // Areas in rows, nodes in each in a square; who is outside comes last.
@@ -111,9 +135,9 @@
     const shown = group(visible.filter((end) => !end.outside), (end) => end.namespace);
     for (const namespace of [...shown.keys()].sort(byName)) {
       const workloads = shown.get(namespace);
-      const folded = !unfolded.has(namespace);
-      const node = { key: `n${namespace}`, name: `${namespace} (${workloads.length})`, kind: state(workloads), folded, namespace, workloads };
-      areas.push({ namespace, folded, nodes: folded ? [node] : workloads.map((end) => ({ key: `w${end.id}`, name: end.name, kind: state([end]), end })) });
+      const isFolded = folded(namespace);
+      const node = { key: `n${namespace}`, name: `${namespace} (${workloads.length})`, kind: state(workloads), folded: isFolded, namespace, workloads };
+      areas.push({ namespace, folded: isFolded, nodes: isFolded ? [node] : workloads.map((end) => ({ key: `w${end.id}`, name: end.name, kind: state([end]), end })) });
     }
     const outside = visible.filter((end) => end.outside);
     if (outside.length) areas.push({ namespace: null, folded: false, nodes: outside.map((end) => ({ key: `w${end.id}`, name: end.full, kind: "outside", end })) });
@@ -144,9 +168,11 @@
       const [from, to] = [key(way.from), key(way.to)];
       if (!nodes.has(from) || !nodes.has(to)) continue;
       const pair = JSON.stringify([from, to]);
-      const line = lines.get(pair) || { from, to, ports: new Set(), passes: false, count: 0 };
+      const line = lines.get(pair) || { from, to, ports: new Set(), passes: false, used: null, count: 0 };
       way.ports.forEach((port) => line.ports.add(port));
       line.passes ||= way.ports.length > 0;
+      const states = ["unused", "used", "refused"];
+      if (states.indexOf(usage(way)) > states.indexOf(line.used)) line.used = usage(way);
       line.count += 1;
       lines.set(pair, line);
     }
@@ -185,25 +211,26 @@
     defs.append(marker);
     picture.append(defs);
     for (const area of areas) {
-      picture.append(draw("rect", { class: "area", x: area.x, y: area.y, width: area.width, height: area.height, rx: 8 }));
+      picture.append(draw("rect", { class: "area", "data-namespace": area.namespace ?? "", x: area.x, y: area.y, width: area.width, height: area.height, rx: 8 }));
       const title = draw("text", { class: "title", x: area.x + BOX.pad, y: area.y + 24 }, shorten(area.namespace ?? "outside", Math.floor(area.width / 8)));
       title.append(draw("title", {}, area.namespace ?? "addresses that are no pod's"));
-      if (area.namespace !== null && !area.folded && map.workloads.length > FOLDED_ABOVE) {
+      if (area.namespace !== null && !area.folded && many) {
         title.setAttribute("style", "cursor: pointer; text-decoration: underline");
         title.addEventListener("click", () => fold(area.namespace));
       }
       picture.append(title);
     }
-    const all = lines(ways);
+    const drawn = lines(ways);
     const near = new Set([chosen]);
-    all.forEach((line) => { if (line.from === chosen) near.add(line.to); if (line.to === chosen) near.add(line.from); });
+    drawn.forEach((line) => { if (line.from === chosen) near.add(line.to); if (line.to === chosen) near.add(line.from); });
     const some = nodes.has(chosen);
-    for (const line of all) {
+    for (const line of drawn) {
       const mine = some && (line.from === chosen || line.to === chosen);
       const { path, x, y } = curve(nodes.get(line.from), nodes.get(line.to));
-      const kind = `way${line.passes ? "" : " denied"}${mine ? " chosen" : some ? " dim" : ""}`;
-      picture.append(draw("path", { class: kind, d: path, "marker-end": "url(#arrow)", "aria-hidden": "true" }));
-      if (mine || (!some && all.length <= LABELS && line.from !== line.to)) {
+      const kind = `way${line.passes ? "" : " denied"}${line.used ? " " + line.used : ""}${mine ? " chosen" : some ? " dim" : ""}`;
+      const between = { "data-from": line.from, "data-to": line.to };
+      picture.append(draw("path", { class: kind, d: path, ...between, "marker-end": "url(#arrow)", "aria-hidden": "true" }));
+      if (mine || (!some && drawn.length <= LABELS && line.from !== line.to)) {
         picture.append(draw("text", { class: "label", x, y, "aria-hidden": "true" }, line.passes ? few([...line.ports]) : "denied"));
       }
     }
@@ -214,11 +241,13 @@
   }
   const element = (key) => nodes.get(key).element;
   function box(node, dim) {
-    const told = node.folded ? `namespace ${node.namespace}, ${node.workloads.length} workloads, folded; Enter unfolds` :
+    const told = node.folded ? `namespace ${node.namespace}, ${counted(node.workloads.length, "workload")}, ${isOpen(node.workloads)} open in some direction, folded; Enter unfolds` :
       node.end.outside ? `outside: ${node.end.full}` :
-      `${node.end.full}, ${node.end.pods} pods; ingress ${direction(node.end.ingress)}; egress ${direction(node.end.egress)}`;
+      `${node.end.full}, ${counted(node.end.pods, "pod")}; ingress ${direction(node.end.ingress)}; egress ${direction(node.end.egress)}`;
     const classes = `node ${node.kind}${node.key === chosen ? " chosen" : ""}${dim ? " dim" : ""}`;
-    const box = draw("g", { class: classes, role: "button", tabindex: "-1", "data-key": node.key, "aria-label": told, "aria-pressed": String(node.key === chosen) });
+    const box = draw("g", { class: classes, role: "button", tabindex: "-1", "data-key": node.key, "aria-label": told });
+    if (node.folded) box.setAttribute("aria-expanded", "false");
+    else box.setAttribute("aria-pressed", String(node.key === chosen));
     box.append(draw("title", {}, told));
     box.append(draw("rect", { x: node.x, y: node.y, width: BOX.width, height: BOX.height, rx: node.kind === "outside" ? 17 : 5 }));
     box.append(draw("text", { x: node.x + BOX.width / 2, y: node.y + BOX.height / 2 + 4, "text-anchor": "middle" }, shorten(node.name, 24)));
@@ -243,7 +272,7 @@
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     if (event.key === "Enter" || event.key === " ") act(node);
     else if (event.key === "Escape") { chosen = null; render(); }
-    else if (event.key === "Backspace" && node.end && !node.end.outside && map.workloads.length > FOLDED_ABOVE) fold(node.end.namespace);
+    else if (event.key === "Backspace" && node.end && !node.end.outside && many) fold(node.end.namespace);
     else if (steps[event.key]) move(node, steps[event.key]);
     else return;
     event.preventDefault();
@@ -278,7 +307,7 @@
     if (!end) return panel.replaceChildren(make("p", {}, "Select a workload to see who reaches it, whom it reaches, and why."));
     panel.replaceChildren(make("h2", {}, end.full));
     if (end.outside) panel.append(make("p", {}, end.named ? end.blocks.slice(0, 20).join(", ") : "All addresses that are no pod's and that no rule names."));
-    else panel.append(make("p", {}, `${end.pods} pods with addresses`));
+    else panel.append(make("p", {}, `${counted(end.pods, "pod")} with addresses`));
     panel.append(...ways(end, "ingress", incoming.get(end.id) || [], "Who reaches it", (way) => way.from));
     panel.append(...ways(end, "egress", outgoing.get(end.id) || [], "Whom it reaches", (way) => way.to));
   }
@@ -295,6 +324,7 @@
       const button = make("button", { type: "button", class: "link" }, other.full);
       button.addEventListener("click", () => choose(other.id));
       const item = make("li", {}, button, way.ports.length ? ` at ${said(way.ports)}` : ": nothing passes");
+      if (seen(way)) item.append(make("div", { class: way.refused ? "rules refused" : "rules" }, seen(way)));
       if (way.between_all) item.append(make("div", { class: "rules" }, `between all of their pods: ${said(way.between_all)}`));
       [...way.egress, ...way.ingress].forEach((rule) => item.append(make("div", { class: "rules" }, told(rule))));
       list.append(item);
@@ -308,7 +338,7 @@
   function general(end, side) {
     const open = map.workloads.filter((one) => one.id !== end.id && one[side === "ingress" ? "egress" : "ingress"].open).length;
     const verb = side === "ingress" ? "may be reached by" : "may reach";
-    if (end[side].open) return `It ${verb} everybody that does not forbid it: ${open} open workloads, and all outside, at all ports.`;
+    if (end[side].open) return `It ${verb} everybody that does not forbid it: ${counted(open, "open workload")}, and all outside, at all ports.`;
     const parts = end[side].anybody.flatMap((one) => [["pods", one.pods], ["addresses outside", one.outside]]
       .filter(([, ports]) => ports.length).map(([whom, ports]) => `${one.family}, any ${whom}: ${said(ports)}`));
     return parts.length ? `Beside whom rules name it ${verb} ${parts.join("; ")}.` : `Nobody but whom rules name.`;
@@ -325,13 +355,19 @@
     const name = (id) => ends.get(id)?.full ?? "";
     const rules = (all) => make("td", {}, ...all.map((rule) => make("div", {}, told(rule))));
     at("ways").tBodies[0].replaceChildren(...ways.slice(0, rows).map((way) => make("tr", {},
-      make("td", {}, name(way.from)), make("td", {}, name(way.to)), make("td", {}, said(way.ports)), rules(way.egress), rules(way.ingress))));
+      make("td", {}, name(way.from)), make("td", {}, name(way.to)), make("td", {}, said(way.ports)), rules(way.egress), rules(way.ingress), ...(map.usage ? [make("td", {}, seen(way))] : []))));
     at("more").hidden = workloads.length <= rows && ways.length <= rows;
-    const open = map.workloads.filter((one) => one.ingress.open || one.egress.open).length;
-    at("summary").textContent = `${map.workloads.length} workloads in ${namespaces.length} namespaces, ${open} open in some direction; ` +
-      `${ways.length} of ${map.edges.length} ways shown.`;
+  }
+  function summarize(visible, ways, filter) {
+    const invalid = filter.valid ? "" : `“${at("port").value.trim()}” is no port: a number to 65535, a protocol, or both. `;
+    const found = visible.length ? "" : "Nothing matches. ";
+    at("summary").textContent = `${invalid}${found}${counted(map.workloads.length, "workload")} in ${counted(namespaces.length, "namespace")}, ` +
+      `${isOpen(map.workloads)} open in some direction; ${ways.length} of ${counted(all.length, "way")} shown.` +
+      (map.usage ? ` ${counted(count("unused"), "way")} not used; ${count("refused")} used and not allowed now.` : "");
   }
 
+  const count = (state) => all.filter((way) => usage(way) === state).length;
+  document.querySelectorAll(".usage").forEach((one) => { one.hidden = !map.usage; });
   namespaces.forEach((one) => at("namespace").append(make("option", { value: one }, one)));
   at("filters").addEventListener("input", () => { rows = ROWS; render(); });
   at("filters").addEventListener("submit", (event) => event.preventDefault());

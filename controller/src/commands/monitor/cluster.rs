@@ -10,7 +10,6 @@ mod exec;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
 use jiff::SignedDuration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
@@ -21,7 +20,7 @@ use super::feed::{FeedId, Teller};
 use super::plan::Plan;
 use super::printer::Printer;
 use super::view::View;
-use crate::cli::MonitorArgs;
+use crate::cli::{FilterArgs, MonitorArgs, Whom};
 use crate::source;
 
 /// How often nodes are looked for that came, or that pods came to.
@@ -32,19 +31,10 @@ const AT_A_TIME: usize = 32;
 const WIDEST_NODE: usize = 40;
 
 pub(super) async fn monitor(args: &MonitorArgs) -> anyhow::Result<()> {
-    let cluster = &args.cluster;
-    let client = source::client(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await?;
-    let agents = Agents::new(client, args);
-    let first =
-        agents.wanted().await.with_context(|| format!("cannot list the agents in {}", cluster.agent_namespace))?;
-    if first.is_empty() {
-        bail!(
-            "no agent is there that could be asked: see --agent-namespace ({}) and --agent-selector ({}), and whether the pods that \
-             --pod, --workload or --namespace name are there",
-            cluster.agent_namespace,
-            cluster.agent_selector
-        );
-    }
+    let whom = args.cluster.whom();
+    let client = source::client(whom.kubeconfig, whom.context).await?;
+    let agents = Agents::new(client, whom.agents, args.filter.clone());
+    let first = agents.expect().await?;
     let width = first.iter().map(|agent| agent.node.len()).max().unwrap_or_default().min(WIDEST_NODE);
     let plan = Plan::of(args);
     let printer = Printer::new(args.output, Some(width), args.alive);
@@ -57,6 +47,25 @@ pub(super) async fn monitor(args: &MonitorArgs) -> anyhow::Result<()> {
     (attended.plan.since, attended.plan.last) = (Some(LOOKING), None);
     tokio::spawn(attended.look());
     view.show(receiver).await?.expect_all()
+}
+
+/// Has each of these `commands` run where an agent is, one after the other, and tells what they say: of which agent, by its place
+/// in what is given back.
+pub(super) async fn ask(
+    whom: Whom<'_>,
+    commands: Vec<Vec<String>>,
+) -> anyhow::Result<(Vec<String>, mpsc::Receiver<(FeedId, super::feed::Event)>)> {
+    let client = source::client(whom.kubeconfig, whom.context).await?;
+    let agents = Agents::new(client, whom.agents, FilterArgs::default());
+    let wanted = agents.expect().await?;
+    let nodes = wanted.iter().map(|agent| agent.node.clone()).collect();
+    let (events, receiver) = mpsc::channel(WAITING);
+    let (agents, places) = (Arc::new(agents), Arc::new(Semaphore::new(AT_A_TIME)));
+    for (id, agent) in wanted.into_iter().enumerate() {
+        let asking = exec::Once { agents: Arc::clone(&agents), places: Arc::clone(&places), agent };
+        tokio::spawn(exec::ask(asking, commands.clone(), Teller::new(id, events.clone())));
+    }
+    Ok((nodes, receiver))
 }
 
 /// The nodes that are asked.

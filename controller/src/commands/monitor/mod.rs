@@ -6,6 +6,7 @@
 //! - A feed that goes away is said to, and does not end the others.
 //! - Whoever reads what is printed and leaves ends it, without an error.
 
+mod ask;
 mod cluster;
 mod feed;
 mod filter;
@@ -28,8 +29,11 @@ use self::plan::Plan;
 use self::printer::Printer;
 use self::view::View;
 use super::sources;
-use crate::cli::{MonitorArgs, Output};
+use crate::cli::{MonitorArgs, Output, Whom};
 use crate::serve::ClientError;
+
+pub(super) use self::ask::{Asked, Heard, ask};
+pub(super) use self::top::aligned;
 
 /// How the program is called as kubectl's plugin.
 const PLUGIN: &str = "kubectl-palisade";
@@ -38,7 +42,7 @@ const WAITING: usize = 256;
 
 pub(super) fn monitor(args: &MonitorArgs) -> anyhow::Result<()> {
     let runtime = sources::runtime()?;
-    let monitored = if asks_cluster(args) {
+    let monitored = if asks_cluster(args.cluster.whom()) {
         runtime.block_on(cluster::monitor(args))
     } else {
         runtime.block_on(monitor_here(args))
@@ -66,11 +70,11 @@ async fn monitor_here(args: &MonitorArgs) -> anyhow::Result<()> {
     }
 }
 
-fn asks_cluster(args: &MonitorArgs) -> bool {
-    let cluster = &args.cluster;
+/// Whether the agents of the cluster are asked, rather than the one of this node.
+pub(super) fn asks_cluster(whom: Whom<'_>) -> bool {
     let is_plugin =
         std::env::args_os().next().is_some_and(|name| Path::new(&name).file_name() == Some(OsStr::new(PLUGIN)));
-    is_plugin || cluster.all_nodes || cluster.kubeconfig.is_some() || cluster.context.is_some()
+    is_plugin || whom.agents.all_nodes || whom.kubeconfig.is_some() || whom.context.is_some()
 }
 
 /// Whether it is that nobody reads what is printed.

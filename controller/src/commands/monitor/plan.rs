@@ -31,6 +31,12 @@ impl Plan {
         }
     }
 
+    /// All that passed in this time; or sums of it, which are remembered for longer.
+    pub(super) fn of_passed(since: SignedDuration, top: bool) -> Self {
+        let filter = FilterArgs { allowed: true, would_drop: true, ..FilterArgs::default() };
+        Self { filter, since: Some(since), last: None, follows: false, top }
+    }
+
     /// What an agent is asked for. It knows no other filters, so that the last few are found here.
     pub(super) fn target(&self) -> String {
         let path = match (self.top, self.follows) {

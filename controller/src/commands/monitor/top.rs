@@ -69,7 +69,7 @@ pub(super) fn table(entries: &[Entry], lines: &Lines) -> String {
 }
 
 /// Columns as wide as what is in them; the last one ends where it ends.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(in crate::commands) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..columns).map(width).collect();

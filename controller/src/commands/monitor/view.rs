@@ -137,7 +137,7 @@ impl View {
             }
             Event::Message(Message::Silent { node, error }) => self.silence(feed, node, error)?,
             Event::Message(Message::Now) => self.now(feed)?,
-            Event::Message(Message::Other) => {}
+            Event::Message(Message::Counting(_) | Message::Connections(_) | Message::Other) => {}
             Event::Ended(ended) => {
                 self.gathering.remove(&feed);
                 ended?;

@@ -7,6 +7,7 @@ use palisade_model::reference::Cluster;
 use palisade_model::{Direction, NamespacedName, TierAction};
 use serde::Serialize;
 
+use super::live::Live;
 use crate::commands::reached::{ports, workloads};
 
 /// What a change would do.
@@ -30,8 +31,23 @@ pub(super) struct Preview {
     pub(super) gone_workloads: Vec<String>,
     /// Policies that come or change, and that select no pod with an address.
     pub(super) select_nobody: Vec<String>,
+    /// Policies that come or change, or go, and without which all would be as it is: others allow and isolate the same.
+    pub(super) no_effect: Vec<Idle>,
     /// What was to be deleted, and is not there.
     pub(super) not_found: Vec<String>,
+    /// What would be cut of what is connected, and refused of what was recorded; absent where that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) live: Option<Live>,
+}
+
+/// A policy that changes nothing.
+#[derive(Debug, Serialize)]
+pub(super) struct Idle {
+    pub(super) policy: String,
+    /// Whether it is one that goes.
+    pub(super) goes: bool,
+    /// The others that judge the same pods.
+    pub(super) beside: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,6 +100,8 @@ impl Preview {
             no_longer_isolated: isolations(before.1, after.1),
             new_workloads: sides.workloads_only(1).iter().map(name).collect(),
             gone_workloads: sides.workloads_only(0).iter().map(name).collect(),
+            no_effect: idle(before, after, &changed),
+            live: None,
             select_nobody: selecting_nobody.map(|facts| facts.id.to_string()).collect(),
             not_found,
         }
@@ -177,6 +195,24 @@ fn isolations(is: &Reach, is_not: &Reach) -> Vec<Isolation> {
         isolations.extend(ends.map(|end| Isolation { workload: name.to_string(), direction: end.to_string() }));
     }
     isolations
+}
+
+/// Those of the change that change nothing: of policies that come or stay where they are then, of those that go where they
+/// are now.
+fn idle(before: State<'_>, after: State<'_>, changed: &BTreeSet<NamespacedName>) -> Vec<Idle> {
+    let there: BTreeSet<&NamespacedName> = after.1.policies().iter().map(|facts| &facts.id).collect();
+    let (stay, go): (BTreeSet<_>, BTreeSet<_>) = changed.iter().cloned().partition(|id| there.contains(id));
+    let idle = |(cluster, reach): State<'_>, of: &BTreeSet<NamespacedName>, goes| {
+        let names = |ids: &[NamespacedName]| ids.iter().map(policy_name).collect();
+        let found = reach.without_effect(cluster, of).into_iter();
+        found.map(|one| Idle { policy: policy_name(&one.policy), goes, beside: names(&one.beside) }).collect::<Vec<_>>()
+    };
+    idle(after, &stay, false).into_iter().chain(idle(before, &go, true)).collect()
+}
+
+/// Of a cluster policy the name alone.
+fn policy_name(id: &NamespacedName) -> String {
+    if id.namespace.is_empty() { id.name.to_string() } else { id.to_string() }
 }
 
 /// The policies of both kinds that come, change or go; those of the cluster without a namespace.

@@ -1,22 +1,31 @@
 //! `palisade preview`: what applying a change would do to who reaches whom.
 
 mod data;
+mod live;
 mod text;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::bail;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use jiff::Timestamp;
 use palisade_model::reach::{Changes, Reach};
 use palisade_model::reference::Cluster;
 use palisade_model::{Change, NamespacedName};
 
 use self::data::Preview;
-use super::sources;
-use crate::cli::{FailOn, Output, PreviewArgs};
+use self::live::Live;
+use super::{recorded, sources};
+use crate::cli::{Cli, FailOn, Output, PreviewArgs};
 use crate::manifests::{self, Manifests};
 
 pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
+    if args.fail_on.contains(&FailOn::Cut) && !args.flows.live && args.flows.flows.is_none() {
+        let message = "--fail-on cut asks what is connected or was recorded: add --live or --flows";
+        bail!(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
+    }
     let (deleted, applied) = (read(&args.delete)?, read(&args.changes)?);
     let mut before = Cluster::default();
     sources::snapshot(&args.source, "")?.into_iter().for_each(|change| before.apply(change));
@@ -24,11 +33,12 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
     let missing = delete(&mut after, &deleted);
     applied.into_iter().flat_map(Manifests::into_changes).for_each(|change| after.apply(change));
     let (old, new) = Reach::pair(&before, &after);
-    let preview = Preview::new((&before, &old), (&after, &new), &Changes::new(&old, &new), missing);
+    let mut preview = Preview::new((&before, &old), (&after, &new), &Changes::new(&old, &new), missing);
+    preview.live = recorded::known(&args.flows, &args.source)?.map(|known| Live::new(&before, &after, known));
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&preview)?)?,
-        Output::Text => write!(out, "{}", text::text(&preview))?,
+        Output::Text => write!(out, "{}", text::text(&preview, Timestamp::now()))?,
     }
     fail(&args.fail_on, &preview)
 }
@@ -92,6 +102,14 @@ fn fail(fail_on: &[FailOn], preview: &Preview) -> anyhow::Result<()> {
     }
     if fail_on.contains(&FailOn::Deny) && preview.denies() {
         bail!("the change denies ways that are open now (--fail-on deny)");
+    }
+    if let Some(live) = preview.live.as_ref().filter(|_| fail_on.contains(&FailOn::Cut)) {
+        if live.cuts() {
+            bail!("the change cuts what is connected, or refuses what was recorded (--fail-on cut)");
+        }
+        if !live.gaps.not_heard.is_empty() {
+            bail!("not all nodes were heard: what the change cuts there is not known (--fail-on cut)");
+        }
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! A preview for people.
 
-use super::data::{Isolation, Others, Preview, Way};
-use crate::text::some_of;
+use jiff::Timestamp;
+
+use super::data::{Idle, Isolation, Others, Preview, Way};
+use super::live::{By, Cut, Live, Refused};
+use crate::text::{age, bytes, shorten, some_of};
 
 /// How many lines a part has at most: JSON has all.
 const LINES: usize = 40;
@@ -9,8 +12,10 @@ const LINES: usize = 40;
 const FEW: usize = 4;
 /// How long the name of one end is at most, in bytes.
 const NAME: usize = 130;
+/// How long a sentence is at most, in bytes.
+const SENTENCE: usize = 300;
 
-pub(super) fn text(preview: &Preview) -> String {
+pub(super) fn text(preview: &Preview, now: Timestamp) -> String {
     let others = |sign: &'static str, ports: fn(&Others) -> &Vec<String>| {
         let changed = preview.others.iter().filter(move |others| !ports(others).is_empty());
         changed.map(move |others| {
@@ -35,9 +40,54 @@ pub(super) fn text(preview: &Preview) -> String {
         part("Comes", &preview.new_workloads),
         part("Goes", &preview.gone_workloads),
         part("Selects nobody", &preview.select_nobody),
+        part("Changes nothing", &preview.no_effect.iter().map(idle).collect::<Vec<_>>()),
         part("Was to be deleted and is not there", &preview.not_found),
+        preview.live.as_ref().map(|live| of_live(live, now)).unwrap_or_default(),
     ]
     .concat()
+}
+
+fn idle(Idle { policy, goes, beside }: &Idle) -> String {
+    let goes = if *goes { ", which goes" } else { "" };
+    match &**beside {
+        [] => format!("{policy}{goes}: it allows everything, and nobody else judges its pods"),
+        beside => format!("{policy}{goes}: all is as without it, by {}", some_of(beside, FEW, NAME, ", ")),
+    }
+}
+
+fn of_live(live: &Live, now: Timestamp) -> String {
+    let cut = live.cut.as_ref().map(|cut| match &**cut {
+        [] => "No open connection is cut.\n".to_owned(),
+        cut => part("Cuts open connections", &cut.iter().map(|one| self::cut(one, now)).collect::<Vec<_>>()),
+    });
+    let refused: Vec<String> = live.refused.iter().map(|one| refused(one, now)).collect();
+    let none = format!("Nothing is refused that was recorded ({} flows were looked at).\n", live.judged);
+    let refused = if refused.is_empty() { none } else { part("Refuses what was recorded", &refused) };
+    [cut.unwrap_or_default(), refused, part("Not known", &live.gaps.told(live.gone))].concat()
+}
+
+fn cut(Cut { from, to, port, connections, oldest, bytes: carried, by }: &Cut, now: Timestamp) -> String {
+    let oldest = oldest.map(|oldest| match connections {
+        1 => format!(", {} old", age(now, oldest)),
+        _ => format!(", the oldest {}", age(now, oldest)),
+    });
+    let carried = carried.map(|carried| format!(", {}", bytes(carried)));
+    let [oldest, carried] = [oldest, carried].map(Option::unwrap_or_default);
+    format!("- {from} -> {to}  {port}  {}{oldest}{carried}{}", counted(*connections), told(by))
+}
+
+fn refused(Refused { from, to, port, connections, last, by }: &Refused, now: Timestamp) -> String {
+    format!("- {from} -> {to}  {port}  {}, the last {} ago{}", counted(*connections), age(now, *last), told(by))
+}
+
+fn counted(connections: u64) -> String {
+    format!("×{connections} connection{}", if connections == 1 { "" } else { "s" })
+}
+
+fn told(By { by, why }: &By) -> String {
+    let by: Vec<&String> = by.iter().collect();
+    let why = why.first().map(|why| format!(" ({})", shorten(why, SENTENCE))).unwrap_or_default();
+    format!("  by {}{why}", some_of(&by, FEW, NAME, ", "))
 }
 
 fn part(title: &str, lines: &[String]) -> String {

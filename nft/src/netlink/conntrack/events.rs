@@ -170,7 +170,7 @@ impl ConnectionEvent {
     }
 }
 
-fn read_counter(counter: Attributes<'_>) -> Result<CounterValue, Malformed> {
+pub(super) fn read_counter(counter: Attributes<'_>) -> Result<CounterValue, Malformed> {
     let number = |kind| counter.find(kind)?.as_ref().map_or(Ok(0), Attribute::be64);
     Ok(CounterValue { packets: number(CTA_COUNTERS_PACKETS)?, bytes: number(CTA_COUNTERS_BYTES)? })
 }

@@ -2,6 +2,7 @@
 
 mod events;
 mod forget;
+mod live;
 
 use proptest::prelude::*;
 use std::net::IpAddr;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
+use anyhow::Context;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client};
 
-use crate::cli::{FilterArgs, MonitorArgs, Named};
+use crate::cli::{AgentsArgs, FilterArgs, Named};
 
 /// How many pods are listed at a time.
 const PAGE: u32 = 500;
@@ -32,15 +33,23 @@ pub(super) struct Agent {
 }
 
 impl Agents {
-    pub(super) fn new(client: Client, args: &MonitorArgs) -> Self {
-        Self {
-            client,
-            namespace: args.cluster.agent_namespace.clone(),
-            selector: args.cluster.agent_selector.clone(),
-            filter: args.filter.clone(),
-            all_nodes: args.cluster.all_nodes,
-            told: AtomicBool::new(false),
-        }
+    pub(super) fn new(client: Client, agents: &AgentsArgs, filter: FilterArgs) -> Self {
+        let AgentsArgs { all_nodes, agent_namespace, agent_selector } = agents.clone();
+        let told = AtomicBool::new(false);
+        Self { client, namespace: agent_namespace, selector: agent_selector, filter, all_nodes, told }
+    }
+
+    /// Those that are wanted: there is one at least.
+    pub(super) async fn expect(&self) -> anyhow::Result<Vec<Agent>> {
+        let wanted = self.wanted().await.with_context(|| format!("cannot list the agents in {}", self.namespace))?;
+        anyhow::ensure!(
+            !wanted.is_empty(),
+            "no agent is there that could be asked: see --agent-namespace ({}) and --agent-selector ({}), and whether the pods that \
+             --pod, --workload or --namespace name are there",
+            self.namespace,
+            self.selector
+        );
+        Ok(wanted)
     }
 
     /// The pods of agents.

@@ -41,6 +41,26 @@ pub(super) async fn tell(agents: Arc<Agents>, agent: Agent, plan: Plan, teller: 
     let _ = feed.run(agent).await;
 }
 
+/// An agent that is asked, and not followed.
+pub(super) struct Once {
+    pub(super) agents: Arc<Agents>,
+    pub(super) places: Arc<Semaphore>,
+    pub(super) agent: Agent,
+}
+
+/// Tells what the `commands` say where the agent is. What cannot be run, or fails, is said.
+pub(super) async fn ask(Once { agents, places, agent }: Once, commands: Vec<Vec<String>>, teller: Teller) {
+    for command in commands {
+        let asked = Asked { agents: &agents, places: &places, command, follows: false };
+        let Ok(Attempt { error, .. }) = asked.of(&agent, &teller).await else { return };
+        if let Some(error) = error {
+            let error = shorten(error.trim(), LONGEST_ERROR).into_owned();
+            // That nobody listens any more, nobody has to be told.
+            let _ = teller.say(Message::Silent { node: agent.node.clone(), error }).await;
+        }
+    }
+}
+
 struct Feed {
     agents: Arc<Agents>,
     node: String,
@@ -92,12 +112,29 @@ impl Feed {
     }
 
     async fn attempt(&self, agent: &Agent) -> Result<Attempt, NobodyListens> {
+        let Self { agents, places, plan, teller, .. } = self;
+        Asked { agents, places, command: plan.command(), follows: plan.follows }.of(agent, teller).await
+    }
+}
+
+/// A command that is run where an agent is.
+struct Asked<'a> {
+    agents: &'a Agents,
+    places: &'a Arc<Semaphore>,
+    command: Vec<String>,
+    follows: bool,
+}
+
+impl Asked<'_> {
+    /// Runs it, and tells what it says.
+    async fn of(self, agent: &Agent, teller: &Teller) -> Result<Attempt, NobodyListens> {
+        let Self { agents, places, command, follows } = self;
         let not_heard = |error| Ok(Attempt { heard: false, error: Some(error) });
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return Err(NobodyListens) };
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { return Err(NobodyListens) };
         let wanted = AttachParams::default().container(CONTAINER).stdin(false).stdout(true).stderr(true);
         let wanted = wanted.max_stdout_buf_size(BUFFER).max_stderr_buf_size(BUFFER);
-        let pods = self.agents.pods();
-        let mut process = match timeout(PATIENCE, pods.exec(&agent.pod, self.plan.command(), &wanted)).await {
+        let pods = agents.pods();
+        let mut process = match timeout(PATIENCE, pods.exec(&agent.pod, command, &wanted)).await {
             Ok(Ok(process)) => process,
             Ok(Err(error)) => return not_heard(error.to_string()),
             Err(_) => return not_heard(format!("the API server did not answer within {} s", PATIENCE.as_secs())),
@@ -106,10 +143,9 @@ impl Feed {
         let (Some(stdout), Some(stderr), Some(status)) = streams else {
             return not_heard("the API server gives no output of it".to_owned());
         };
-        let silence = if self.plan.follows { SILENCE } else { PATIENCE };
-        let follows = self.plan.follows;
+        let silence = if follows { SILENCE } else { PATIENCE };
         let mut output = Output { stdout, stderr, follows, silence, says: Vec::new(), place: Some(place) };
-        output.tell(status, &self.teller).await
+        output.tell(status, teller).await
     }
 }
 
