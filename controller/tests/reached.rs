@@ -319,11 +319,7 @@ fn a_picture_of_many_workloads_shows_namespaces() {
         })
         .collect();
     let svg = succeeds(&Directory::of(&format!("{SHOP}\n{many}")).run("map", &["-o", "svg"]));
-    assert_eq!(
-        svg.matches("<g class=\"node ").count(),
-        100 + 1 + 1 + 4,
-        "namespaces, one outside, and the legend: {svg}"
-    );
+    assert_eq!(svg.matches("<g class=\"node ").count(), 101 + 1 + 2, "namespaces, one outside, and two in the legend");
     assert!(svg.contains("<title>namespace s7: 20 workloads, 20 of them open in some direction</title>"));
     assert!(svg.len() < 200_000, "{}", svg.len());
 }

@@ -86,14 +86,8 @@ mod tests {
             packets: Some(4),
             bytes: Some(2_500_000),
         };
-        let bare = OpenConnections {
-            port: None,
-            service: None,
-            oldest: None,
-            bytes: None,
-            protocol: IpProtocol(1),
-            ..one
-        };
+        let bare =
+            OpenConnections { port: None, service: None, oldest: None, bytes: None, protocol: IpProtocol(1), ..one };
         let expected = "\
 CONNECTIONS  OLDEST  BYTES   FROM      TO        PORT    SERVICE
 3            1h 1m   2.5 MB  10.0.0.1  10.0.0.2  TCP 80  10.96.0.1:8080
