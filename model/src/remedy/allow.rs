@@ -70,7 +70,7 @@ impl End<'_> {
         let fits = |policy: &&Policy| selected(self.cluster, namespace, &policy.selector) <= most;
         let fitting = || isolating().filter(fits);
         let chosen = fitting().find(|policy| Some(&policy.id) == nearest).or_else(|| fitting().next());
-        let Some(policy) = chosen else { return Ok(self.new_policy(alone, rule)) };
+        let Some(policy) = chosen else { return Ok(self.new_policy(alone, &rule)) };
         let in_place = miss.filter(|miss| miss.policy == policy.id).and_then(|miss| self.in_place(policy, &miss, peer));
         let (id, direction) = (policy.id.clone(), self.direction);
         Ok(in_place.unwrap_or(Edit::AddRule { policy: id, direction, rule }))
@@ -105,7 +105,7 @@ impl End<'_> {
         }
     }
 
-    fn new_policy(&self, selector: Selector, rule: Rule) -> Edit {
+    fn new_policy(&self, selector: Selector, rule: &Rule) -> Edit {
         let name = self.name("allow");
         let taken = |name: &str| {
             let id = NamespacedName::new(self.subject.id.namespace.clone(), name);

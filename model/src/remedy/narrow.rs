@@ -39,7 +39,7 @@ impl Unwanted<'_> {
         let at_others = (!others.is_empty()).then(|| Rule { peers: Peers::AnyOf(others), ports: rule.ports.clone() });
         let ports = self.ports_without(&rule.ports);
         let at_this = (!ports.is_empty() && !this.is_empty())
-            .then(|| Rule { peers: Peers::AnyOf(this), ports: Ports::AnyOf(ports) });
+            .then_some(Rule { peers: Peers::AnyOf(this), ports: Ports::AnyOf(ports) });
         Some(at_others.into_iter().chain(at_this).collect())
     }
 
