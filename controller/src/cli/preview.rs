@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{Output, SourceArgs};
+use super::{LintArgs, Output, SourceArgs};
 
 /// `palisade preview`.
 #[derive(Debug, Args)]
@@ -23,6 +23,9 @@ pub struct PreviewArgs {
     /// given twice.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub fail_on: Vec<FailOn>,
+    /// What is surely not meant of what the change brings.
+    #[command(flatten)]
+    pub lint: LintArgs,
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,

@@ -38,6 +38,9 @@ pub(super) async fn monitor(args: &MonitorArgs) -> anyhow::Result<()> {
     let first =
         agents.wanted().await.with_context(|| format!("cannot list the agents in {}", cluster.agent_namespace))?;
     if first.is_empty() {
+        if let Some(near) = agents.meant().await {
+            bail!("no agent is there that could be asked: {near}");
+        }
         bail!(
             "no agent is there that could be asked: see --agent-namespace ({}) and --agent-selector ({}), and whether the pods that \
              --pod, --workload or --namespace name are there",

@@ -8,6 +8,7 @@ use palisade_model::{Direction, NamespacedName, TierAction};
 use serde::Serialize;
 
 use crate::commands::reached::{ports, workloads};
+use crate::verify::Remark;
 
 /// What a change would do.
 #[derive(Debug, Serialize)]
@@ -32,6 +33,9 @@ pub(super) struct Preview {
     pub(super) select_nobody: Vec<String>,
     /// What was to be deleted, and is not there.
     pub(super) not_found: Vec<String>,
+    /// What the change brings that is legal and surely not meant, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lint: Option<Vec<Remark>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,6 +90,7 @@ impl Preview {
             gone_workloads: sides.workloads_only(0).iter().map(name).collect(),
             select_nobody: selecting_nobody.map(|facts| facts.id.to_string()).collect(),
             not_found,
+            lint: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::data::{Isolation, Others, Preview, Way};
 use crate::text::some_of;
+use crate::verify::Remark;
 
 /// How many lines a part has at most: JSON has all.
 const LINES: usize = 40;
@@ -24,6 +25,8 @@ pub(super) fn text(preview: &Preview) -> String {
     let stays: Vec<String> = preview.stays.iter().map(|pair| format!("= {} -> {}", pair.from, pair.to)).collect();
     let isolation =
         |all: &[Isolation]| all.iter().map(|one| format!("{} for {}", one.workload, one.direction)).collect::<Vec<_>>();
+    let remark = |one: &Remark| format!("{} {}: {}: {}", one.policy, one.field, one.code, one.reason);
+    let lint: Vec<String> = preview.lint.iter().flatten().map(remark).collect();
     let nothing = if opens.is_empty() && closes.is_empty() { "No way opens and none closes.\n" } else { "" };
     [
         nothing.to_owned(),
@@ -36,6 +39,7 @@ pub(super) fn text(preview: &Preview) -> String {
         part("Goes", &preview.gone_workloads),
         part("Selects nobody", &preview.select_nobody),
         part("Was to be deleted and is not there", &preview.not_found),
+        part("Surely not meant", &lint),
     ]
     .concat()
 }
