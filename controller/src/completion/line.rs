@@ -14,7 +14,7 @@ impl Line {
 
     /// The value of an option: `--name VALUE`, `--name=VALUE`; or of a short one `-n VALUE`.
     pub(super) fn option(&self, names: &[&str]) -> Option<&str> {
-        let is_long = |word: &str| names.iter().any(|name| *name == word);
+        let is_long = |word: &str| names.contains(&word);
         let joined =
             |word: &'_ str| word.split_once('=').filter(|(name, _)| is_long(name)).map(|(name, _)| name.len() + 1);
         let found = self.0.iter().enumerate().find_map(|(at, word)| match joined(word) {

@@ -1,7 +1,7 @@
 //! Names of what there is.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use kube::Client;
@@ -41,7 +41,7 @@ impl Names {
         let line = Line::of_process();
         let from = match line.path("--manifests") {
             Some(directory) => of_manifests(&directory),
-            None => of_cluster(line.path("--kubeconfig"), line.option(&["--context"])),
+            None => of_cluster(line.path("--kubeconfig").as_deref(), line.option(&["--context"])),
         };
         Self { line, from: from.unwrap_or(From::Nowhere) }
     }
@@ -109,9 +109,9 @@ fn of_manifests(directory: &Path) -> Option<From> {
     manifests::read(directory, "").ok().map(|manifests| From::Manifests(Box::new(manifests)))
 }
 
-fn of_cluster(kubeconfig: Option<PathBuf>, context: Option<&str>) -> Option<From> {
+fn of_cluster(kubeconfig: Option<&Path>, context: Option<&str>) -> Option<From> {
     let runtime = Builder::new_current_thread().enable_all().build().ok()?;
-    let connecting = source::client(kubeconfig.as_deref(), context);
+    let connecting = source::client(kubeconfig, context);
     let client = runtime.block_on(async { timeout(PATIENCE, connecting).await }).ok()?.ok()?;
     Some(From::Cluster(runtime, client))
 }

@@ -188,7 +188,7 @@ impl Situation {
         let written = |labels: &Labels| labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
         let all: BTreeSet<String> = pods().flat_map(|pod| written(&pod.labels)).collect();
         let missing = written(labels).into_iter().find(|label| !all.contains(label));
-        missing.map(|label| meant(&label, all.into_iter())).unwrap_or_default()
+        missing.map(|label| meant(&label, all)).unwrap_or_default()
     }
 }
 
