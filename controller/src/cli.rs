@@ -5,23 +5,26 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCompleter;
 use ipnet::IpNet;
 use palisade_model::Shares;
 
 use crate::render::Logs;
-use crate::{convert, serve, sysctl};
+use crate::{completion, convert, serve, sysctl};
 
 mod flows;
+mod lint;
 mod map;
 mod monitor;
 mod preview;
 mod verify;
 
 pub use flows::{ConnectionsArgs, FlowsArgs, Whom};
+pub use lint::{LintArgs, LintMode};
 pub use map::{MapArgs, MapOutput};
 pub use monitor::{AgentsArgs, ClusterArgs, FilterArgs, FlowDirection, LabelFilter, MonitorArgs, Named, PeerFilter};
 pub use preview::{FailOn, PreviewArgs};
-pub use verify::{LintMode, VerifyArgs, VerifyOutput};
+pub use verify::{VerifyArgs, VerifyOutput};
 
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
 #[derive(Debug, Parser)]
@@ -87,6 +90,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         palisade explain --manifests dir --from shop/web --to shop/db --port 5432\n  \
         palisade explain --manifests dir --from-namespace blog --from-labels app=api --to shop/db --port 5432\n  \
+        palisade explain --manifests dir -n shop --from web --to svc/db\n  \
         palisade explain --manifests dir --from 192.0.2.7 --to shop/web --port http -o json | jq .allowed")]
     Explain(ExplainArgs),
     /// Hold expectations (who is to reach whom) against what policies say. Needs no privileges.
@@ -137,8 +141,9 @@ pub enum Command {
     /// Wait until stopped, and do nothing: for a container that shows that the work of another one is done.
     #[command(hide = true)]
     Wait,
-    /// Print the completion script for a shell.
-    #[command(after_help = "Example: palisade completions bash > /etc/bash_completion.d/palisade")]
+    /// Print the completion script for a shell. It asks this program, which knows the names in the manifests or the cluster.
+    #[command(after_help = "Example: palisade completions bash > /etc/bash_completion.d/palisade\n\n\
+        For kubectl palisade: ln -s kubectl-palisade kubectl_complete-palisade, beside it in the PATH")]
     Completions {
         /// The shell.
         shell: Shell,
@@ -156,7 +161,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::contexts))]
     pub context: Option<String>,
 }
 
@@ -368,25 +373,31 @@ pub struct ExplainArgs {
     /// What policies may cost the nodes.
     #[command(flatten)]
     pub shares: ShareArgs,
+    /// The namespace of pods and Services that are named without one.
+    #[arg(short, long, value_name = "NAME", add = ArgValueCompleter::new(completion::namespaces))]
+    pub namespace: Option<String>,
     /// Who connects.
     #[arg(long, value_name = "NS/POD|IP", required_unless_present = "from_namespace")]
+    #[arg(add = ArgValueCompleter::new(completion::pods))]
     pub from: Option<Endpoint>,
     /// The namespace of a pod that connects and need not exist.
-    #[arg(long, value_name = "NS", conflicts_with = "from")]
+    #[arg(long, value_name = "NS", conflicts_with = "from", add = ArgValueCompleter::new(completion::namespaces))]
     pub from_namespace: Option<String>,
     /// Its labels.
     #[arg(long, value_name = "KEY=VALUE,...", requires = "from_namespace", value_delimiter = ',', value_parser = parse_label)]
     pub from_labels: Vec<(String, String)>,
-    /// To whom.
-    #[arg(long, value_name = "NS/POD|IP", required_unless_present = "to_namespace")]
+    /// To whom: a pod, a Service (svc/NS/NAME, or its address), of which the pods behind it are explained, or an address.
+    #[arg(long, value_name = "NS/POD|svc/NS/NAME|IP", required_unless_present = "to_namespace")]
+    #[arg(add = ArgValueCompleter::new(completion::destinations))]
     pub to: Option<Endpoint>,
     /// The namespace of a pod that is connected to and need not exist.
-    #[arg(long, value_name = "NS", conflicts_with = "to")]
+    #[arg(long, value_name = "NS", conflicts_with = "to", add = ArgValueCompleter::new(completion::namespaces))]
     pub to_namespace: Option<String>,
     /// Its labels.
     #[arg(long, value_name = "KEY=VALUE,...", requires = "to_namespace", value_delimiter = ',', value_parser = parse_label)]
     pub to_labels: Vec<(String, String)>,
-    /// The destination port: a number, or a name that the destination pod declares. Not for ICMP.
+    /// The destination port: a number, or a name that the destination pod declares; of a Service its own, or where it has
+    /// one alone none. Not for ICMP.
     #[arg(long, value_name = "N|NAME")]
     pub port: Option<String>,
     /// The protocol.
@@ -396,6 +407,12 @@ pub struct ExplainArgs {
     /// if there is one and objects come from the cluster.
     #[arg(long, env = "PALISADE_STATUS_SOCKET", value_name = "PATH")]
     pub status_socket: Option<PathBuf>,
+    /// Say as well how to forbid what is allowed. How to allow what is denied is said anyway.
+    #[arg(long)]
+    pub patch: bool,
+    /// Tell of all pods behind a Service and of all policies, not only of the first ones.
+    #[arg(long)]
+    pub all: bool,
     /// The address family, where both ends have both; otherwise the one that both have, IPv4 first.
     #[arg(long, value_enum)]
     pub family: Option<Family>,
@@ -414,8 +431,10 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 /// One end of a connection to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// `NS/POD`.
-    Pod(palisade_model::NamespacedName),
+    /// `NS/POD`, or `POD` of the namespace that is given by itself.
+    Pod(Named),
+    /// `svc/NS/NAME`, or `svc/NAME`.
+    Service(Named),
     /// An address, a pod's or not.
     Address(IpAddr),
 }
@@ -427,12 +446,13 @@ impl std::str::FromStr for Endpoint {
         if let Ok(address) = convert::address(text) {
             return Ok(Self::Address(address));
         }
-        match text.split_once('/') {
-            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
-                Ok(Self::Pod(palisade_model::NamespacedName::new(namespace, name)))
-            }
-            _ => Err(format!("`{text}` is neither an IP address nor NAMESPACE/POD")),
-        }
+        let named = |text: &str| text.parse::<Named>();
+        let end = match text.split_once('/') {
+            Some(("svc" | "service" | "services", rest)) => named(rest).map(Self::Service),
+            Some(("pod" | "pods" | "po", rest)) => named(rest).map(Self::Pod),
+            _ => named(text).map(Self::Pod),
+        };
+        end.map_err(|_| format!("`{text}` is neither an IP address nor NAMESPACE/POD nor svc/NAMESPACE/NAME"))
     }
 }
 

@@ -92,6 +92,24 @@ pub struct Service {
 pub struct ServiceSpec {
     pub selector: Option<BTreeMap<String, String>>,
     pub ports: Option<Vec<ServicePort>>,
+    #[serde(rename = "clusterIP")]
+    pub cluster_ip: Option<String>,
+    #[serde(rename = "clusterIPs")]
+    pub cluster_ips: Option<Vec<String>>,
+}
+
+/// `networking.k8s.io/v1` ServiceCIDR.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct ServiceCidr {
+    pub spec: Option<ServiceCidrSpec>,
+}
+
+/// `ServiceCIDRSpec`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the API")]
+pub struct ServiceCidrSpec {
+    pub cidrs: Option<Vec<String>>,
 }
 
 /// `ServicePort`.

@@ -157,9 +157,9 @@ mod usage {
 
     #[test]
     fn completions_are_scripts() {
-        for shell in ["bash", "zsh", "fish"] {
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
             let script = succeeds(&run(&["completions", shell]));
-            says(&script, &COMMANDS);
+            says(&script, &["COMPLETE", "palisade"]);
         }
         let script = run(&["completions", "bash"]).stdout;
         let mut bash = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
@@ -320,8 +320,8 @@ mod explain {
             "to": {"address": "10.0.1.1", "pod": "shop/db"},
             "protocol": "TCP",
             "port": 5432,
-            "egress": {"isolated": true, "closed": false, "allowed": true, "policies": ["shop/web"], "rule": {"policy": "shop/web", "field": "spec.egress[0]"}},
-            "ingress": {"isolated": true, "closed": false, "allowed": true, "policies": ["shop/db"], "rule": {"policy": "shop/db", "field": "spec.ingress[1]"}},
+            "egress": {"isolated": true, "closed": false, "allowed": true, "node": "a", "policies": ["shop/web"], "rule": {"policy": "shop/web", "field": "spec.egress[0]"}},
+            "ingress": {"isolated": true, "closed": false, "allowed": true, "node": "b", "policies": ["shop/db"], "rule": {"policy": "shop/db", "field": "spec.ingress[1]"}},
         });
         assert_eq!(verdict, expected);
         let text = text(&["--from", "shop/web", "--to", "shop/db", "--port", "5432"]);
@@ -331,6 +331,8 @@ mod explain {
                 "allowed: shop/web (10.0.0.1) -> shop/db (10.0.1.1) TCP port 5432\n",
                 "shop/web spec.egress[0]",
                 "shop/db spec.ingress[1]",
+                "judged on node a",
+                "judged on node b",
             ],
         );
     }
@@ -345,7 +347,7 @@ mod explain {
         );
         assert_eq!(
             verdict["ingress"],
-            json!({"isolated": true, "closed": false, "allowed": false, "policies": ["shop/db"], "rule": null,
+            json!({"isolated": true, "closed": false, "allowed": false, "node": "b", "policies": ["shop/db"], "rule": null,
                    "nearest": "shop/db spec.ingress[1] admits app=web at TCP 5432, TCP metrics; this pod has app=open"})
         );
         let text = text(&["--from", "shop/open", "--to", "shop/db", "--port", "5432"]);
@@ -527,6 +529,121 @@ mod explain {
         says(&from("shop/done"), &["pod shop/done has finished"]);
         says(&from("shop/new"), &["pod shop/new has no address", "status.podIPs"]);
         says(&refused(&["--from", "shop/web", "--to", "shop/nobody", "--port", "1"]), &["error: --to", "shop/nobody"]);
+    }
+
+    /// Two pods behind a Service, at the port that each calls `sql`, of which one lets nobody in; and ten behind another.
+    const SERVICES: &str = "
+---
+{kind: Service, apiVersion: v1, metadata: {name: data, namespace: shop}, spec: {selector: {tier: data}, clusterIP: 10.96.0.10,
+ ports: [{name: main, port: 80, targetPort: sql}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: data-0, namespace: shop, labels: {tier: data, app: db}}, spec: {containers: [{name: c,
+ ports: [{name: sql, containerPort: 5432}]}]}, status: {podIPs: [{ip: 10.0.2.1}]}}
+---
+{kind: Pod, apiVersion: v1, metadata: {name: data-1, namespace: shop, labels: {tier: data}}, spec: {containers: [{name: c,
+ ports: [{name: sql, containerPort: 5433}]}]}, status: {podIPs: [{ip: 10.0.2.2}]}}
+---
+{kind: Service, apiVersion: v1, metadata: {name: many, namespace: shop}, spec: {selector: {app: many}, ports: [{port: 80}, {port: 443}]}}
+";
+
+    fn services() -> Directory {
+        let many = (0..10).map(|n| format!("---\n{{kind: Pod, apiVersion: v1, metadata: {{name: many-{n}, namespace: shop, labels: {{app: many}}}}, status: {{podIPs: [{{ip: 10.0.3.{n}}}]}}}}\n"));
+        Directory::of(&format!("{SHOP}{SERVICES}{}", many.collect::<String>()))
+    }
+
+    #[test]
+    fn each_pod_behind_a_service_at_its_own_port() {
+        let directory = services();
+        let explain = |to: &[&str]| succeeds(&directory.explain(&[&["--from", "shop/open"], to].concat()));
+        let text = explain(&["--to", "svc/shop/data"]);
+        says(
+            &text,
+            &[
+                "PARTLY DENIED: shop/open (10.0.0.3) -> Service shop/data TCP port 80: 1 of 2 pods behind it",
+                "  DENIED: shop/open (10.0.0.3) -> shop/data-0 (10.0.2.1) TCP port 5432",
+                "  allowed: shop/open (10.0.0.3) -> shop/data-1 (10.0.2.2) TCP port 5433",
+                "to allow it",
+            ],
+        );
+        for to in [
+            &["--to", "10.96.0.10"][..],
+            &["--to", "svc/data", "-n", "shop", "--port", "main"],
+            &["--to", "service/shop/data", "--port", "80"],
+        ] {
+            assert_eq!(explain(to), text, "{to:?}");
+        }
+        let json: Value = serde_json::from_str(&explain(&["--to", "svc/shop/data", "-o", "json"])).unwrap();
+        assert_eq!((&json["allowed"], &json["service"]["reached"]), (&json!(false), &json!(1)));
+        assert_eq!(json["behind"][1]["port"], 5433);
+    }
+
+    #[test]
+    fn of_many_pods_the_first_are_told() {
+        let explain = |all: &[&str]| {
+            let arguments = ["--from", "shop/open", "--to", "svc/shop/many", "--port", "443"];
+            succeeds(&services().explain(&[&arguments[..], all].concat()))
+        };
+        says(&explain(&[]), &["allowed", "10 of 10 pods", "and 6 more: 6 allowed, 0 DENIED; all with --all"]);
+        let all = explain(&["--all"]);
+        says(&all, &["shop/many-9 (10.0.3.9) TCP port 443"]);
+        assert!(!all.contains("more:"), "{all}");
+    }
+
+    #[test]
+    fn what_cannot_be_asked_of_a_service_is_said() {
+        let refused = |to: &[&str], code| fails(&services().explain(&[&["--from", "shop/web"], to].concat()), code);
+        says(&refused(&["--to", "svc/shop/dat"], 1), &["--to: there is no Service shop/dat: did you mean shop/data?"]);
+        says(&refused(&["--to", "svc/shop/db"], 1), &["Service shop/db has no selector"]);
+        says(&refused(&["--to", "svc/shop/many"], 1), &["--port is missing: Service shop/many has TCP 80, TCP 443"]);
+        says(&refused(&["--to", "svc/shop/data", "--port", "81"], 1), &["has no such TCP port: it has TCP 80 (main)"]);
+        says(&refused(&["--to", "svc/data"], 2), &["write its namespace, or give -n"]);
+        let from = services().explain(&["--from", "svc/shop/data", "--to", "shop/db", "--port", "1"]);
+        says(&fails(&from, 2), &["a Service opens no connections"]);
+    }
+
+    #[test]
+    fn the_smallest_change_is_a_patch() {
+        let said = text(&["--from", "shop/open", "--to", "shop/db", "--port", "80"]);
+        let command =
+            "kubectl -n shop patch networkpolicy db --type=json -p '[{\"op\":\"add\",\"path\":\"/spec/ingress/-\",";
+        says(
+            &said,
+            &["  to allow it:\n", command, "{\"podSelector\":{\"matchLabels\":{\"app\":\"open\"}}}", "\"port\":80"],
+        );
+        let pair = ["--from", "shop/web", "--to", "shop/db", "--port", "5432"];
+        assert!(!text(&pair).contains("to forbid it"), "nobody asked for that");
+        let verdict = json(&[&pair[..], &["--patch"]].concat());
+        assert_eq!(
+            (&verdict["change"]["to"], &verdict["change"]["patches"][0]["name"]),
+            (&json!("forbid"), &json!("db"))
+        );
+        let itself = text(&["--from", "shop/db", "--to", "shop/db", "--port", "9", "--patch"]);
+        says(&itself, &["to forbid it: a pod always reaches itself"]);
+    }
+
+    #[test]
+    fn names_that_were_probably_meant() {
+        let refused = |from, port: &str| refused(&["--from", from, "--to", "shop/db", "--port", port]);
+        says(&refused("shop/wbe", "1"), &["there is no pod shop/wbe: did you mean shop/web?"]);
+        says(&refused("blog/web", "1"), &["there is no pod blog/web: did you mean shop/web?"]);
+        says(&refused("shop/web", "metrix"), &["no TCP port of that name: did you mean metrics?"]);
+    }
+
+    #[test]
+    fn a_kubeconfig_that_is_missing_is_said_once() {
+        let said = fails(
+            &run(&["explain", "--kubeconfig", "/nonexistent/config", "--from", "a/b", "--to", "a/c", "--port", "1"]),
+            1,
+        );
+        assert_eq!(
+            said,
+            "error: kubeconfig /nonexistent/config: No such file or directory (os error 2): check the file\n"
+        );
+        let mut palisade = palisade();
+        palisade.args(["explain", "--from", "a/b", "--to", "a/c", "--port", "1"]).env_remove("KUBERNETES_SERVICE_HOST");
+        let said = fails(&palisade.env("KUBECONFIG", "/nonexistent/config").output().unwrap(), 1);
+        says(&said, &["no cluster is known", "--kubeconfig FILE", "--manifests DIR"]);
+        assert_eq!(said.matches("No such file").count(), 1, "{said}");
     }
 
     #[test]

@@ -151,6 +151,39 @@ fn a_preview_says_what_closes_and_what_does_not() {
 }
 
 #[test]
+fn a_preview_says_what_of_the_change_is_surely_not_meant() {
+    let before = format!(
+        "{SHOP}---\n{}",
+        CHANGE.replace("name: nobody", "name: old").replace("app: dbb", "app: bdd").rsplit("---").next().unwrap()
+    );
+    let directory = Directory::of(&before);
+    let services = "{from: [{ipBlock: {cidr: 10.96.0.0/16}}]}";
+    let change = directory.file(
+        "change.yaml",
+        &CHANGE.replace("ports: [{port: 5432}]}", &format!("ports: [{{port: 5432}}]}}, {services}")),
+    );
+    let lint = |arguments: &[&str]| {
+        let preview = directory.json("preview", &[&[&*change], arguments].concat());
+        let found = preview["lint"].as_array().cloned().unwrap_or_default();
+        found
+            .iter()
+            .map(|one| format!("{} {}", one["policy"].as_str().unwrap(), one["code"].as_str().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lint(&["--lint"]), ["shop/nobody selects-nobody"], "what was there is not told");
+    let with_range = ["--lint", "--service-cidr", "10.96.0.0/12"];
+    assert_eq!(lint(&with_range)[0], "shop/db block-holds-services");
+    assert_eq!(lint(&[]), [""; 0]);
+    let denied = directory.run("preview", &[&change, "--lint=deny"]);
+    assert_eq!(denied.status.code(), Some(1), "{denied:?}");
+    assert!(
+        String::from_utf8_lossy(&denied.stdout)
+            .contains("Surely not meant (1):\n  shop/nobody spec.podSelector: selects-nobody: "),
+        "{denied:?}"
+    );
+}
+
+#[test]
 fn what_is_deleted_opens() {
     let directory = Directory::of(SHOP);
     let policy = directory.file("api.yaml", SHOP.rsplit("---").next().unwrap());
@@ -173,6 +206,9 @@ fn what_changes_nothing_says_so_and_what_is_not_there_too() {
     let missing = directory.file("db.yaml", CHANGE);
     let preview = directory.json("preview", &["--delete", &missing]);
     assert_eq!(preview["not_found"], json!(["NetworkPolicy shop/db", "NetworkPolicy shop/nobody"]));
+    let misspelt = directory.file("apj.yaml", &SHOP.rsplit("---").next().unwrap().replace("name: api", "name: apj"));
+    let preview = directory.json("preview", &["--delete", &misspelt]);
+    assert_eq!(preview["not_found"], json!(["NetworkPolicy shop/apj: did you mean shop/api?"]));
     assert_eq!(directory.run("preview", &[]).status.code(), Some(2));
     let nowhere = directory.run("preview", &["/nowhere/change.yaml"]);
     assert_eq!(nowhere.status.code(), Some(1));

@@ -28,6 +28,7 @@ mod policy;
 mod port;
 pub mod reach;
 pub mod reference;
+pub mod remedy;
 mod sandbox;
 mod selector;
 mod service;

@@ -3,18 +3,26 @@
 //! Invariants:
 //! - A finding says what is so, and names the field. Nothing is found where it is not known: without pods no selector is
 //!   said to match none, without Services no port is said to be one.
-//! - What is said to match nobody can be taken away, and no verdict changes (`tests/lint.rs`).
+//! - What is said to match nobody, to be covered or to be shadowed can be taken away, all of it at once, and no verdict
+//!   changes (`tests/lint.rs`).
 
+mod cluster;
+mod covered;
 mod dns;
 mod known;
 mod peers;
 mod ports;
+mod protocols;
+mod services;
+mod within;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use self::known::Known;
+use ipnet::IpNet;
+
 use crate::reference::Cluster;
 use crate::{Direction, NamespacedName, Pod, Policy, Service};
 
@@ -27,7 +35,9 @@ pub struct Objects<'a> {
     pub templates: &'a BTreeMap<NamespacedName, Pod>,
     /// The Services, as far as they are known.
     pub services: &'a BTreeMap<NamespacedName, Service>,
-    /// What is written of policies besides, where there is anything.
+    /// The ranges of Services' addresses, as far as they are known.
+    pub service_ranges: &'a [IpNet],
+    /// What is written of policies besides, where there is anything; of cluster policies in no namespace.
     pub remarks: &'a BTreeMap<NamespacedName, Remarks>,
 }
 
@@ -46,7 +56,7 @@ pub struct Remarks {
 /// Something that is surely not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The policy.
+    /// The policy; a cluster policy is in no namespace.
     pub policy: NamespacedName,
     /// What it is.
     pub code: Code,
@@ -79,11 +89,23 @@ pub enum Code {
     ServicePort,
     /// A policy of a namespace that is not there.
     PolicyWithoutNamespace,
+    /// A policy of which all is said by others, too.
+    Covered,
+    /// An ipBlock that holds addresses of Services, which policies never see.
+    BlockHoldsServices,
+    /// A port that pods declare for another protocol than the rule names.
+    OtherProtocol,
+    /// Every port of TCP and UDP, which is not everything.
+    ProtocolsLeftOut,
+    /// A rule of a cluster policy that rules before it leave nothing to decide.
+    ShadowedRule,
+    /// Cluster policies of one tier and priority that judge the same pods.
+    EqualPriorities,
 }
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::TwoPeers,
         Self::BlockHoldsPods,
         Self::UnknownPortName,
@@ -94,6 +116,12 @@ impl Code {
         Self::EgressWithoutDns,
         Self::ServicePort,
         Self::PolicyWithoutNamespace,
+        Self::Covered,
+        Self::BlockHoldsServices,
+        Self::OtherProtocol,
+        Self::ProtocolsLeftOut,
+        Self::ShadowedRule,
+        Self::EqualPriorities,
     ];
 
     /// As it is written to ignore it: `two-peers`.
@@ -109,6 +137,12 @@ impl Code {
             Self::EgressWithoutDns => "egress-without-dns",
             Self::ServicePort => "service-port",
             Self::PolicyWithoutNamespace => "policy-without-namespace",
+            Self::Covered => "covered",
+            Self::BlockHoldsServices => "block-holds-services",
+            Self::OtherProtocol => "other-protocol",
+            Self::ProtocolsLeftOut => "protocols-left-out",
+            Self::ShadowedRule => "shadowed-rule",
+            Self::EqualPriorities => "equal-priorities",
         }
     }
 }
@@ -126,20 +160,29 @@ impl fmt::Display for Finding {
     }
 }
 
-/// All findings that are not ignored, by policy.
+/// All findings that are not ignored, by policy; those of cluster policies last.
 pub fn lint(objects: &Objects<'_>) -> Vec<Finding> {
     let known = Known::new(objects);
+    let covered = covered::covered(&known);
     let mut found = Vec::new();
     for policy in objects.cluster.policies.values() {
         let mut findings = Findings { policy: &policy.id, all: Vec::new() };
         of_policy(&known, policy, &mut findings);
         peers::peers(&known, policy, &mut findings);
         ports::ports(&known, policy, &mut findings);
+        protocols::protocols(policy, &mut findings);
         dns::dns(&known, policy, &mut findings);
-        let ignored = objects.remarks.get(&policy.id).map(|remarks| &remarks.ignored);
-        let is_told = |finding: &Finding| ignored.is_none_or(|ignored| !ignored.contains(finding.code.name()));
-        found.extend(findings.all.into_iter().filter(is_told));
+        if let Some(by) = covered.get(&policy.id) {
+            findings.add(Code::Covered, "spec", covered::reason(by));
+        }
+        found.extend(findings.all);
     }
+    found.extend(cluster::findings(&known));
+    let is_ignored = |finding: &Finding| {
+        let remarks = objects.remarks.get(&finding.policy);
+        remarks.is_some_and(|remarks| remarks.ignored.contains(finding.code.name()))
+    };
+    found.retain(|finding| !is_ignored(finding));
     found
 }
 

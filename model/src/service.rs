@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{NamespacedName, Pod, Protocol, Selector};
@@ -11,6 +12,8 @@ pub struct Service {
     pub selector: Option<Selector>,
     /// Its ports.
     pub ports: Vec<ServicePort>,
+    /// Its own addresses (`clusterIPs`): none of a headless one.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A port of a Service.

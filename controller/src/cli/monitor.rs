@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use ipnet::IpNet;
 use jiff::SignedDuration;
 
 use super::{AgentArgs, Output, Whom};
-use crate::convert;
 use crate::flows::{IpProtocol, Reason};
+use crate::{completion, convert};
 
 /// `palisade monitor`.
 #[derive(Clone, Debug, Args)]
@@ -48,19 +49,19 @@ pub struct MonitorArgs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct FilterArgs {
     /// Of pods of this namespace.
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", add = ArgValueCompleter::new(completion::namespaces))]
     pub namespace: Option<String>,
     /// Of this pod.
-    #[arg(long, value_name = "NS/POD|POD")]
+    #[arg(long, value_name = "NS/POD|POD", add = ArgValueCompleter::new(completion::pods))]
     pub pod: Option<Named>,
     /// Of pods of this Deployment, StatefulSet, DaemonSet or Job.
-    #[arg(long, value_name = "NS/NAME|NAME")]
+    #[arg(long, value_name = "NS/NAME|NAME", add = ArgValueCompleter::new(completion::workloads))]
     pub workload: Option<Named>,
     /// Of pods with these labels.
     #[arg(short, long = "label", value_name = "KEY=VALUE|KEY,...", value_delimiter = ',')]
     pub labels: Vec<LabelFilter>,
     /// With this other end: a pod or a workload, any of a namespace, or an address of a range.
-    #[arg(long, value_name = "NS/NAME|NS|CIDR|IP")]
+    #[arg(long, value_name = "NS/NAME|NS|CIDR|IP", add = ArgValueCompleter::new(completion::peers))]
     pub peer: Option<PeerFilter>,
     /// To this port.
     #[arg(long, value_name = "N")]
@@ -93,7 +94,7 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Ask the agents of the cluster of this context.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completion::contexts))]
     pub context: Option<String>,
 }
 

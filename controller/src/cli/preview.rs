@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{FlowsArgs, Output, SourceArgs};
+use super::{FlowsArgs, LintArgs, Output, SourceArgs};
 
 /// `palisade preview`.
 #[derive(Debug, Args)]
@@ -26,6 +26,9 @@ pub struct PreviewArgs {
     /// would be cut, a recorded flow be refused, or a node was not heard. May be given several times.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub fail_on: Vec<FailOn>,
+    /// What is surely not meant of what the change brings.
+    #[command(flatten)]
+    pub lint: LintArgs,
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     pub output: Output,

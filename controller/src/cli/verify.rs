@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::SourceArgs;
+use super::{LintArgs, SourceArgs};
 
 /// `palisade verify`.
 #[derive(Debug, Args)]
@@ -19,23 +19,12 @@ pub struct VerifyArgs {
     /// Count audited policies as enforced. Otherwise they are as if they were not there.
     #[arg(long)]
     pub audited: bool,
-    /// Say as well what is legal in policies and surely not meant; with `deny` that fails. A policy with the annotation
-    /// `palisade.dev/lint-ignore: CODE,...` is spared these findings.
-    #[arg(long, value_enum, value_name = "warn|deny", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "warn")]
-    pub lint: Option<LintMode>,
+    /// What is surely not meant.
+    #[command(flatten)]
+    pub lint: LintArgs,
     /// How to print it.
     #[arg(short, long, value_enum, default_value_t = VerifyOutput::Text)]
     pub output: VerifyOutput,
-}
-
-/// What findings of lint do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LintMode {
-    /// They are told.
-    Warn,
-    /// They are told, and the exit code is 1.
-    Deny,
 }
 
 /// The form of the result.

@@ -5,6 +5,7 @@ mod connections;
 mod diff;
 mod explain;
 mod kernel;
+mod linted;
 mod map;
 mod monitor;
 mod plug;
@@ -20,7 +21,8 @@ mod wait;
 
 use std::io::Write;
 
-use clap::CommandFactory;
+use anyhow::Context;
+use clap_complete::env::Shells;
 
 use crate::cli::{Cli, Command};
 use crate::logging::LogFilter;
@@ -52,8 +54,9 @@ pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
         Command::Cleanup(args) => cleanup::cleanup(&args),
         Command::Wait => wait::wait(),
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "palisade", &mut script);
+            let (mut script, name, shells) = (Vec::new(), "palisade", Shells::builtins());
+            let completer = shells.completer(&shell.to_string()).context("completions for this shell are not known")?;
+            completer.write_registration("COMPLETE", name, name, name, &mut script)?;
             Ok(std::io::stdout().write_all(&script)?)
         }
     }

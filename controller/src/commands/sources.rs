@@ -1,19 +1,20 @@
 //! Where the commands' objects come from.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use kube::Client;
-use palisade_model::Change;
+use palisade_model::{Change, NamespacedName, Service};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::cli::{NodeArgs, PodRangeArg, SourceArgs};
 use crate::input::Input;
-use crate::manifests::{self, Besides, ReadErrors};
+use crate::manifests::{self, Besides};
 use crate::render::PodRange;
 use crate::source::{self, Health};
 
@@ -42,16 +43,34 @@ pub(super) fn snapshot(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Chan
 /// # Errors
 /// Where they are not to be had.
 pub(super) fn snapshot_with_besides(args: &SourceArgs, asked: bool) -> anyhow::Result<(Vec<Change>, Besides)> {
-    let Some(directory) = &args.manifests else {
-        let changes = of_cluster(args, "")?;
-        return Ok((changes, if asked { besides_of_cluster(args)? } else { Besides::default() }));
-    };
+    let (changes, besides) = snapshot_and_besides(args)?;
+    Ok(match besides {
+        Some(besides) => (changes, besides.sound(true)?),
+        None if asked => (changes, besides_of_cluster(args)?),
+        None => (changes, Besides::default()),
+    })
+}
+
+/// All objects, and what else manifests hold; `None` of a cluster.
+///
+/// # Errors
+/// Where they are not to be had.
+pub(super) fn snapshot_and_besides(args: &SourceArgs) -> anyhow::Result<(Vec<Change>, Option<Besides>)> {
+    let Some(directory) = &args.manifests else { return Ok((of_cluster(args, "")?, None)) };
     let mut manifests = manifests::read(directory, "")?;
     let besides = mem::take(&mut manifests.besides);
-    if !besides.errors.is_empty() {
-        bail!(ReadErrors(besides.errors));
-    }
-    Ok((manifests.into_changes().collect(), besides))
+    Ok((manifests.into_changes().collect(), Some(besides)))
+}
+
+/// The Services of a cluster.
+///
+/// # Errors
+/// Where they are not to be had.
+pub(super) fn services(args: &SourceArgs) -> anyhow::Result<BTreeMap<NamespacedName, Service>> {
+    let runtime = runtime()?;
+    let client = runtime.block_on(client(args))?;
+    let asked = runtime.block_on(async { timeout(PATIENCE, source::services(&client)).await });
+    asked.context("the API server does not answer")?.context("cannot list Services")
 }
 
 fn besides_of_cluster(args: &SourceArgs) -> anyhow::Result<Besides> {

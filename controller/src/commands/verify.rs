@@ -5,12 +5,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use palisade_model::lint::{Finding, Objects, lint};
 use palisade_model::reference::Cluster;
 
-use super::{Exit, sources};
+use super::{Exit, linted, sources};
 use crate::cli::{LintMode, VerifyArgs, VerifyOutput};
-use crate::manifests::{Besides, Place, ReadError, ReadErrors};
+use crate::manifests::{Place, ReadError, ReadErrors};
 use crate::verify::{Case, End, Report, Situation, junit, parse, verify as ask};
 
 /// An expectation does not hold.
@@ -31,13 +30,13 @@ pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
 fn run(args: &VerifyArgs) -> anyhow::Result<()> {
     let cases = read(&args.files)?;
     let uses_services = cases.iter().flat_map(|case| &case.to).any(|end| matches!(end, End::Service(_)));
-    let (changes, besides) = sources::snapshot_with_besides(&args.source, uses_services || args.lint.is_some())?;
+    let (changes, besides) = sources::snapshot_with_besides(&args.source, uses_services || args.lint.lint.is_some())?;
     let mut cluster = Cluster::default();
     changes.into_iter().for_each(|change| cluster.apply(change));
-    let findings = args.lint.map(|_| lint_of(&cluster, &besides));
+    let findings = args.lint.lint.map(|_| linted::findings(&cluster, &besides, &args.lint));
     let situation = Situation::new(cluster, besides, args.audited);
     let report = Report::new(ask(&situation, &cases), findings);
-    let is_denied = args.lint == Some(LintMode::Deny);
+    let is_denied = args.lint.lint == Some(LintMode::Deny);
     print(&report, args.output, is_denied)?;
     let is_refused = is_denied && report.lint.as_ref().is_some_and(|findings| !findings.is_empty());
     match report.errors {
@@ -45,11 +44,6 @@ fn run(args: &VerifyArgs) -> anyhow::Result<()> {
         0 => bail!(Exit(FAILED)),
         _ => bail!(Exit(UNCLEAR)),
     }
-}
-
-fn lint_of(cluster: &Cluster, besides: &Besides) -> Vec<Finding> {
-    let Besides { services, templates, remarks, .. } = besides;
-    lint(&Objects { cluster, templates, services, remarks })
 }
 
 fn print(report: &Report, output: VerifyOutput, deny: bool) -> anyhow::Result<()> {

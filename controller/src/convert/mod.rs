@@ -23,9 +23,9 @@ pub(crate) use address::{address, net};
 pub use cluster_policy::cluster_policy;
 pub use node::{node, pod_range};
 pub use pod::pod;
-pub use policy::{policy, remarks};
+pub use policy::{cluster_remarks, policy, remarks};
 pub(crate) use port::protocol;
-pub use service::service;
+pub use service::{service, service_ranges};
 pub use workload::template;
 
 use crate::objects::{Metadata, Namespace};

@@ -1,5 +1,8 @@
 //! NetworkPolicy.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use palisade_model::lint::Remarks;
@@ -10,7 +13,7 @@ use super::enforcement::enforcement;
 use super::port::port;
 use super::selector::selector;
 use super::{Problem, Problems, id};
-use crate::objects::NetworkPolicy;
+use crate::objects::{ClusterNetworkPolicy, Metadata, NetworkPolicy};
 
 /// The policy with its defaults filled in, and what had to be left out of it.
 ///
@@ -47,16 +50,13 @@ pub fn policy(policy: &NetworkPolicy) -> (Policy, Vec<Problem>) {
 
 /// What is written of the policy that is not part of what it does.
 pub fn remarks(policy: &NetworkPolicy) -> Remarks {
-    let annotations = policy.metadata.annotations.as_ref();
-    let ignored = annotations.and_then(|annotations| annotations.lint_ignore.as_deref()).unwrap_or_default();
-    let ignored = ignored.split(',').map(str::trim).filter(|code| !code.is_empty()).map(Into::into).collect();
     let defaults = NetworkPolicySpec::default();
     let spec = policy.spec.as_ref().unwrap_or(&defaults);
     let has = |name: &str| spec.policy_types.iter().flatten().any(|written| written == name);
     let is_written = spec.policy_types.as_ref().is_some_and(|types| !types.is_empty());
     let ingress = ("Ingress", Direction::Ingress, spec.ingress.as_ref().map(Vec::len));
     let egress = ("Egress", Direction::Egress, spec.egress.as_ref().map(Vec::len));
-    let mut remarks = Remarks { ignored, ..Remarks::default() };
+    let mut remarks = Remarks { ignored: ignored(&policy.metadata), ..Remarks::default() };
     for (name, direction, rules) in [egress, ingress] {
         match rules {
             Some(1..) if is_written && !has(name) => remarks.without_type.push(direction),
@@ -67,6 +67,17 @@ pub fn remarks(policy: &NetworkPolicy) -> Remarks {
         }
     }
     remarks
+}
+
+/// The same of a cluster policy.
+pub fn cluster_remarks(policy: &ClusterNetworkPolicy) -> Remarks {
+    Remarks { ignored: ignored(&policy.metadata), ..Remarks::default() }
+}
+
+fn ignored(metadata: &Metadata) -> BTreeSet<Arc<str>> {
+    let annotations = metadata.annotations.as_ref();
+    let written = annotations.and_then(|annotations| annotations.lint_ignore.as_deref()).unwrap_or_default();
+    written.split(',').map(str::trim).filter(|code| !code.is_empty()).map(Into::into).collect()
 }
 
 struct PolicyTypes {

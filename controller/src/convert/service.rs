@@ -1,8 +1,13 @@
 //! Services.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use palisade_model::{Requirement, Service, ServicePort, TargetPort};
 
+use super::address::{address as parse, net};
 use super::port::{number, protocol};
 use super::{Problem, Problems, id};
 use crate::objects;
@@ -18,7 +23,25 @@ pub fn service(service: &objects::Service) -> (Service, Vec<Problem>) {
     });
     let ports = spec.ports.iter().flatten().enumerate();
     let ports = ports.filter_map(|(i, written)| port(written, &format!("spec.ports[{i}]"), &mut problems)).collect();
-    (Service { id: id(&service.metadata), selector, ports }, problems.0)
+    let addresses = addresses(spec, &mut problems);
+    (Service { id: id(&service.metadata), selector, ports, addresses }, problems.0)
+}
+
+/// A headless Service has none, which is written as `None`.
+fn addresses(spec: &objects::ServiceSpec, problems: &mut Problems) -> Vec<IpAddr> {
+    let written = spec.cluster_ip.iter().chain(spec.cluster_ips.iter().flatten());
+    let written: BTreeSet<&String> = written.filter(|text| !text.is_empty() && *text != "None").collect();
+    let known = written.into_iter().filter_map(|text| problems.keep("spec.clusterIPs", parse(text)));
+    known.collect()
+}
+
+/// The ranges of Services' addresses that are written there, and what had to be left out.
+pub fn service_ranges(object: &objects::ServiceCidr) -> (Vec<IpNet>, Vec<Problem>) {
+    let mut problems = Problems::default();
+    let written = object.spec.iter().flat_map(|spec| spec.cidrs.iter().flatten()).enumerate();
+    let ranges = written.filter_map(|(i, text)| problems.keep(&format!("spec.cidrs[{i}]"), net(text)));
+    let ranges = ranges.collect();
+    (ranges, problems.0)
 }
 
 fn port(written: &objects::ServicePort, at: &str, problems: &mut Problems) -> Option<ServicePort> {

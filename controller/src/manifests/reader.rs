@@ -163,6 +163,10 @@ impl<'a> Reader<'a> {
             Ok(object) => {
                 let (policy, problems) = convert::cluster_policy(&object);
                 let Some(policy) = policy else { return problems };
+                let remarks = convert::cluster_remarks(&object);
+                if remarks != Remarks::default() {
+                    self.manifests.besides.remarks.insert(NamespacedName::new("", id.name.clone()), remarks);
+                }
                 let (problems, of_rules): (Vec<_>, Vec<_>) = problems.into_iter().partition(Problem::is_of_enforcement);
                 if !of_rules.is_empty() {
                     self.manifests.closed_rules.insert(id.name.clone(), of_rules);

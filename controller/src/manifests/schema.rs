@@ -136,9 +136,14 @@ pub(super) const SERVICE: Schema = Open(&[
                 "ports",
                 List(&Open(&[("name", Text), ("protocol", Text), ("port", Integer), ("targetPort", IntegerOrText)])),
             ),
+            ("clusterIP", Text),
+            ("clusterIPs", List(&Text)),
         ]),
     ),
 ]);
+
+/// `networking.k8s.io/v1` ServiceCIDR: what is read of it.
+pub(super) const SERVICE_CIDR: Schema = Open(&[("spec", Open(&[("cidrs", List(&Text))]))]);
 
 /// What makes pods: what is read of it.
 pub(super) const WORKLOAD: Schema = Open(&[

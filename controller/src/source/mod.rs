@@ -24,7 +24,9 @@ mod lease;
 mod node;
 mod optional;
 mod outdated;
+mod proxy;
 mod tracker;
+mod transport;
 mod watch;
 mod wire;
 
@@ -35,7 +37,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use kube::Client;
 use palisade_model::Change;
 
-pub use besides::besides;
+pub use besides::{besides, names, services};
 pub use client::{ConnectError, client};
 pub use closings::tell as tell_closings;
 pub use health::{Health, WatchState};

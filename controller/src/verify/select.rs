@@ -11,7 +11,7 @@ use super::expectations::{End, hypothetical_title};
 use super::imagined::imagined;
 use super::judge::Party;
 use super::situation::{Candidate, Situation};
-use crate::manifests::nearest;
+use crate::meant::meant;
 
 /// The pods and addresses of one side.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl Situation {
                 side.pods.extend(self.candidates.iter().filter(|one| one.workload == *id).cloned());
                 if side.pods.len() == before {
                     let names = self.candidates.iter().map(|one| one.workload.to_string());
-                    return Err(format!("no pod is of workload {id}{}", self.meant(&id.to_string(), names)));
+                    return Err(format!("no pod is of workload {id}{}", meant(&id.to_string(), names)));
                 }
             }
             End::Labelled { namespace, labels } => {
@@ -93,7 +93,7 @@ impl Situation {
             End::Hypothetical { namespace, labels, ports } => {
                 if !self.namespaces.contains_key(&**namespace) {
                     let names = self.namespaces.keys().map(ToString::to_string);
-                    return Err(format!("there is no namespace {namespace}{}", self.meant(namespace, names)));
+                    return Err(format!("there is no namespace {namespace}{}", meant(namespace, names)));
                 }
                 let pod = imagined(namespace, labels, ports);
                 let title = hypothetical_title(namespace, labels);
@@ -102,7 +102,7 @@ impl Situation {
             End::Service(id) => {
                 let Some(service) = self.services.get(id) else {
                     let names = self.services.keys().map(ToString::to_string);
-                    return Err(format!("there is no Service {id}{}", self.meant(&id.to_string(), names)));
+                    return Err(format!("there is no Service {id}{}", meant(&id.to_string(), names)));
                 };
                 if service.selector.is_none() {
                     return Err(format!(
@@ -133,7 +133,7 @@ impl Situation {
             Some(_) => Err(format!("pod {id} has finished: it has no address any more")),
             None => {
                 let names = self.candidates.iter().map(|one| one.title.clone());
-                Err(format!("there is no pod {id}{}", self.meant(&title, names)))
+                Err(format!("there is no pod {id}{}", meant(&title, names)))
             }
         }
     }
@@ -175,19 +175,12 @@ impl Situation {
         })
     }
 
-    /// `: did you mean shop/api?`, where a name is near.
-    fn meant(&self, word: &str, names: impl Iterator<Item = String>) -> String {
-        let names: BTreeSet<String> = names.collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        nearest(word, &names).map(|name| format!(": did you mean {name}?")).unwrap_or_default()
-    }
-
     /// The namespace, or the label's value, that was probably meant.
     fn meant_namespace(&self, namespace: Option<&str>, labels: &Labels) -> String {
         if let Some(name) = namespace.filter(|name| !self.namespaces.contains_key(*name)) {
-            let meant = self.meant(name, self.namespaces.keys().map(ToString::to_string));
-            if !meant.is_empty() {
-                return meant;
+            let near = meant(name, self.namespaces.keys().map(ToString::to_string));
+            if !near.is_empty() {
+                return near;
             }
         }
         let is_there = |pod: &Pod| namespace.is_none_or(|namespace| *namespace == *pod.id.namespace);
@@ -195,7 +188,7 @@ impl Situation {
         let written = |labels: &Labels| labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
         let all: BTreeSet<String> = pods().flat_map(|pod| written(&pod.labels)).collect();
         let missing = written(labels).into_iter().find(|label| !all.contains(label));
-        missing.map(|label| self.meant(&label, all.into_iter())).unwrap_or_default()
+        missing.map(|label| meant(&label, all)).unwrap_or_default()
     }
 }
 

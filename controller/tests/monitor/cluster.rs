@@ -113,6 +113,12 @@ async fn list(mut stream: TcpStream, target: &str, nodes: &[String]) {
     let on = |node: &&String| !target.contains("fieldSelector=") || target.contains(&format!("nodeName%3D{node}"));
     let items: Vec<Value> = if target.contains("/namespaces/shop/") {
         vec![pod("db-0", &nodes[0])]
+    } else if target.contains("/namespaces/shpo/") {
+        Vec::new()
+    } else if target.starts_with("/api/v1/pods") {
+        let mut db = pod("db-0", &nodes[0]);
+        db["metadata"]["namespace"] = "shop".into();
+        vec![db]
     } else {
         nodes.iter().filter(on).map(|node| pod(&format!("agent-{node}"), node)).collect()
     };
@@ -217,7 +223,16 @@ fn those_are_asked_that_run_what_is_asked_for() {
     assert_eq!(cluster.asked(), ["agent-a"]);
     let (_, stderr, code) = ended(cluster.monitor("--last 9 --pod shop/web-1"));
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("no agent is there that could be asked"), "{stderr}");
+    assert!(stderr.contains("no agent is there that could be asked: there is no pod shop/web-1"), "{stderr}");
+    for (filter, near) in [
+        ("--pod shop/db-00", "there is no pod shop/db-00: did you mean shop/db-0?"),
+        ("--workload shop/bd-0", "there is no workload shop/bd-0: did you mean shop/db-0?"),
+        ("-n shpo", "there is no pod in namespace shpo: did you mean shop?"),
+    ] {
+        let (_, stderr, code) = ended(cluster.monitor(&format!("--last 9 {filter}")));
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains(near), "{filter}: {stderr}");
+    }
 }
 
 #[test]

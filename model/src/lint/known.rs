@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use ipnet::IpNet;
+
 use super::{Objects, Remarks};
 use crate::reference::Cluster;
 use crate::{Direction, NamespaceScope, Phase, Pod, PodGroup, Policy, Service};
@@ -16,6 +18,7 @@ pub(super) struct Known<'a> {
     policies: BTreeMap<&'a str, Vec<&'a Policy>>,
     services: BTreeMap<&'a str, Vec<&'a Service>>,
     addresses: BTreeMap<IpAddr, &'a Pod>,
+    service_addresses: BTreeMap<IpAddr, &'a Service>,
     groups: RefCell<HashMap<&'a PodGroup, Rc<Vec<&'a Pod>>>>,
 }
 
@@ -39,7 +42,10 @@ impl<'a> Known<'a> {
         cluster.policies.values().for_each(|policy| policies.entry(&*policy.id.namespace).or_default().push(policy));
         let mut services = BTreeMap::<&str, Vec<&Service>>::new();
         objects.services.values().for_each(|service| services.entry(&*service.id.namespace).or_default().push(service));
-        Self { objects, pods, policies, services, addresses, groups: RefCell::default() }
+        let addressed =
+            objects.services.values().flat_map(|service| service.addresses.iter().map(move |at| (*at, service)));
+        let service_addresses = addressed.collect();
+        Self { objects, pods, policies, services, addresses, service_addresses, groups: RefCell::default() }
     }
 
     pub(super) fn cluster(&self) -> &'a Cluster {
@@ -60,6 +66,21 @@ impl<'a> Known<'a> {
 
     pub(super) fn remarks(&self, policy: &Policy) -> Option<&'a Remarks> {
         self.objects.remarks.get(&policy.id)
+    }
+
+    /// The policies, by namespace.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &[&'a Policy]> {
+        self.policies.values().map(Vec::as_slice)
+    }
+
+    /// The ranges of Services' addresses.
+    pub(super) fn service_ranges(&self) -> &'a [IpNet] {
+        self.objects.service_ranges
+    }
+
+    /// The Services with addresses from the first to the last of these.
+    pub(super) fn services_within(&self, first: IpAddr, last: IpAddr) -> impl Iterator<Item = (IpAddr, &'a Service)> {
+        self.service_addresses.range(first..=last).map(|(address, service)| (*address, *service))
     }
 
     /// The pods of a namespace.

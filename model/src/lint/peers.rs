@@ -1,6 +1,7 @@
 //! Peers: whom rules name.
 
 use super::known::Known;
+use super::services::holds_services;
 use super::{Code, Findings, peers_field};
 use crate::{Direction, IpBlock, NamespaceScope, Peer, Peers, PodGroup, Policy};
 
@@ -13,7 +14,11 @@ pub(super) fn peers<'a>(known: &Known<'a>, policy: &'a Policy, findings: &mut Fi
             for (j, peer) in peers.iter().enumerate() {
                 match peer {
                     Peer::Pods(group) => nobody(known, group, &format!("{at}[{j}]"), findings),
-                    Peer::Block(block) => holds_pods(known, block, &format!("{at}[{j}].ipBlock"), findings),
+                    Peer::Block(block) => {
+                        let at = format!("{at}[{j}].ipBlock");
+                        holds_pods(known, block, &at, findings);
+                        holds_services(known, block, &at, findings);
+                    }
                 }
             }
         }
@@ -46,7 +51,7 @@ fn is_of_namespaces(group: &PodGroup) -> bool {
     matches!(group.namespaces, NamespaceScope::Matching(_)) && group.pods.requirements().is_empty()
 }
 
-fn nobody<'a>(known: &Known<'a>, group: &'a PodGroup, at: &str, findings: &mut Findings<'_>) {
+pub(super) fn nobody<'a>(known: &Known<'a>, group: &'a PodGroup, at: &str, findings: &mut Findings<'_>) {
     if !known.has_pods() || !known.group(group).is_empty() {
         return;
     }

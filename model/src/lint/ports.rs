@@ -28,6 +28,9 @@ pub(super) fn ports<'a>(known: &Known<'a>, policy: &'a Policy, findings: &mut Fi
                     }
                     PortMatch::Numbers { protocol, ports } if ports.first() == ports.last() => {
                         of_service(known, &destinations, *protocol, ports.first(), &at, findings);
+                        if is_of_pods_alone(direction, rule) {
+                            other_protocol(&destinations, *protocol, ports.first(), &at, findings);
+                        }
                     }
                     PortMatch::Numbers { .. } => {}
                 }
@@ -50,7 +53,31 @@ fn peers<'a>(known: &Known<'a>, rule: &'a Rule) -> Vec<Rc<Vec<&'a Pod>>> {
     }
 }
 
-fn unknown_name(pods: &[&Pod], protocol: Protocol, name: &str, at: &str, findings: &mut Findings<'_>) {
+/// Whether whom it is opened to are pods, all of them known.
+fn is_of_pods_alone(direction: Direction, rule: &Rule) -> bool {
+    match (direction, &rule.peers) {
+        (Direction::Ingress, _) => true,
+        (Direction::Egress, Peers::All) => false,
+        (Direction::Egress, Peers::AnyOf(peers)) => peers.iter().all(|peer| matches!(peer, Peer::Pods(_))),
+    }
+}
+
+/// The protocol of a port without one is TCP.
+fn other_protocol(pods: &[&Pod], protocol: Protocol, number: u16, at: &str, findings: &mut Findings<'_>) {
+    let declared = || pods.iter().flat_map(|pod| pod.ports.iter().map(move |port| (*pod, port)));
+    let same = declared().filter(|(_, port)| port.port == number);
+    let of_protocol = |(_, port): &(&Pod, &crate::ContainerPort)| port.protocol == protocol;
+    if let Some((pod, port)) = same.clone().next().filter(|_| !same.clone().any(|one| of_protocol(&one))) {
+        let (id, other) = (&pod.id, port.protocol);
+        let reason = format!(
+            "pod {id} declares {number} for {other}, and no pod that this is about for {protocol}: write `protocol: {other}`, if \
+             that is meant (without one it is TCP)"
+        );
+        findings.add(Code::OtherProtocol, at, reason);
+    }
+}
+
+pub(super) fn unknown_name(pods: &[&Pod], protocol: Protocol, name: &str, at: &str, findings: &mut Findings<'_>) {
     if pods.iter().any(|pod| !pod.numbers_of(name, protocol).is_empty()) {
         return;
     }

@@ -6,8 +6,8 @@ use anyhow::Context;
 use palisade_model::reference::Cluster;
 use palisade_model::{Direction, Labels, NamespacedName};
 
-use super::addresses;
-use crate::cli::{Endpoint, ExplainArgs};
+use super::ends::{End, addresses};
+use crate::cli::ExplainArgs;
 use crate::manifests::Besides;
 use crate::verify::{Situation, imagined};
 
@@ -19,13 +19,13 @@ pub(super) struct Imagined {
 }
 
 /// Adds those that are asked about to the cluster, at addresses such as its pods have.
-pub(super) fn add(cluster: &mut Cluster, args: &ExplainArgs) -> anyhow::Result<Imagined> {
+pub(super) fn add(cluster: &mut Cluster, given: &[Option<End>; 2], args: &ExplainArgs) -> anyhow::Result<Imagined> {
     let mut added = Imagined::default();
     if args.from_namespace.is_none() && args.to_namespace.is_none() {
         return Ok(added);
     }
     let situation = Situation::new(cluster.clone(), Besides::default(), false);
-    let mut taken: Vec<IpAddr> = [&args.from, &args.to].into_iter().flatten().filter_map(address_of).collect();
+    let mut taken: Vec<IpAddr> = given.iter().flatten().filter_map(address_of).collect();
     let mut one = |namespace: &Option<String>, labels: &[(String, String)], end: &str| {
         let Some(namespace) = namespace else { return Ok(None) };
         let labels: Labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -42,10 +42,10 @@ pub(super) fn add(cluster: &mut Cluster, args: &ExplainArgs) -> anyhow::Result<I
     Ok(added)
 }
 
-fn address_of(endpoint: &Endpoint) -> Option<IpAddr> {
-    match endpoint {
-        Endpoint::Address(address) => Some(*address),
-        Endpoint::Pod(_) => None,
+fn address_of(end: &End) -> Option<IpAddr> {
+    match end {
+        End::Address(address) => Some(*address),
+        End::Pod(_) | End::Service(_) => None,
     }
 }
 
@@ -54,7 +54,7 @@ impl Imagined {
     pub(super) fn end(
         &self,
         cluster: &Cluster,
-        given: Option<&Endpoint>,
+        given: Option<&End>,
         direction: Direction,
     ) -> anyhow::Result<Vec<IpAddr>> {
         let imagined = match direction {
@@ -63,7 +63,7 @@ impl Imagined {
         };
         match (imagined, given) {
             (Some((_, addresses)), _) => Ok(addresses.clone()),
-            (None, Some(endpoint)) => addresses(cluster, endpoint),
+            (None, Some(end)) => addresses(cluster, end),
             (None, None) => None.context("is missing"),
         }
     }

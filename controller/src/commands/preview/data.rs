@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::live::Live;
 use crate::commands::reached::{ports, workloads};
+use crate::verify::Remark;
 
 /// What a change would do.
 #[derive(Debug, Serialize)]
@@ -38,6 +39,9 @@ pub(super) struct Preview {
     /// What would be cut of what is connected, and refused of what was recorded; absent where that was not asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) live: Option<Live>,
+    /// What the change brings that is legal and surely not meant, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lint: Option<Vec<Remark>>,
 }
 
 /// A policy that changes nothing.
@@ -104,6 +108,7 @@ impl Preview {
             live: None,
             select_nobody: selecting_nobody.map(|facts| facts.id.to_string()).collect(),
             not_found,
+            lint: None,
         }
     }
 

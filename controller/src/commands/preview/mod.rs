@@ -17,9 +17,11 @@ use palisade_model::{Change, NamespacedName};
 
 use self::data::Preview;
 use self::live::Live;
-use super::{recorded, sources};
-use crate::cli::{Cli, FailOn, Output, PreviewArgs};
-use crate::manifests::{self, Manifests};
+use super::{linted, recorded, sources};
+use crate::cli::{Cli, FailOn, LintMode, Output, PreviewArgs};
+use crate::manifests::{self, Besides, Manifests};
+use crate::meant::{meant, meant_name};
+use crate::verify::Remark;
 
 pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
     if args.fail_on.contains(&FailOn::Cut) && !args.flows.live && args.flows.flows.is_none() {
@@ -28,19 +30,29 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
     }
     let (deleted, applied) = (read(&args.delete)?, read(&args.changes)?);
     let mut before = Cluster::default();
-    sources::snapshot(&args.source, "")?.into_iter().for_each(|change| before.apply(change));
+    let (objects, besides) = match args.lint.lint {
+        Some(_) => sources::snapshot_with_besides(&args.source, true)?,
+        None => (sources::snapshot(&args.source, "")?, Besides::default()),
+    };
+    objects.into_iter().for_each(|change| before.apply(change));
+    let besides_after = besides.clone().with(applied.iter().map(|manifests| &manifests.besides));
     let mut after = before.clone();
     let missing = delete(&mut after, &deleted);
     applied.into_iter().flat_map(Manifests::into_changes).for_each(|change| after.apply(change));
     let (old, new) = Reach::pair(&before, &after);
     let mut preview = Preview::new((&before, &old), (&after, &new), &Changes::new(&old, &new), missing);
     preview.live = recorded::known(&args.flows, &args.source)?.map(|known| Live::new(&before, &after, known));
+    preview.lint = args.lint.lint.map(|_| {
+        let known = linted::findings(&before, &besides, &args.lint);
+        let found = linted::findings(&after, &besides_after, &args.lint).into_iter();
+        found.filter(|finding| !known.contains(finding)).map(Remark::from).collect()
+    });
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&preview)?)?,
         Output::Text => write!(out, "{}", text::text(&preview, Timestamp::now()))?,
     }
-    fail(&args.fail_on, &preview)
+    fail(args, &preview)
 }
 
 fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Manifests>> {
@@ -53,7 +65,7 @@ fn delete(cluster: &mut Cluster, deleted: &[Manifests]) -> Vec<String> {
     for manifests in deleted {
         for change in gone(cluster, manifests) {
             if !holds(cluster, &change) {
-                missing.extend(name(&change));
+                missing.extend(name(&change).map(|name| name + &near(cluster, &change)));
             }
             cluster.apply(change);
         }
@@ -84,6 +96,17 @@ fn holds(cluster: &Cluster, change: &Change) -> bool {
     }
 }
 
+/// What was probably meant.
+fn near(cluster: &Cluster, change: &Change) -> String {
+    match change {
+        Change::PodGone(id) => meant_name(id, cluster.pods.keys()),
+        Change::PolicyGone(id) => meant_name(id, cluster.policies.keys()),
+        Change::ClusterPolicyGone(name) => meant(name, cluster.cluster_policies.keys().map(ToString::to_string)),
+        Change::NamespaceGone(name) => meant(name, cluster.namespaces.keys().map(ToString::to_string)),
+        _ => String::new(),
+    }
+}
+
 fn name(change: &Change) -> Option<String> {
     Some(match change {
         Change::PodGone(id) => format!("Pod {id}"),
@@ -96,7 +119,8 @@ fn name(change: &Change) -> Option<String> {
 }
 
 /// What is asked for not to be.
-fn fail(fail_on: &[FailOn], preview: &Preview) -> anyhow::Result<()> {
+fn fail(args: &PreviewArgs, preview: &Preview) -> anyhow::Result<()> {
+    let PreviewArgs { fail_on, lint, .. } = args;
     if fail_on.contains(&FailOn::Open) && preview.opens() {
         bail!("the change opens ways (--fail-on open)");
     }
@@ -110,6 +134,9 @@ fn fail(fail_on: &[FailOn], preview: &Preview) -> anyhow::Result<()> {
         if !live.gaps.not_heard.is_empty() {
             bail!("not all nodes were heard: what the change cuts there is not known (--fail-on cut)");
         }
+    }
+    if lint.lint == Some(LintMode::Deny) && preview.lint.iter().flatten().next().is_some() {
+        bail!("the change brings what is surely not meant (--lint=deny)");
     }
     Ok(())
 }

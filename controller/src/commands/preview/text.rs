@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::data::{Idle, Isolation, Others, Preview, Way};
 use super::live::{By, Cut, Live, Refused};
 use crate::text::{age, bytes, shorten, some_of};
+use crate::verify::Remark;
 
 /// How many lines a part has at most: JSON has all.
 const LINES: usize = 40;
@@ -29,6 +30,8 @@ pub(super) fn text(preview: &Preview, now: Timestamp) -> String {
     let stays: Vec<String> = preview.stays.iter().map(|pair| format!("= {} -> {}", pair.from, pair.to)).collect();
     let isolation =
         |all: &[Isolation]| all.iter().map(|one| format!("{} for {}", one.workload, one.direction)).collect::<Vec<_>>();
+    let remark = |one: &Remark| format!("{} {}: {}: {}", one.policy, one.field, one.code, one.reason);
+    let lint: Vec<String> = preview.lint.iter().flatten().map(remark).collect();
     let nothing = if opens.is_empty() && closes.is_empty() { "No way opens and none closes.\n" } else { "" };
     [
         nothing.to_owned(),
@@ -42,6 +45,7 @@ pub(super) fn text(preview: &Preview, now: Timestamp) -> String {
         part("Selects nobody", &preview.select_nobody),
         part("Changes nothing", &preview.no_effect.iter().map(idle).collect::<Vec<_>>()),
         part("Was to be deleted and is not there", &preview.not_found),
+        part("Surely not meant", &lint),
         preview.live.as_ref().map(|live| of_live(live, now)).unwrap_or_default(),
     ]
     .concat()

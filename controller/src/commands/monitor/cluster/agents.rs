@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use palisade_model::{Labels, NamespacedName, workload};
 
 use crate::cli::{AgentsArgs, FilterArgs, Named};
+use crate::meant::{meant, meant_name};
 
 /// How many pods are listed at a time.
 const PAGE: u32 = 500;
@@ -42,14 +45,18 @@ impl Agents {
     /// Those that are wanted: there is one at least.
     pub(super) async fn expect(&self) -> anyhow::Result<Vec<Agent>> {
         let wanted = self.wanted().await.with_context(|| format!("cannot list the agents in {}", self.namespace))?;
-        anyhow::ensure!(
-            !wanted.is_empty(),
+        if !wanted.is_empty() {
+            return Ok(wanted);
+        }
+        if let Some(near) = self.meant().await {
+            bail!("no agent is there that could be asked: {near}");
+        }
+        bail!(
             "no agent is there that could be asked: see --agent-namespace ({}) and --agent-selector ({}), and whether the pods that \
              --pod, --workload or --namespace name are there",
             self.namespace,
             self.selector
-        );
-        Ok(wanted)
+        )
     }
 
     /// The pods of agents.
@@ -69,6 +76,37 @@ impl Agents {
     pub(super) async fn of_node(&self, node: &str) -> kube::Result<Option<Agent>> {
         let on_node = ListParams::default().labels(&self.selector).fields(&format!("spec.nodeName={node}"));
         Ok(list(&self.pods(), &on_node).await?.iter().find_map(Agent::of))
+    }
+
+    /// Whom the filters name that is not there, and who was probably meant; `None` where that is not known.
+    pub(super) async fn meant(&self) -> Option<String> {
+        let FilterArgs { namespace, pod, workload: of_workload, .. } = &self.filter;
+        let pods = list(&Api::all(self.client.clone()), &ListParams::default()).await.ok()?;
+        let id = |pod: &Pod| {
+            let ObjectMeta { name, namespace, .. } = &pod.metadata;
+            NamespacedName::new(namespace.clone().unwrap_or_default(), name.clone().unwrap_or_default())
+        };
+        let pods_there: Vec<NamespacedName> = pods.iter().map(id).collect();
+        let workloads: Vec<NamespacedName> = pods.iter().map(|pod| workload_of(&id(pod), pod)).collect();
+        if let Some(name) = namespace.as_ref().filter(|name| !pods_there.iter().any(|id| *id.namespace == ***name)) {
+            let near = meant(name, pods_there.iter().map(|id| id.namespace.to_string()));
+            return Some(format!("there is no pod in namespace {name}{near}"));
+        }
+        let named = [("pod", pod, &pods_there), ("workload", of_workload, &workloads)];
+        named.into_iter().find_map(|(kind, named, there)| {
+            let named = named.as_ref()?;
+            let of = |id: &&NamespacedName| {
+                named.namespace.as_ref().or(namespace.as_ref()).is_none_or(|name| *id.namespace == **name)
+            };
+            if there.iter().filter(of).any(|id| *id.name == *named.name) {
+                return None;
+            }
+            let near = match named.namespace.as_ref().or(namespace.as_ref()) {
+                Some(namespace) => meant_name(&NamespacedName::new(&**namespace, &*named.name), there.iter()),
+                None => meant(&named.name, there.iter().map(|id| id.name.to_string())),
+            };
+            Some(format!("there is no {kind} {named}{near}"))
+        })
     }
 
     /// The nodes of the pods that the filters name; `None` where they name none, or that is not known.
@@ -111,6 +149,11 @@ impl Agent {
 fn may_be(named: &Named, pod: &Pod) -> bool {
     let rest = pod.metadata.name.as_deref().and_then(|name| name.strip_prefix(&*named.name));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+fn workload_of(id: &NamespacedName, pod: &Pod) -> NamespacedName {
+    let labels: Labels = pod.metadata.labels.clone().unwrap_or_default().into_iter().collect();
+    NamespacedName::new(id.namespace.clone(), workload(&id.name, &labels))
 }
 
 async fn list(pods: &Api<Pod>, wanted: &ListParams) -> kube::Result<Vec<Pod>> {
