@@ -10,6 +10,7 @@ mod plug;
 mod preview;
 
 mod reached;
+mod recommend;
 mod render;
 mod run;
 mod sources;
@@ -44,6 +45,7 @@ pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
         Command::Verify(args) => verify::verify(&args),
         Command::Map(args) => map::map(&args),
         Command::Preview(args) => preview::preview(&args),
+        Command::Recommend(args) => recommend::recommend(&args),
         Command::Status(args) => status::status(&args),
         Command::Monitor(args) => monitor::monitor(&args),
         Command::LogLevel(args) => Ok(serve::set_log_filter(&args.agent.status_socket, &args.filter)?),
