@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "render",
     "diff",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 12] = [
     "verify",
     "map",
     "preview",
+    "recommend",
     "status",
     "monitor",
     "log-level",
