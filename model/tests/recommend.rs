@@ -288,14 +288,14 @@ fn lessened(policies: &[Policy]) -> Vec<Vec<Policy>> {
                 for peer in 0..peers.len() {
                     edit(&|rules| {
                         if let Peers::AnyOf(peers) = &mut rules[rule].peers {
-                            drop(peers.remove(peer))
+                            drop(peers.remove(peer));
                         }
                     });
                 }
                 for port in 0..ports.len() {
                     edit(&|rules| {
                         if let Ports::AnyOf(ports) = &mut rules[rule].ports {
-                            drop(ports.remove(port))
+                            drop(ports.remove(port));
                         }
                     });
                 }

@@ -110,11 +110,11 @@ impl Grants {
     }
 
     /// Has few networks stand for many.
-    pub(super) fn aggregate(&mut self, spaces: &Spaces, taken: Taken, most: usize) -> Vec<Widened> {
+    pub(super) fn aggregate(&mut self, spaces: &Spaces, taken: &Taken, most: usize) -> Vec<Widened> {
         let mut widened = Vec::new();
         for ((namespace, group, direction), granted) in &mut self.0 {
             granted.drop_covered();
-            for (block, networks) in granted.aggregate(&taken, most) {
+            for (block, networks) in granted.aggregate(taken, most) {
                 let names = |group: &super::groups::Group| -> Vec<NamespacedName> { group.names(namespace) };
                 let workloads = spaces.get(namespace).map(|space| names(&space.groups[*group])).unwrap_or_default();
                 widened.push(Widened { workloads, direction: *direction, block, networks });

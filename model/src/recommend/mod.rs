@@ -151,7 +151,7 @@ impl fmt::Display for Wish {
 pub fn recommend(cluster: &Cluster, wishes: &[Wish], scope: &Scope) -> Recommendation {
     let spaces = Spaces::new(cluster, wishes, scope);
     let (mut grants, left_out) = Grants::of(cluster, &spaces, wishes, scope);
-    let widened = grants.aggregate(&spaces, blocks::Taken::of(cluster), scope.most_blocks);
+    let widened = grants.aggregate(&spaces, &blocks::Taken::of(cluster), scope.most_blocks);
     let asked = scope.namespaces.iter().filter_map(|namespace| Some((namespace, spaces.get(namespace)?)));
     let policies = asked.clone().flat_map(|(namespace, _)| policies::of(namespace, &spaces, &grants, wishes, scope));
     Recommendation { policies: policies.collect(), alike: spaces.alike(), widened, left_out }
