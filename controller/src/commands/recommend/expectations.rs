@@ -71,7 +71,8 @@ fn is_closed(to: &End, scope: &Scope, surplus: &[Surplus], widened: &[Widened]) 
 }
 
 impl Expected {
-    /// As `verify` asks it.
+    /// Whether these pass, as `verify` asks it. That nobody else does is not asked of all pods, one by one: who reaches whom
+    /// has told it.
     pub(super) fn case(&self) -> Case {
         let end = |end: &End| match end {
             End::Workload(id) => verify::End::Workload(id.clone()),
@@ -86,7 +87,7 @@ impl Expected {
             to: vec![end(&self.to)],
             traffic: Wanted::Ports(self.protocol, ports),
             allowed: true,
-            only: self.only,
+            only: false,
             allow_empty: false,
         }
     }
