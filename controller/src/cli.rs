@@ -17,6 +17,7 @@ mod lint;
 mod map;
 mod monitor;
 mod preview;
+mod recommend;
 mod verify;
 
 pub use flows::{ConnectionsArgs, FlowsArgs, Whom};
@@ -24,6 +25,7 @@ pub use lint::{LintArgs, LintMode};
 pub use map::{MapArgs, MapOutput};
 pub use monitor::{AgentsArgs, ClusterArgs, FilterArgs, FlowDirection, LabelFilter, MonitorArgs, Named, PeerFilter};
 pub use preview::{FailOn, PreviewArgs};
+pub use recommend::{Isolated, RecommendArgs, RecommendOutput, WrittenEnd, WrittenPorts, WrittenWish};
 pub use verify::{VerifyArgs, VerifyOutput};
 
 /// Kubernetes NetworkPolicy, enforced on this node with nftables.
@@ -115,6 +117,16 @@ pub enum Command {
         kubectl palisade preview change.yaml --live --fail-on cut\n  \
         palisade preview --manifests dir --delete dir/shop/db.yaml -o json | jq '.closes[].to'")]
     Preview(Box<PreviewArgs>),
+    /// Write the smallest set of NetworkPolicies that lets pass what was recorded, or what is wished, and nothing else. Needs no
+    /// privileges.
+    ///
+    /// Each namespace gets one policy that isolates all of its pods, and one for each group of workloads that do the same.
+    #[command(after_help = "Examples:\n  \
+        palisade recommend --manifests dir --allow 'shop/web -> shop/db 5432' -n shop\n  \
+        kubectl palisade monitor --allowed --since 24h -o json | kubectl palisade recommend -n shop --flows -\n  \
+        palisade recommend -n shop --flows flows.json --expectations shop-expectations.yaml > shop.yaml\n  \
+        palisade recommend -n shop --flows flows.json -o json | jq '.policies[]' | kubectl apply -f -")]
+    Recommend(RecommendArgs),
     /// Show what the kernel holds of ours: pods, chains, sets, dropped packets; and how the agent is, if one runs.
     Status(StatusArgs),
     /// Tell what is dropped, and why: as it happens, or as it was.

@@ -17,6 +17,7 @@ const COMMANDS: [&str; 13] = [
     "verify",
     "map",
     "preview",
+    "recommend",
     "status",
     "monitor",
     "connections",

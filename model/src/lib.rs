@@ -27,6 +27,7 @@ mod pod;
 mod policy;
 mod port;
 pub mod reach;
+pub mod recommend;
 pub mod reference;
 pub mod remedy;
 mod sandbox;

@@ -12,6 +12,7 @@ mod plug;
 mod preview;
 mod reached;
 mod recorded;
+mod recommend;
 mod render;
 mod run;
 mod sources;
@@ -47,6 +48,7 @@ pub fn dispatch(cli: Cli, log_filter: LogFilter) -> anyhow::Result<()> {
         Command::Verify(args) => verify::verify(&args),
         Command::Map(args) => map::map(&args),
         Command::Preview(args) => preview::preview(&args),
+        Command::Recommend(args) => recommend::recommend(&args),
         Command::Status(args) => status::status(&args),
         Command::Monitor(args) => monitor::monitor(&args),
         Command::Connections(args) => connections::connections(&args),

@@ -27,7 +27,7 @@ impl PortSet {
         }
     }
 
-    pub(super) fn range(protocol: Protocol, ports: PortRange) -> Self {
+    pub(crate) fn range(protocol: Protocol, ports: PortRange) -> Self {
         let spans = Protocol::ALL.map(|of| if of == protocol { vec![Span::from(ports)] } else { Spans::new() });
         Self { spans, others: false }
     }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod said;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
