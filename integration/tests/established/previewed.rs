@@ -28,7 +28,7 @@ fn preview(world: &World, program: &Program, change: &str, arguments: &[&str]) -
     let mut palisade = Command::new(binary().unwrap());
     palisade.arg("preview").arg("--manifests").arg(program.manifests()).arg(file);
     palisade.args(["--live", "--status-socket", "/nowhere/status.sock", "-o", "json"]).args(arguments);
-    world.node().namespace().run(&mut palisade, "").unwrap()
+    world.node().namespace().enter(|| palisade.output()).unwrap().unwrap()
 }
 
 fn live(output: &Output) -> Value {
