@@ -7,10 +7,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::{Kernel, Ownership};
 use crate::netlink::batch::{Outcome, wire};
 use crate::netlink::encode;
+use crate::netlink::monitor::Ear;
 use crate::netlink::tests::namespace::{in_namespace, load};
 use crate::netlink::tests::sample::peers;
 use crate::tests::build::{addresses, name};
-use crate::{Backend, Event, Monitor, Operation, Transaction, diff};
+use crate::{Backend, Elements, Event, Monitor, Operation, Ruleset, Transaction, diff};
 
 #[test]
 fn where_tables_cannot_be_owned_they_are_plain() {
@@ -71,5 +72,25 @@ fn what_others_change_while_nobody_listens_is_told_as_lost() {
         assert_eq!(monitor.try_next().unwrap(), None);
         load("add element inet palisade peers { 10.0.0.3 }");
         assert!(matches!(monitor.try_next().unwrap(), Some(Event::NewGeneration { touched: true, .. })));
+    });
+}
+
+/// The kernel would make a message for each element, and keep them all.
+#[test]
+fn nobody_listens_to_a_large_change_of_our_own() {
+    in_namespace(|| {
+        let mut kernel = Kernel::open(name("palisade"), Ownership::Plain).unwrap();
+        let mut monitor = kernel.monitor().unwrap();
+        // The monitor would hear of what comes from this socket, too.
+        let ear = Ear::of(&monitor, 0).unwrap();
+        kernel.ear = Some(ear);
+        let [none, one, many] = [0, 1, 5_000].map(|count| peers(Elements::Ipv4((0..count).map(Into::into).collect())));
+        let mut is_heard = |from: Option<&Ruleset>, to: &Ruleset| {
+            kernel.commit(&to.table, &Transaction::from(&diff(from, to))).unwrap();
+            std::iter::from_fn(|| monitor.try_next().unwrap()).count() > 0
+        };
+        let heard = [is_heard(None, &none), is_heard(Some(&none), &one), is_heard(Some(&one), &many)];
+        assert_eq!(heard, [true, true, false]);
+        assert!(is_heard(Some(&one), &none), "afterwards it is listened again");
     });
 }

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::namespace::{TABLE, change, in_namespace, load, open, where_tables_are_owned};
 use super::sample::peers;
@@ -56,47 +55,6 @@ fn own_changes_are_not_heard_and_crowd_out_nothing() {
         let [Event::NewGeneration { port, touched, .. }] = &*heard(&mut monitor) else { panic!() };
         assert_ne!(*port, kernel.port());
         assert!(touched);
-    });
-}
-
-/// How many netfilter sockets hear of changes to nf_tables.
-fn listeners() -> usize {
-    const NFTABLES: u32 = 1 << 6;
-    let sockets = std::fs::read_to_string("/proc/thread-self/net/netlink").unwrap();
-    let is_listening = |line: &&str| {
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        fields[1] == "12" && u32::from_str_radix(fields[3], 16).is_ok_and(|groups| groups & NFTABLES != 0)
-    };
-    sockets.lines().filter(is_listening).count()
-}
-
-/// The kernel would make a message for each element, and keep them all.
-#[test]
-fn nobody_listens_while_a_large_change_of_our_own_is_made() {
-    in_namespace(|| {
-        let mut kernel = open(Ownership::Plain);
-        let _monitor = kernel.monitor().unwrap();
-        assert_eq!(listeners(), 1);
-        let many = peers(Elements::Ipv4((0..100_000_u32).map(Into::into).collect()));
-        let (seen, done) = (AtomicBool::new(false), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    seen.fetch_or(listeners() == 0, Ordering::Relaxed);
-                }
-            });
-            // Whoever looks may have no CPU at that moment.
-            for _ in 0..50 {
-                change(&mut kernel, None, &many).unwrap();
-                change(&mut kernel, Some(&many), &peers(addresses(&[]))).unwrap();
-                if seen.load(Ordering::Relaxed) {
-                    break;
-                }
-            }
-            done.store(true, Ordering::Relaxed);
-        });
-        assert!(seen.load(Ordering::Relaxed));
-        assert_eq!(listeners(), 1, "afterwards it is listened again");
     });
 }
 
