@@ -7,9 +7,7 @@
 
 mod apply;
 
-use std::collections::BTreeSet;
-
-use crate::{Backend, BackendError, CommitError, Errno, Name, Operation, Ruleset, Table, Transaction, depth};
+use crate::{Backend, BackendError, CommitError, Errno, Ruleset, Table, Transaction, depth};
 
 /// A table held in memory instead of the kernel.
 #[derive(Clone, Debug)]
@@ -17,7 +15,6 @@ pub struct Fake {
     table: Table,
     held: Option<Ruleset>,
     generation: u32,
-    retires_in_two_steps: bool,
     fault: Option<Fault>,
 }
 
@@ -33,19 +30,12 @@ pub enum Fault {
 impl Fake {
     /// No table yet; the only one there can be is `table`.
     pub fn new(table: impl Into<Table>) -> Self {
-        Self { table: table.into(), held: None, generation: 1, retires_in_two_steps: false, fault: None }
+        Self { table: table.into(), held: None, generation: 1, fault: None }
     }
 
     /// A table that is there already.
     pub fn holding(ruleset: Ruleset) -> Self {
         Self { held: Some(ruleset.clone()), ..Self::new(ruleset.table) }
-    }
-
-    /// From now on as kernels before 6.2: EBUSY for a chain that is deleted in the transaction that takes its last
-    /// reference.
-    #[must_use]
-    pub fn retiring_in_two_steps(self) -> Self {
-        Self { retires_in_two_steps: true, ..self }
     }
 
     /// What the table holds; `None` where there is none.
@@ -78,8 +68,6 @@ impl Fake {
         transaction: &Transaction,
         invalid: impl Fn(&Ruleset) -> bool,
     ) -> Result<Option<Ruleset>, CommitError> {
-        let held_before = self.held.iter().filter(|_| self.retires_in_two_steps);
-        let busy: BTreeSet<&Name> = held_before.flat_map(Ruleset::named_chains).collect();
         let mut held = self.held.clone();
         for (index, operation) in transaction.operations.iter().enumerate() {
             let refused = |errno| CommitError::Refused {
@@ -88,11 +76,6 @@ impl Fake {
                 errno: Errno(errno),
                 detail: None,
             };
-            if let Operation::DeleteChain { name } = operation
-                && busy.contains(name)
-            {
-                return Err(refused(libc::EBUSY));
-            }
             apply::apply(&mut held, &self.table, operation).map_err(refused)?;
             if held.as_ref().is_some_and(&invalid) {
                 return Err(refused(libc::EMLINK));

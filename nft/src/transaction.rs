@@ -1,8 +1,6 @@
 mod order;
 mod text;
 
-use std::collections::BTreeSet;
-
 use crate::{BaseChain, Comment, Elements, ElementsKind, Name, Statement};
 
 /// What is sent to the kernel, in an order that the kernel accepts. Applied whole or not at all.
@@ -95,26 +93,6 @@ impl Transaction {
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
-
-    /// For kernels before 6.2, which refuse to delete what has lost its last reference in the same transaction: first
-    /// everything but the deletions of chains, sets and counters that go for good, then these. Each half stands alone: the first
-    /// leaves what is retired unused.
-    ///
-    /// What is re-created must be deleted in the first half; where it is referred to, such kernels refuse that.
-    pub fn split_retirement(self) -> (Self, Self) {
-        let created: BTreeSet<Object> = self.operations.iter().filter_map(Operation::creates).collect();
-        let is_retirement =
-            |operation: &Operation| operation.deletes().is_some_and(|object| !created.contains(&object));
-        let (second, first) = self.operations.into_iter().partition(is_retirement);
-        (Self { operations: first }, Self { operations: second })
-    }
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Object {
-    Chain(Name),
-    Set(Name),
-    Counter(Name),
 }
 
 impl Operation {
@@ -130,24 +108,6 @@ impl Operation {
             | Self::DeleteChain { name } => Some(name),
             Self::DeleteElements { set, .. } | Self::AddElements { set, .. } => Some(set),
             Self::FlushChain { chain } | Self::AddRule { chain, .. } => Some(chain),
-        }
-    }
-
-    fn creates(&self) -> Option<Object> {
-        match self {
-            Self::CreateChain { name, .. } => Some(Object::Chain(name.clone())),
-            Self::CreateSet { name, .. } => Some(Object::Set(name.clone())),
-            Self::CreateCounter { name, .. } => Some(Object::Counter(name.clone())),
-            _ => None,
-        }
-    }
-
-    fn deletes(&self) -> Option<Object> {
-        match self {
-            Self::DeleteChain { name } => Some(Object::Chain(name.clone())),
-            Self::DeleteSet { name } => Some(Object::Set(name.clone())),
-            Self::DeleteCounter { name } => Some(Object::Counter(name.clone())),
-            _ => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod host;
 mod namespace;
 mod network;
 mod node;
+mod owned;
 mod topology;
 mod tunnel;
 
@@ -17,4 +18,5 @@ pub use host::Host;
 pub use namespace::{Namespace, NetnsError};
 pub use network::{Network, Place};
 pub use node::Node;
+pub use owned::owns_tables;
 pub use topology::{Fabric, PodLinks, Topology};

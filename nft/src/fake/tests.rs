@@ -2,7 +2,7 @@ use libc::{EBUSY, EEXIST, EINVAL, EMLINK, ENOENT, ENOSPC, EOPNOTSUPP, EPERM};
 
 use super::*;
 use crate::tests::build::*;
-use crate::{BaseChain, Comment, Elements, ElementsKind, Hook, Key, Match, Statement, Verdict};
+use crate::{BaseChain, Comment, Elements, ElementsKind, Hook, Key, Match, Operation, Statement, Verdict};
 
 fn commit(fake: &mut Fake, operations: Vec<Operation>) -> Result<(), CommitError> {
     fake.commit(&name("palisade").into(), &Transaction { operations })
@@ -144,22 +144,6 @@ fn fifteen_chains_deep_is_the_limit() {
     assert!(Fake::new(palisade.clone()).commit(&palisade.clone().into(), &chain_of(15)).is_ok());
     let error = Fake::new(palisade.clone()).commit(&palisade.into(), &chain_of(16)).unwrap_err();
     assert_eq!(error.errno(), Errno(EMLINK));
-}
-
-#[test]
-fn old_kernels_delete_a_chain_only_after_its_last_reference() {
-    let retire = vec![
-        Operation::DeleteElements {
-            set: name("egress-pods"),
-            elements: verdicts([("10.1.1.1", goto("pod-shop-web"))]),
-        },
-        Operation::DeleteChain { name: name("pod-shop-web") },
-    ];
-    let mut fake = Fake::holding(one_pod()).retiring_in_two_steps();
-    assert_eq!(commit(&mut fake, retire.clone()).unwrap_err().errno(), Errno(EBUSY));
-    let (first, second) = Transaction { operations: retire.clone() }.split_retirement();
-    assert!(commit(&mut fake, first.operations).is_ok() && commit(&mut fake, second.operations).is_ok());
-    assert!(commit(&mut Fake::holding(one_pod()), retire).is_ok());
 }
 
 #[test]

@@ -24,8 +24,8 @@ pub(super) struct Wire {
 
 /// The batch of `messages`. It is refused with ERESTART where the ruleset's generation is not `generation`.
 ///
-/// Kernels from 6.10 acknowledge END; for older ones, for which `Batch` does not ask it to, the last message is to be
-/// acknowledged. One acknowledgement, however many messages there are, cannot overflow the socket's buffer.
+/// The last message is to be acknowledged, which every kernel does when all is done (END is acknowledged from 6.10 on alone).
+/// One acknowledgement, however many messages there are, cannot overflow the socket's buffer.
 ///
 /// # Errors
 /// Where there are no messages, or more than 2 GB of them.
@@ -41,19 +41,19 @@ pub(super) fn wire(messages: &[&Message], generation: Option<u32>) -> Result<Wir
     frame(bytes, last.len(), generation)
 }
 
-/// Asks for the acknowledgement, if END does not, and names the generation.
+/// Asks for the one acknowledgement, which `Batch` asks of BEGIN and END where it takes the kernel to be new, and names the
+/// generation.
 fn frame(mut bytes: Vec<u8>, last: usize, generation: Option<u32>) -> Result<Wire, Malformed> {
     let end_at = bytes.len() - FRAME;
     let last_at = end_at - last;
     let first = header(&bytes[FRAME..])?.sequence;
-    let (end, last) = (header(&bytes[end_at..])?, header(&bytes[last_at..])?);
-    let acknowledged = if end.flags & NLM_F_ACK != 0 {
-        end.sequence
-    } else {
-        let (flags, sequence) = (last.flags | NLM_F_ACK, last.sequence);
-        bytes[last_at..][FLAGS].copy_from_slice(&flags.to_ne_bytes());
-        sequence
-    };
+    for at in [0, end_at] {
+        let flags = header(&bytes[at..])?.flags & !NLM_F_ACK;
+        bytes[at..][FLAGS].copy_from_slice(&flags.to_ne_bytes());
+    }
+    let last = header(&bytes[last_at..])?;
+    let (flags, acknowledged) = (last.flags | NLM_F_ACK, last.sequence);
+    bytes[last_at..][FLAGS].copy_from_slice(&flags.to_ne_bytes());
     if let Some(generation) = generation {
         let mut attribute = Writer::default();
         attribute.be32(NFNL_BATCH_GENID, generation);
@@ -155,30 +155,18 @@ mod tests {
     }
 
     #[test]
-    fn one_acknowledgement_is_asked_for() {
+    fn the_acknowledgement_of_the_last_message_alone_is_asked_for() {
         for count in [1, 2, 40] {
             let wire = written(count, None);
             let read: Vec<_> = Messages(&wire.bytes).collect::<Result<_, _>>().unwrap();
             assert_eq!(read.len(), count + 2);
             assert_eq!((read[0].kind, read[count + 1].kind), (NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END));
             assert_eq!(read[1].sequence, wire.first);
-            let asking: Vec<_> = read[1..].iter().filter(|message| message.flags & NLM_F_ACK != 0).collect();
+            let asking: Vec<_> = read.iter().filter(|message| message.flags & NLM_F_ACK != 0).collect();
             assert_eq!(asking.len(), 1);
-            assert_eq!(asking[0].sequence, wire.acknowledged);
+            assert_eq!((asking[0].sequence, asking[0].kind), (wire.acknowledged, read[count].kind));
         }
         assert!(wire(&[], None).is_err());
-    }
-
-    #[test]
-    fn an_end_that_is_not_acknowledged_leaves_it_to_the_last_message() {
-        let messages = messages(3);
-        let mut bytes = written(3, None).bytes;
-        let end = bytes.len() - FRAME;
-        bytes[end..][FLAGS].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
-        let wire = frame(bytes, messages[2].len(), None).unwrap();
-        let read: Vec<_> = Messages(&wire.bytes).collect::<Result<_, _>>().unwrap();
-        assert_eq!(read[3].flags, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_ACK);
-        assert_eq!((read[3].sequence, read[2].flags & NLM_F_ACK), (wire.acknowledged, 0));
     }
 
     #[test]

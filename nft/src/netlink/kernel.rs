@@ -1,4 +1,5 @@
 mod commit;
+mod ear;
 mod failure;
 mod listing;
 mod old;
@@ -13,11 +14,11 @@ use thiserror::Error;
 
 use self::failure::unreachable_because;
 pub(super) use self::failure::{errno, failed};
-use self::old::{creates_table, is_unsupported, release, retires_in_two_steps};
+use self::old::{creates_table, is_unsupported};
 use self::owner::owner;
 use super::chain;
 use super::constants::{NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, NFT_TABLE_F_OWNER, NFT_TABLE_F_PERSIST};
-use super::monitor::{Ear, Monitor};
+use super::monitor::Ear;
 use super::passage;
 use super::read;
 use super::socket::Channel;
@@ -40,7 +41,7 @@ pub struct Kernel {
     /// Whether this socket owns the table.
     owned: bool,
     bytes_sent: u64,
-    /// The ear of the monitor that [`Kernel::monitor`] gave.
+    /// That of the monitor that [`Kernel::monitor`] gave.
     ear: Option<Ear>,
 }
 
@@ -96,33 +97,6 @@ impl Kernel {
     /// The netlink port, which a change of ours carries in [`Event::NewGeneration`](super::Event::NewGeneration).
     pub fn port(&self) -> u32 {
         self.channel.port()
-    }
-
-    /// Hears of what others do to the table, for as long as they can: while the table is owned by this socket nobody
-    /// listens, and commits cost less. There is one such monitor: the one asked for last.
-    ///
-    /// # Errors
-    /// Where the socket could not be opened, or takes no filter.
-    pub fn monitor(&mut self) -> io::Result<Monitor> {
-        let monitor = Monitor::open(self.table.clone())?;
-        let ear = Ear::of(&monitor, self.port())?;
-        ear.listen(!self.owned)?;
-        self.ear = Some(ear);
-        Ok(monitor)
-    }
-
-    fn set_owned(&mut self, owned: bool) {
-        if owned != self.owned {
-            self.owned = owned;
-            self.listen(!owned);
-        }
-    }
-
-    /// Makes the monitor listen, or not.
-    fn listen(&self, listens: bool) {
-        if let Some(Err(error)) = self.ear.as_ref().map(|ear| ear.listen(listens)) {
-            tracing::warn!(%error, listens, "the monitor of the table cannot be made to listen, or not to");
-        }
     }
 
     /// How many bytes of transactions have been sent so far.
@@ -195,10 +169,6 @@ impl Kernel {
                 if self.flags != 0 && creates_table(transaction, index) && is_unsupported(errno) =>
             {
                 self.attempt_plainly(transaction, expected)
-            }
-            Err(CommitError::Refused { errno: Errno(libc::EBUSY), .. }) if retires_in_two_steps(&release()) => {
-                tracing::info!(table = %self.table, "this kernel retires chains and sets in a second step");
-                self.attempt_in_two_steps(transaction, expected)
             }
             result => result,
         }

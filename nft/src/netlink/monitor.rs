@@ -1,16 +1,19 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno as Raw;
+use nix::sys::socket::{MsgFlags, send};
 use socket2::{SockFilter, SockRef};
 
-use super::attributes::{Attributes, Malformed};
+use super::attributes::{Attributes, Malformed, Writer};
 use super::constants::*;
-use super::message::Messages;
+use super::message::{Message, Messages};
 use super::read::is_named;
-use super::socket::{Channel, set_netlink_option};
-use crate::{BackendError, Errno, Table};
+use super::socket::{Channel, retry, set_netlink_option};
+use crate::{BackendError, Errno, Table, TableFamily};
 
 /// Hears of every change to nf_tables in this network namespace, whoever makes it, or of those that others make
 /// ([`Kernel::monitor`](super::Kernel::monitor)).
@@ -20,6 +23,8 @@ use crate::{BackendError, Errno, Table};
 pub struct Monitor {
     channel: Channel,
     table: Table,
+    /// Whether something may have been missed while it did [not listen](Ear::listen).
+    missed: Arc<AtomicBool>,
     /// Whether what has been heard of the change now being told was about our table.
     touched: bool,
     events: VecDeque<Event>,
@@ -52,7 +57,8 @@ impl Monitor {
     /// Where the socket could not be opened: [`Kernel::open`](super::Kernel::open) says why more clearly.
     pub fn open(table: impl Into<Table>) -> io::Result<Self> {
         let channel = Channel::open(1 << (NFNLGRP_NFTABLES - 1))?;
-        Ok(Self { channel, table: table.into(), touched: false, events: VecDeque::new() })
+        let missed = Arc::default();
+        Ok(Self { channel, table: table.into(), missed, touched: false, events: VecDeque::new() })
     }
 
     /// The next event, `None` where there is none yet.
@@ -83,6 +89,12 @@ impl Monitor {
         for message in Messages(datagram) {
             let message = message?;
             let Some(kind) = message.nftables_kind() else { continue };
+            if message.port == self.channel.port() {
+                // The answer that woke it: it has changed nothing itself.
+                let missed = self.missed.swap(false, Ordering::Relaxed);
+                self.events.extend(missed.then_some(Event::Lost));
+                continue;
+            }
             let (family, attributes) = message.content()?;
             if kind == NFT_MSG_NEWGEN {
                 let touched = std::mem::take(&mut self.touched);
@@ -97,21 +109,34 @@ impl Monitor {
 }
 
 /// Makes a [`Monitor`] listen, or not.
-pub(super) struct Ear(OwnedFd);
+pub(super) struct Ear {
+    socket: OwnedFd,
+    missed: Arc<AtomicBool>,
+}
 
 impl Ear {
     /// That of `monitor`, which shall not hear of what comes from `port`: that is neither read, nor does it wake whoever
     /// waits, nor can it crowd out what others do.
     pub(super) fn of(monitor: &Monitor, port: u32) -> io::Result<Self> {
         SockRef::from(monitor).attach_filter(&all_but(port))?;
-        monitor.as_fd().try_clone_to_owned().map(Self)
+        Ok(Self { socket: monitor.as_fd().try_clone_to_owned()?, missed: monitor.missed.clone() })
     }
 
     /// Listens from now on, or no longer.
     pub(super) fn listen(&self, listens: bool) -> Result<(), Raw> {
         const GROUP: libc::c_int = NFNLGRP_NFTABLES as libc::c_int;
         let option = if listens { libc::NETLINK_ADD_MEMBERSHIP } else { libc::NETLINK_DROP_MEMBERSHIP };
-        set_netlink_option(self.0.as_fd(), option, GROUP)
+        set_netlink_option(self.socket.as_fd(), option, GROUP)
+    }
+
+    /// Has the monitor tell that events were lost. A question to the kernel wakes whoever waits for it: with the answer.
+    pub(super) fn miss(&self) {
+        self.missed.store(true, Ordering::Relaxed);
+        let question = Message::new(NFT_MSG_GETGEN, 0, TableFamily::Inet, Writer::default());
+        let question = question.expect("nothing is short").to_bytes(0);
+        if let Err(error) = retry(|| send(self.socket.as_raw_fd(), &question, MsgFlags::empty())) {
+            tracing::warn!(%error, "changes by others may have been missed");
+        }
     }
 }
 

@@ -59,11 +59,9 @@ fn a_counter_comes_before_and_goes_after_what_names_it() {
     add rule pod drop
     "#);
     let none = Ruleset::empty(name("palisade"));
-    let (first, second) = Transaction::from(&diff(Some(&pod("old")), &none)).split_retirement();
-    assert_snapshot!(format!("{first}--\n{second}"), @r"
+    assert_snapshot!(commands(&diff(Some(&pod("old")), &none)), @r"
     flush chain forward
     flush chain pod
-    --
     delete chain forward
     delete chain pod
     delete counter old

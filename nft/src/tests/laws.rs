@@ -127,15 +127,6 @@ proptest! {
         fake.commit(&before.table, &Transaction::from(&diff(Some(&before), &after))).unwrap();
         prop_assert_eq!(fake.ruleset(), Some(&after));
     }
-
-    #[test]
-    fn retirement_in_two_steps_suits_old_kernels((before, after) in steady_pairs()) {
-        let mut fake = Fake::holding(before.clone()).retiring_in_two_steps();
-        let (first, second) = Transaction::from(&diff(Some(&before), &after)).split_retirement();
-        fake.commit(&before.table, &first).unwrap();
-        fake.commit(&before.table, &second).unwrap();
-        prop_assert_eq!(fake.ruleset(), Some(&after));
-    }
 }
 
 #[test]

@@ -40,13 +40,15 @@ fn flush_chain(name: &Name, change: &ChainChange) -> Option<Operation> {
     (!rules.is_empty()).then(|| Operation::FlushChain { chain: name.clone() })
 }
 
-/// Those of a map that goes are released ahead of it where they lead to chains: kernels before 6.4 do not count them as gone
-/// when the map is deleted, and then refuse to delete the chains.
+/// Those of a map that goes, for good or to come again, are released ahead of it where they lead to chains: some kernels (builds
+/// of 5.15 and 6.2) do not count them as gone when the map is deleted, and then refuse to delete the chains.
 fn delete_elements(name: &Name, change: &SetChange) -> Option<Operation> {
     let elements = match change {
         SetChange::Elements { remove, .. } => remove.clone(),
-        SetChange::Removed(set) => set.elements.with_verdict(|verdict| verdict.target().is_some()),
-        SetChange::Created(_) | SetChange::Recreated { .. } => return None,
+        SetChange::Removed(before) | SetChange::Recreated { before, .. } => {
+            before.elements.with_verdict(|verdict| verdict.target().is_some())
+        }
+        SetChange::Created(_) => return None,
     };
     (!elements.is_empty()).then(|| Operation::DeleteElements { set: name.clone(), elements })
 }

@@ -5,11 +5,17 @@ use nix::errno::Errno as Raw;
 use super::failure::{detail, refused, rejected};
 use super::owner::owner;
 use super::{Kernel, OWNED};
-use crate::netlink::batch::{self, Outcome, Reply};
+use crate::netlink::batch::{self, Outcome, Reply, Wire};
 use crate::netlink::encode::{self, Part, Unencodable};
 use crate::netlink::message::Message;
 use crate::netlink::read::TableState;
 use crate::{CommitError, Errno, Operation, Transaction};
+
+/// What became of a batch, and what cut the kernel's answer short; or why it was not sent.
+pub(super) type Delivery = Result<(Outcome, Option<Errno>), Raw>;
+
+/// A batch of so many bytes, which is some thousand elements, is [not listened to](Kernel::unheard).
+const LARGE: usize = 1 << 16;
 
 impl Kernel {
     pub(super) fn attempt(&mut self, transaction: &Transaction, expected: Option<u32>) -> Result<(), CommitError> {
@@ -17,11 +23,7 @@ impl Kernel {
         let parts = encode::transaction(&self.table, self.flags, transaction)
             .map_err(|Unencodable(index)| refused(transaction, index, Errno(libc::EMSGSIZE), None))?;
         let adoption: Vec<&Message> = adoption.iter().collect();
-        // What is made owned nobody else can ever change, and its many elements shall not be told.
-        if self.flags == OWNED && transaction.operations.iter().any(is_creation) {
-            self.listen(false);
-        }
-        self.send(transaction, &adoption, &parts, expected).inspect_err(|_| self.listen(!self.owned))?;
+        self.send(transaction, &adoption, &parts, expected)?;
         let mut owned = self.owned;
         for operation in &transaction.operations {
             match operation {
@@ -50,27 +52,6 @@ impl Kernel {
             tracing::info!(table = %self.table, "this kernel has no owned tables that persist");
         }
         result
-    }
-
-    /// The second step failing leaves the first one's result: neither the state before nor the one after.
-    pub(super) fn attempt_in_two_steps(
-        &mut self,
-        transaction: &Transaction,
-        expected: Option<u32>,
-    ) -> Result<(), CommitError> {
-        let (first, second) = transaction.clone().split_retirement();
-        self.attempt(&first, expected).map_err(|error| match error {
-            CommitError::Refused { index, operation, errno, detail } => {
-                let same = |one: &Operation| Some(one) == first.operations.get(index);
-                let index = transaction.operations.iter().position(same).unwrap_or(index);
-                CommitError::Refused { index, operation, errno, detail }
-            }
-            error => error,
-        })?;
-        self.attempt(&second, None).map_err(|error| {
-            tracing::warn!(table = %self.table, %error, "the second step failed");
-            CommitError::Unacknowledged { errno: error.errno() }
-        })
     }
 
     /// The message that adopts the table, where it is to be adopted.
@@ -106,11 +87,12 @@ impl Kernel {
             return Ok(());
         }
         let wire = batch::wire(&messages, expected).map_err(|error| rejected(SENDING, &error.into()))?;
-        self.channel.discard().map_err(|error| rejected(SENDING, &error.into()))?;
-        self.channel.send(&wire.bytes).map_err(|error| rejected(SENDING, &error.into()))?;
-        self.bytes_sent += wire.bytes.len() as u64;
-        let (replies, broken) = self.replies();
-        match batch::outcome(&wire, replies) {
+        let delivered = match wire.bytes.len() >= LARGE {
+            true => self.unheard(|kernel| kernel.deliver(&wire)),
+            false => self.deliver(&wire),
+        };
+        let (outcome, broken) = delivered.map_err(|error| rejected(SENDING, &error.into()))?;
+        match outcome {
             Outcome::Committed => {
                 self.set_owned(self.owned || !adoption.is_empty());
                 Ok(())
@@ -122,6 +104,15 @@ impl Kernel {
             }
             Outcome::Unknown => Err(CommitError::Unacknowledged { errno: broken.unwrap_or(Errno(libc::ENODATA)) }),
         }
+    }
+
+    /// Sends a batch.
+    pub(super) fn deliver(&mut self, wire: &Wire) -> Delivery {
+        self.channel.discard()?;
+        self.channel.send(&wire.bytes)?;
+        self.bytes_sent += wire.bytes.len() as u64;
+        let (replies, broken) = self.replies();
+        Ok((batch::outcome(wire, replies), broken))
     }
 
     /// All that the kernel has to say of a batch, which it says before sending returns; and what cut that short.
@@ -158,10 +149,6 @@ impl Kernel {
             None => CommitError::Rejected { what: format!("commit the transaction to table {}", self.table), errno },
         }
     }
-}
-
-fn is_creation(operation: &Operation) -> bool {
-    matches!(operation, Operation::CreateTable { .. })
 }
 
 /// A batch that was sent.

@@ -1,24 +1,17 @@
 //! What older kernels do, as far as this one can be made to do it.
 
-use super::old::retires_in_two_steps;
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use super::{Kernel, Ownership};
-use crate::netlink::batch::{Outcome, Reply, outcome, wire};
+use crate::netlink::batch::{Outcome, wire};
 use crate::netlink::encode;
-use crate::netlink::socket::Channel;
+use crate::netlink::monitor::Ear;
 use crate::netlink::tests::namespace::{in_namespace, load};
 use crate::netlink::tests::sample::peers;
-use crate::tests::build::{addresses, chain, jump, name, rule, table};
-use crate::{Backend, CommitError, Monitor, Operation, Transaction, diff};
-
-#[test]
-fn old_kernels_are_told_apart() {
-    for old in ["5.10.0-28-amd64", "6.1.0", "4.19.1", "6.0"] {
-        assert!(retires_in_two_steps(old), "{old}");
-    }
-    for new in ["6.2.0", "6.18.44-fc-v657", "10.0", "", "strange"] {
-        assert!(!retires_in_two_steps(new), "{new}");
-    }
-}
+use crate::tests::build::{addresses, name};
+use crate::{Backend, Elements, Event, Monitor, Operation, Ruleset, Transaction, diff};
 
 #[test]
 fn where_tables_cannot_be_owned_they_are_plain() {
@@ -47,19 +40,6 @@ fn a_plain_table_in_the_way_stays_plain_and_is_no_sign_of_an_old_kernel() {
 }
 
 #[test]
-fn of_two_steps_the_refused_operation_is_named_by_its_place_in_the_one() {
-    in_namespace(|| {
-        let mut kernel = Kernel::open(name("palisade"), Ownership::Take).unwrap();
-        kernel.attempt(&Transaction::from(&diff(None, &table(&[("a", chain([]))], &[]))), None).unwrap();
-        let flush = |name| Operation::FlushChain { chain: name };
-        let delete = Operation::DeleteChain { name: name("a") };
-        let operations = vec![flush(name("a")), delete, flush(name("missing"))];
-        let error = kernel.attempt_in_two_steps(&Transaction { operations }, None).unwrap_err();
-        assert!(matches!(error, CommitError::Refused { index: 2, .. }), "{error}");
-    });
-}
-
-#[test]
 fn any_thread_may_have_it() {
     fn is_send<T: Send>() {}
     is_send::<Kernel>();
@@ -67,33 +47,50 @@ fn any_thread_may_have_it() {
 }
 
 #[test]
-fn two_steps_lead_where_one_does() {
+fn what_others_change_while_nobody_listens_is_told_as_lost() {
     in_namespace(|| {
-        let mut kernel = Kernel::open(name("palisade"), Ownership::Take).unwrap();
-        let before = table(&[("a", chain([rule([], jump("b"))])), ("b", chain([]))], &[("s", addresses(&[]))]);
-        let after = table(&[("a", chain([]))], &[]);
-        kernel.attempt(&Transaction::from(&diff(None, &before)), None).unwrap();
-        let generation = kernel.generation().unwrap();
-        kernel.attempt_in_two_steps(&Transaction::from(&diff(Some(&before), &after)), Some(generation)).unwrap();
-        assert_eq!(kernel.generation().unwrap(), generation + 2);
-        assert_eq!(kernel.read().unwrap(), Some(after));
+        let mut kernel = Kernel::open(name("palisade"), Ownership::Plain).unwrap();
+        let held = peers(addresses(&["10.0.0.1"]));
+        kernel.commit(&held.table, &Transaction::from(&diff(None, &held))).unwrap();
+        let mut monitor = kernel.monitor().unwrap();
+        let own = |kernel: &mut Kernel, address: &str| {
+            let operations = vec![Operation::AddElements { set: name("peers"), elements: addresses(&[address]) }];
+            let parts = encode::transaction(&held.table, 0, &Transaction { operations }).unwrap();
+            let messages: Vec<_> = parts.iter().map(|(_, message)| message).collect();
+            kernel.deliver(&wire(&messages, None).unwrap())
+        };
+        assert_eq!(kernel.unheard(|kernel| own(kernel, "10.0.1.1")), Ok((Outcome::Committed, None)));
+        assert_eq!(monitor.try_next().unwrap(), None, "what is our own is not told");
+        let delivery = kernel.unheard(|kernel| {
+            load("add element inet palisade peers { 10.0.0.2 }");
+            own(kernel, "10.0.1.2")
+        });
+        assert_eq!(delivery, Ok((Outcome::Committed, None)));
+        let mut ready = [PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut ready, PollTimeout::ZERO), Ok(1), "whoever waits is woken");
+        assert_eq!(monitor.try_next().unwrap(), Some(Event::Lost));
+        assert_eq!(monitor.try_next().unwrap(), None);
+        load("add element inet palisade peers { 10.0.0.3 }");
+        assert!(matches!(monitor.try_next().unwrap(), Some(Event::NewGeneration { touched: true, .. })));
     });
 }
 
+/// The kernel would make a message for each element, and keep them all.
 #[test]
-fn the_last_message_acknowledged_is_the_batch_committed() {
-    const FLAGS_OF_END: usize = 14;
+fn nobody_listens_to_a_large_change_of_our_own() {
     in_namespace(|| {
-        let mut channel = Channel::open(0).unwrap();
-        let table = encode::new_table(&name("palisade").into(), 0, None).unwrap();
-        let mut wire = wire(&[&table], None).unwrap();
-        let (end, last) = (wire.bytes.len() - FLAGS_OF_END, 20 + 6);
-        wire.bytes[end] &= !4;
-        wire.bytes[last] |= 4;
-        wire.acknowledged = wire.first;
-        channel.send(&wire.bytes).unwrap();
-        let replies = std::iter::from_fn(|| channel.receive().unwrap());
-        let replies = replies.flat_map(|datagram| Reply::read_all(&datagram).unwrap()).collect();
-        assert_eq!(outcome(&wire, replies), Outcome::Committed);
+        let mut kernel = Kernel::open(name("palisade"), Ownership::Plain).unwrap();
+        let mut monitor = kernel.monitor().unwrap();
+        // The monitor would hear of what comes from this socket, too.
+        let ear = Ear::of(&monitor, 0).unwrap();
+        kernel.ear = Some(ear);
+        let [none, one, many] = [0, 1, 5_000].map(|count| peers(Elements::Ipv4((0..count).map(Into::into).collect())));
+        let mut is_heard = |from: Option<&Ruleset>, to: &Ruleset| {
+            kernel.commit(&to.table, &Transaction::from(&diff(from, to))).unwrap();
+            std::iter::from_fn(|| monitor.try_next().unwrap()).count() > 0
+        };
+        let heard = [is_heard(None, &none), is_heard(Some(&none), &one), is_heard(Some(&one), &many)];
+        assert_eq!(heard, [true, true, false]);
+        assert!(is_heard(Some(&one), &none), "afterwards it is listened again");
     });
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::namespace::{TABLE, change, commit, in_namespace, list, open};
+use super::namespace::{TABLE, change, commit, in_namespace, list, open, owns_tables};
 use super::sample::{everything, peers};
 use crate::tests::build::{addresses, name, ranges, rule, v4};
 use crate::{
@@ -88,7 +88,7 @@ fn a_replacement_is_one_generation() {
         operations.extend(Transaction::from(&diff(None, &replacement)).operations);
         assert_eq!(commit(&mut kernel, &operations), Ok(before + 1));
         assert_eq!(kernel.read().unwrap(), Some(replacement));
-        assert!(kernel.owner().unwrap().is_some());
+        assert_eq!(kernel.owner().unwrap().is_some(), owns_tables());
     });
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::namespace::{TABLE, change, in_namespace, load, open};
+use super::namespace::{TABLE, change, in_namespace, load, open, where_tables_are_owned};
 use super::sample::peers;
 use crate::tests::build::{addresses, name};
 use crate::{Backend, Elements, Event, Monitor, Operation, Ownership, Transaction};
@@ -60,7 +60,7 @@ fn own_changes_are_not_heard_and_crowd_out_nothing() {
 
 #[test]
 fn nobody_listens_while_nobody_else_can_write() {
-    in_namespace(|| {
+    where_tables_are_owned(|| {
         let mut kernel = open(Ownership::Take);
         let mut monitor = kernel.monitor().unwrap();
         load("add table inet other");
@@ -80,7 +80,7 @@ fn nobody_listens_while_nobody_else_can_write() {
 
 #[test]
 fn an_orphan_is_listened_for_until_it_is_adopted() {
-    in_namespace(|| {
+    where_tables_are_owned(|| {
         change(&mut open(Ownership::Take), None, &peers(addresses(&["10.0.0.1"]))).unwrap();
         let mut kernel = open(Ownership::Take);
         let mut monitor = kernel.monitor().unwrap();

@@ -22,6 +22,23 @@ pub(in crate::netlink) fn in_namespace<T: Send>(test: impl FnOnce() -> T + Send)
     })
 }
 
+/// Runs `test` [likewise](in_namespace) where the kernel knows tables that are owned, and says so where it does not.
+pub(in crate::netlink) fn where_tables_are_owned(test: impl FnOnce() + Send) {
+    match owns_tables() {
+        true => in_namespace(test),
+        false => println!("not tested: this kernel has no owned tables that persist"),
+    }
+}
+
+/// Whether a table that is made to be owned is, by this kernel.
+pub(in crate::netlink) fn owns_tables() -> bool {
+    in_namespace(|| {
+        let mut kernel = open(Ownership::Take);
+        commit(&mut kernel, &[Operation::CreateTable { comment: None }]).unwrap();
+        kernel.owner().unwrap().is_some()
+    })
+}
+
 pub(in crate::netlink) fn open(ownership: Ownership) -> Kernel {
     Kernel::open(name(TABLE), ownership).unwrap()
 }

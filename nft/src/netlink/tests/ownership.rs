@@ -1,7 +1,7 @@
 use std::os::fd::AsRawFd;
 use std::process::Command;
 
-use super::namespace::{change, commit, in_namespace, load, nft, open};
+use super::namespace::{change, commit, in_namespace, load, nft, open, where_tables_are_owned};
 use super::sample::peers;
 use crate::netlink::socket::Channel;
 use crate::tests::build::{addresses, name};
@@ -13,7 +13,7 @@ fn add(address: &str) -> Operation {
 
 #[test]
 fn what_is_owned_nobody_else_can_write() {
-    in_namespace(|| {
+    where_tables_are_owned(|| {
         let mut kernel = open(Ownership::Take);
         let held = peers(addresses(&["10.0.0.1"]));
         change(&mut kernel, None, &held).unwrap();
@@ -35,7 +35,7 @@ fn what_is_owned_nobody_else_can_write() {
 
 #[test]
 fn what_an_owner_leaves_behind_is_adopted_with_the_first_change() {
-    in_namespace(|| {
+    where_tables_are_owned(|| {
         let held = peers(addresses(&["10.0.0.1"]));
         change(&mut open(Ownership::Take), None, &held).unwrap();
         let mut kernel = open(Ownership::Take);
@@ -52,7 +52,7 @@ fn what_an_owner_leaves_behind_is_adopted_with_the_first_change() {
 
 #[test]
 fn what_an_owner_leaves_behind_is_adopted_when_asked() {
-    in_namespace(|| {
+    where_tables_are_owned(|| {
         let mut kernel = open(Ownership::Take);
         assert!(!kernel.adopt().unwrap());
         let held = peers(addresses(&["10.0.0.1"]));
@@ -66,7 +66,7 @@ fn what_an_owner_leaves_behind_is_adopted_when_asked() {
 
 #[test]
 fn what_an_owner_leaves_behind_can_be_deleted_and_made_anew() {
-    in_namespace(|| {
+    where_tables_are_owned(|| {
         change(&mut open(Ownership::Take), None, &peers(addresses(&["10.0.0.1"]))).unwrap();
         let mut kernel = open(Ownership::Take);
         commit(&mut kernel, &[Operation::DeleteTable]).unwrap();
@@ -93,7 +93,7 @@ fn what_is_plain_stays_plain() {
 
 #[test]
 fn who_wants_no_ownership_takes_none() {
-    in_namespace(|| {
+    where_tables_are_owned(|| {
         change(&mut open(Ownership::Take), None, &peers(addresses(&["10.0.0.1"]))).unwrap();
         let mut kernel = open(Ownership::Plain);
         commit(&mut kernel, &[add("10.0.0.2")]).unwrap();

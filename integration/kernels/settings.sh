@@ -1,0 +1,32 @@
+# What the scripts of the kernels share: which kernels there are, where things are kept, and a few words.
+# shellcheck disable=SC2034 # They are used where this is read.
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+scripts=$repository/integration/kernels
+architecture=amd64
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/palisade/kernels/$architecture
+logs=$cache/logs
+
+# Where Debian has each version: the suites of the archive, the newest package of which is taken.
+all_versions=(5.10 6.1 6.12 newest)
+declare -A suites_of=(
+    [5.10]='bullseye bullseye-security'
+    [6.1]='bookworm bookworm-security'
+    [6.12]='trixie trixie-security'
+    [newest]='sid experimental trixie-backports'
+)
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "${0##*/}: $*"; exit 1; }
+has() { command -v "$1" >/dev/null; }
+
+# image DIRECTORY FILE [SPARE]: an ext4 file system with what is in the directory, and so many MiB to spare.
+image() {
+    local used inodes
+    used=$(du -sm --apparent-size "$1" | cut -f1)
+    inodes=$(find "$1" | wc -l)
+    rm -f "$2" "$2.new"
+    mke2fs -q -t ext4 -O ^has_journal -m 0 -N $((inodes + 20000)) -E root_owner=0:0 -d "$1" \
+        "$2.new" "$((used * 5 / 4 + ${3:-16}))M" >/dev/null
+    mv "$2.new" "$2"
+}

@@ -1,0 +1,20 @@
+# What is run on a kernel. A suite is a function of that name; `tests PACKAGE TARGET [ARGUMENT...]` runs a program of tests.
+# shellcheck disable=SC2034 # They are used where this is read.
+
+# The tests of integration/ that each needs.
+declare -A test_of=([lifecycle]=lifecycle [established]=established [never-open]=never_open [guard]=forging [links]=links
+    [topologies]=topologies [drops]=drops [one-node]=conformance [two-nodes]=conformance)
+suites=(nft controller lifecycle established never-open guard links topologies drops one-node two-nodes)
+
+# What asks no kernel is left out.
+suite-nft() { tests nft palisade_nft netlink tests::kernel --skip garbage; }
+suite-controller() { tests controller palisade kernel; }
+suite-lifecycle() { tests integration lifecycle; }
+suite-established() { tests integration established; }
+suite-never-open() { tests integration never_open; }
+suite-guard() { tests integration forging; }
+suite-links() { tests integration links; }
+suite-topologies() { tests integration topologies; }
+suite-drops() { tests integration drops; }
+suite-one-node() { PALISADE_CASES=/tests/cases tests integration conformance one-node; }
+suite-two-nodes() { PALISADE_CASES=/tests/cases tests integration conformance two-nodes --skip open; }
