@@ -20,6 +20,7 @@
 mod build;
 mod causes;
 mod changes;
+mod crowd;
 mod edges;
 mod judge;
 mod networks;
@@ -34,6 +35,7 @@ use std::ops::Range;
 
 pub use self::causes::{Cause, RuleName};
 pub use self::changes::{Changes, OthersChange, PortChange, WayChange};
+pub use self::crowd::{Counted, Crowd};
 pub use self::edges::{Edge, Edges, Ways};
 use self::judge::{Memory, Profile, ProfileId};
 use self::networks::Networks;
