@@ -22,6 +22,7 @@ pub mod manifests;
 pub mod notices;
 pub mod objects;
 pub mod owners;
+mod progress;
 pub mod remembered;
 pub mod render;
 pub mod serve;

@@ -15,16 +15,20 @@ use self::data::Preview;
 use super::sources;
 use crate::cli::{FailOn, Output, PreviewArgs};
 use crate::manifests::{self, Manifests};
+use crate::progress::Progress;
 
 pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
     let (deleted, applied) = (read(&args.delete)?, read(&args.changes)?);
+    let progress = Progress::start("reading the objects");
     let mut before = Cluster::default();
     sources::snapshot(&args.source, "")?.into_iter().for_each(|change| before.apply(change));
     let mut after = before.clone();
     let missing = delete(&mut after, &deleted);
     applied.into_iter().flat_map(Manifests::into_changes).for_each(|change| after.apply(change));
+    progress.next("asking who reaches whom");
     let (old, new) = Reach::pair(&before, &after);
     let preview = Preview::new((&before, &old), (&after, &new), &Changes::new(&old, &new), missing);
+    drop(progress);
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&preview)?)?,
