@@ -160,7 +160,7 @@ fn what_kubectl_prints_is_read_leanly() {
         assert_same(&contents, &text);
     }
     let contents = yaml::read(YAML, &mut keeper()).unwrap();
-    assert_eq!(contents.found.iter().map(|found| found.line).collect::<Vec<_>>(), [3, 43, 64, 1].map(Some));
+    assert_eq!(contents.found.iter().map(|found| found.line).collect::<Vec<_>>(), [3, 42, 61, 1].map(Some));
     assert_same(&contents, YAML);
 }
 
