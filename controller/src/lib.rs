@@ -24,6 +24,7 @@ mod meant;
 pub mod notices;
 pub mod objects;
 pub mod owners;
+mod progress;
 pub mod remembered;
 pub mod render;
 pub mod serve;

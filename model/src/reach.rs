@@ -20,6 +20,7 @@
 mod build;
 mod causes;
 mod changes;
+mod crowd;
 mod edges;
 mod effect;
 mod judge;
@@ -36,6 +37,7 @@ use std::rc::Rc;
 
 pub use self::causes::{Cause, RuleName};
 pub use self::changes::{Changes, OthersChange, PortChange, WayChange};
+pub use self::crowd::{Counted, Crowd};
 pub use self::edges::{Edge, Edges, Ways};
 pub use self::effect::NoEffect;
 use self::judge::{Memory, Profile, ProfileId};

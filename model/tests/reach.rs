@@ -1,10 +1,10 @@
 //! Who reaches whom is what the reference verdict says of each pair.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
-use palisade_model::reach::{Changes, Edge, PlaceId, PlaceName, PortSet, Reach, Ways};
+use palisade_model::reach::{Changes, Counted, Edge, PlaceId, PlaceName, PortSet, Reach, Ways};
 use palisade_model::reference::{Cluster, Flow};
 use palisade_model::testing::{change, changes, flows, many_rules, policy};
 use palisade_model::{Change, Direction, NamespacedName, Traffic, workload};
@@ -103,6 +103,22 @@ fn check_causes(reach: &Reach) {
     }
 }
 
+/// How many of all addresses may open a connection is what is said of each of them.
+fn check_crowd(cluster: &Cluster, reach: &Reach, verdicts: &[(Flow, bool)]) {
+    let addresses: BTreeSet<IpAddr> = verdicts.iter().flat_map(|(flow, _)| [flow.source, flow.destination]).collect();
+    let mut crowd = reach.crowd(addresses.iter().copied());
+    let questions: HashSet<(IpAddr, Traffic)> =
+        verdicts.iter().map(|(flow, _)| (flow.destination, flow.traffic)).collect();
+    for (to, traffic) in questions {
+        let is_outside = |address: IpAddr| cluster.owner(address).is_none();
+        let meets = |from: &IpAddr| from.is_ipv4() == to.is_ipv4() && !(is_outside(*from) && is_outside(to));
+        let all: Vec<bool> =
+            addresses.iter().filter(|from| meets(from)).map(|from| reach.allows(*from, to, traffic)).collect();
+        let allowed = all.iter().filter(|allowed| **allowed).count();
+        assert_eq!(crowd.count(to, traffic), Counted { asked: all.len(), allowed }, "{to} {traffic}");
+    }
+}
+
 fn check(cluster: &Cluster) {
     let reach = Reach::new(cluster);
     let verdicts = verdicts(cluster);
@@ -111,6 +127,7 @@ fn check(cluster: &Cluster) {
     }
     check_edges(cluster, &reach, &verdicts);
     check_causes(&reach);
+    check_crowd(cluster, &reach, &verdicts);
     let isolating = |direction| {
         let addresses = cluster.pods.values().flat_map(|pod| pod.addresses());
         addresses.filter(move |address| {

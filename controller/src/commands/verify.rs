@@ -10,6 +10,7 @@ use palisade_model::reference::Cluster;
 use super::{Exit, linted, sources};
 use crate::cli::{LintMode, VerifyArgs, VerifyOutput};
 use crate::manifests::{Place, ReadError, ReadErrors};
+use crate::progress::Progress;
 use crate::verify::{Case, End, Report, Situation, junit, parse, verify as ask};
 
 /// An expectation does not hold.
@@ -30,12 +31,16 @@ pub(super) fn verify(args: &VerifyArgs) -> anyhow::Result<()> {
 fn run(args: &VerifyArgs) -> anyhow::Result<()> {
     let cases = read(&args.files)?;
     let uses_services = cases.iter().flat_map(|case| &case.to).any(|end| matches!(end, End::Service(_)));
+    let progress = Progress::start("reading the objects");
     let (changes, besides) = sources::snapshot_with_besides(&args.source, uses_services || args.lint.lint.is_some())?;
     let mut cluster = Cluster::default();
     changes.into_iter().for_each(|change| cluster.apply(change));
     let findings = args.lint.lint.map(|_| linted::findings(&cluster, &besides, &args.lint));
     let situation = Situation::new(cluster, besides, args.audited);
-    let report = Report::new(ask(&situation, &cases), findings);
+    progress.of("asking", cases.len());
+    let reports = ask(&situation, &cases, || progress.done());
+    drop(progress);
+    let report = Report::new(reports, findings);
     let is_denied = args.lint.lint == Some(LintMode::Deny);
     print(&report, args.output, is_denied)?;
     let is_refused = is_denied && report.lint.as_ref().is_some_and(|findings| !findings.is_empty());

@@ -22,7 +22,7 @@ const STACK: usize = 32 << 20;
 
 /// The documents of a YAML or JSON text (which is YAML too), those without content left out. After a
 /// document with an error the next one is tried, unless the text stops being YAML there.
-pub(super) fn documents(text: &str) -> Vec<Result<Node, SyntaxError>> {
+pub(super) fn documents(text: &str) -> Vec<Result<Node<'static>, SyntaxError>> {
     thread::scope(|scope| match thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || read(text)) {
         Ok(thread) => thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic)),
         Err(error) => {
@@ -31,7 +31,7 @@ pub(super) fn documents(text: &str) -> Vec<Result<Node, SyntaxError>> {
     })
 }
 
-fn read(text: &str) -> Vec<Result<Node, SyntaxError>> {
+fn read(text: &str) -> Vec<Result<Node<'static>, SyntaxError>> {
     let mut bytes = text.as_bytes();
     serde_saphyr::read_with_options(&mut bytes, options()).map(|document| document.map_err(SyntaxError::from)).collect()
 }

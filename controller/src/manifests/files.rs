@@ -24,39 +24,35 @@ pub(super) struct Listing {
     seen: BTreeSet<PathBuf>,
 }
 
-/// What was found in the manifest files.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    /// The files and their texts.
-    pub(super) texts: Vec<(PathBuf, String)>,
-    /// What could not be read.
-    pub(super) unreadable: Vec<ReadError>,
-}
-
-/// The text of every manifest file below `dir`.
+/// Reads every manifest file below `dir` into a `T`, one text after the other; and what could not be read. Where a file
+/// vanishes meanwhile, all of them are read anew into another one.
 ///
 /// # Errors
 /// `dir` itself is missing, no directory, unreadable, or has no manifest file in it.
-pub(super) fn load(dir: &Path) -> Result<Loaded, ReadErrors> {
-    let mut attempt = try_load(dir)?;
+pub(super) fn load<T>(
+    dir: &Path,
+    new: impl Fn() -> T,
+    take: impl Fn(&mut T, &Path, &str),
+) -> Result<(T, Vec<ReadError>), ReadErrors> {
+    let mut into = new();
+    let mut failed = try_load(dir, |file, text| take(&mut into, file, text))?;
     for _ in 1..ATTEMPTS {
-        if !attempt.failed.iter().any(|(_, error)| error.kind() == io::ErrorKind::NotFound) {
+        if !failed.iter().any(|(_, error)| error.kind() == io::ErrorKind::NotFound) {
             break;
         }
         thread::sleep(PAUSE);
-        attempt = try_load(dir)?;
+        into = new();
+        failed = try_load(dir, |file, text| take(&mut into, file, text))?;
     }
-    let unreadable = attempt.failed.iter().map(|(file, error)| ReadError::file(file, explain(error))).collect();
-    Ok(Loaded { texts: attempt.texts, unreadable })
+    Ok((into, failed.iter().map(|(file, error)| ReadError::file(file, explain(error))).collect()))
 }
 
 /// The text of one file, whatever its name.
 ///
 /// # Errors
 /// It cannot be read.
-pub(super) fn load_file(file: &Path) -> Result<Loaded, ReadErrors> {
-    let text = fs::read_to_string(file).map_err(|error| ReadError::file(file, explain(&error)))?;
-    Ok(Loaded { texts: vec![(file.to_owned(), text)], unreadable: Vec::new() })
+pub(super) fn load_file(file: &Path) -> Result<String, ReadErrors> {
+    Ok(fs::read_to_string(file).map_err(|error| ReadError::file(file, explain(&error)))?)
 }
 
 /// Lists `dir`: symbolic links are followed, hidden entries (as in a mounted ConfigMap: `..data`) are not.
@@ -70,25 +66,20 @@ pub(super) fn list(dir: &Path) -> io::Result<Listing> {
     Ok(listing)
 }
 
-struct Attempt {
-    texts: Vec<(PathBuf, String)>,
-    failed: Vec<(PathBuf, io::Error)>,
-}
-
-fn try_load(dir: &Path) -> Result<Attempt, ReadErrors> {
+fn try_load(dir: &Path, mut take: impl FnMut(&Path, &str)) -> Result<Vec<(PathBuf, io::Error)>, ReadErrors> {
     let hint = "give the directory that holds the manifests";
     let listing = list(dir).map_err(|error| ReadError::file(dir, format!("cannot be read: {error}: {hint}")))?;
     if listing.files.is_empty() && listing.unreadable.is_empty() {
         return Err(ReadError::file(dir, "holds no manifest: files end in .yaml, .yml or .json").into());
     }
-    let mut attempt = Attempt { texts: Vec::new(), failed: listing.unreadable };
+    let mut failed = listing.unreadable;
     for file in listing.files {
         match fs::read_to_string(&file) {
-            Ok(text) => attempt.texts.push((file, text)),
-            Err(error) => attempt.failed.push((file, error)),
+            Ok(text) => take(&file, &text),
+            Err(error) => failed.push((file, error)),
         }
     }
-    Ok(attempt)
+    Ok(failed)
 }
 
 fn explain(error: &io::Error) -> String {

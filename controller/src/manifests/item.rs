@@ -5,6 +5,7 @@ use std::path::Path;
 use palisade_model::NamespacedName;
 use serde::de::DeserializeOwned;
 
+use super::checked::Checked;
 use super::error::{Place, ReadError};
 use super::kind::{Class, Kind};
 use super::node::{Node, Value};
@@ -17,7 +18,7 @@ pub(super) struct Item<'a> {
     pub(super) file: &'a Path,
     /// From 1.
     pub(super) document: usize,
-    pub(super) node: &'a Node,
+    pub(super) node: &'a Node<'a>,
     /// The kind of the list that it is in.
     pub(super) within: Option<Kind>,
 }
@@ -62,19 +63,15 @@ impl Item<'_> {
         }
     }
 
-    /// The object in its Kubernetes type.
-    pub(super) fn read<T: DeserializeOwned>(&self, kind: Kind, schema: &Schema) -> Result<T, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mut json = schema.read(self.node, kind.name(), &mut problems);
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        json["kind"] = kind.name().into();
-        json["apiVersion"] = kind.api_version().into();
-        serde_path_to_error::deserialize(json).map_err(|error| {
-            let path = error.path().to_string();
-            let field = if path == "." { "" } else { &path };
-            vec![problem(field, &format!("is not of the form that a {kind} has: {}", error.inner()))]
+    /// The object in the type of its kind.
+    pub(super) fn read_as<T: DeserializeOwned>(&self, kind: Kind) -> Result<T, Vec<Problem>> {
+        self.read(kind.name(), kind.schema())
+    }
+
+    /// The object in its Kubernetes type, `name`.
+    pub(super) fn read<T: DeserializeOwned>(&self, name: &str, schema: &Schema) -> Result<T, Vec<Problem>> {
+        Checked::new(schema, self.node, name)?.read().map_err(|Problem { field, message }| {
+            vec![Problem { field, message: format!("is not of the form that a {name} has: {message}") }]
         })
     }
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::schema::nearest;
+use palisade_model::NamespacedName;
+
+use super::schema::{CLUSTER_NETWORK_POLICY, NAMESPACE, NETWORK_POLICY, NODE, POD, Schema, nearest};
 
 /// A kind that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +51,22 @@ impl Kind {
             Self::NetworkPolicy => "networking.k8s.io/v1",
             Self::ClusterNetworkPolicy => "policy.networking.k8s.io/v1alpha2",
         }
+    }
+
+    /// What is read of its objects.
+    pub(super) fn schema(self) -> &'static Schema {
+        match self {
+            Self::Namespace => &NAMESPACE,
+            Self::Pod => &POD,
+            Self::NetworkPolicy => &NETWORK_POLICY,
+            Self::ClusterNetworkPolicy => &CLUSTER_NETWORK_POLICY,
+            Self::Node => &NODE,
+        }
+    }
+
+    /// What an object is called: `NetworkPolicy shop/web`.
+    pub(super) fn title(self, id: &NamespacedName) -> String {
+        if self.is_of_the_cluster() { format!("{self} {}", id.name) } else { format!("{self} {id}") }
     }
 
     /// Whether its objects are in no namespace.

@@ -10,18 +10,29 @@
 //! - No text makes it panic (`tests/manifests.rs`).
 
 mod besides;
+mod checked;
 mod document;
 mod error;
+mod events;
 mod files;
+mod found;
 mod hints;
 mod item;
+mod json;
 mod kind;
+mod lanes;
+mod lean;
 mod node;
+mod part;
+mod plain;
 mod reader;
 mod schema;
 mod source;
+mod spanned;
 mod strict;
+mod strings;
 mod watch;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +51,7 @@ pub(crate) use strict::{Document, strict};
 pub use watch::Watch;
 
 use crate::convert::Problem;
+use reader::Reader;
 
 /// What a directory holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,8 +84,8 @@ pub struct Manifests {
 /// # Errors
 /// [`ReadErrors`]: all that is wrong in any of the files; or that `dir` is missing, cannot be read, or holds no object.
 pub fn read(dir: &Path, node: &str) -> Result<Manifests, ReadErrors> {
-    let files = files::load(dir)?;
-    merge(parse(dir, &files.texts, node), files.unreadable)
+    let (reader, unreadable) = files::load(dir, || Reader::new(node), Reader::file)?;
+    merge(reader.finish(dir), unreadable)
 }
 
 /// Reads one file, or all of a directory as [`read`] does: objects that are about to be applied.
@@ -84,8 +96,9 @@ pub fn read_either(path: &Path) -> Result<Manifests, ReadErrors> {
     if path.is_dir() {
         return read(path, "");
     }
-    let files = files::load_file(path)?;
-    parse(path, &files.texts, "")
+    let mut reader = Reader::new("");
+    reader.file(path, &files::load_file(path)?);
+    reader.finish(path)
 }
 
 /// Parses the texts of the files of `dir`, each with the path that errors name.
@@ -93,7 +106,7 @@ pub fn read_either(path: &Path) -> Result<Manifests, ReadErrors> {
 /// # Errors
 /// [`ReadErrors`]: all that is wrong in any of the texts, or that there is no object in them.
 pub fn parse(dir: &Path, texts: &[(PathBuf, String)], node: &str) -> Result<Manifests, ReadErrors> {
-    let mut reader = reader::Reader::new(node);
+    let mut reader = Reader::new(node);
     for (file, text) in texts {
         reader.file(file, text);
     }

@@ -1,6 +1,6 @@
 //! The shape of the objects that are read, as data.
 
-use serde_json::{Map, Value as Json};
+use std::fmt;
 
 use super::node::{Entry, Node, Value};
 use crate::convert::Problem;
@@ -159,9 +159,50 @@ pub(super) const NODE: Schema = Open(&[
 ]);
 
 impl Schema {
-    /// The part of `node` that the schema knows, as JSON; what contradicts it is added to `problems` and left out.
-    pub(super) fn read(&self, node: &Node, noun: &str, problems: &mut Vec<Problem>) -> Json {
-        Reading { noun, problems }.value(self, node, "").unwrap_or_default()
+    /// What contradicts the schema, which is that of a `noun`.
+    pub(super) fn problems(&self, node: &Node<'_>, noun: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        Reading { noun, problems: &mut problems }.value(self, node, &At::Root);
+        problems
+    }
+
+    /// What a field of a map has to be; `None` where it is not known.
+    pub(super) fn of_field(&self, key: &str) -> Option<&Self> {
+        match self {
+            Open(fields) | Closed(fields) => fields.iter().find(|(name, _)| *name == key).map(|(_, schema)| schema),
+            TextMap => Some(&Text),
+            Any => Some(&Any),
+            _ => None,
+        }
+    }
+
+    /// What the items of a list have to be.
+    pub(super) fn of_items(&self) -> &Self {
+        match self {
+            List(of) | OneOrMany(of) => of,
+            _ => &Any,
+        }
+    }
+}
+
+/// Where a value is: written out only where something is wrong with it.
+enum At<'a> {
+    Root,
+    Field(&'a Self, &'a str),
+    Key(&'a Self, &'a str),
+    Item(&'a Self, usize),
+}
+
+/// `spec.ingress[0].from`, or `labels[app]` of a map.
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, name) => f.write_str(name),
+            Self::Field(of, name) => write!(f, "{of}.{name}"),
+            Self::Key(of, key) => write!(f, "{of}[{key}]"),
+            Self::Item(of, number) => write!(f, "{of}[{number}]"),
+        }
     }
 }
 
@@ -172,59 +213,40 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn refuse(&mut self, field: &str, message: String) {
-        self.problems.push(Problem { field: field.to_owned(), message });
+    fn refuse(&mut self, field: &At<'_>, message: String) {
+        self.problems.push(Problem { field: field.to_string(), message });
     }
 
-    fn value(&mut self, schema: &Schema, node: &Node, at: &str) -> Option<Json> {
+    fn value(&mut self, schema: &Schema, node: &Node<'_>, at: &At<'_>) {
         match (schema, &node.value) {
-            (Text, Value::Scalar(json @ Json::String(_))) | (Flag, Value::Scalar(json @ Json::Bool(_))) => {
-                Some(json.clone())
+            (Any, _) | (Text | IntegerOrText, Value::Text(_)) | (Flag, Value::Flag(_)) => {}
+            (Integer | IntegerOrText, Value::Number(number)) if is_i32(number) => {}
+            (List(of) | OneOrMany(of), Value::List(items)) => {
+                items.iter().enumerate().for_each(|(number, item)| self.value(of, item, &At::Item(at, number)));
             }
-            (Integer | IntegerOrText, Value::Scalar(Json::Number(n))) if is_i32(n) => Some(Json::Number(n.clone())),
-            (IntegerOrText, Value::Scalar(json @ Json::String(_))) => Some(json.clone()),
-            (Any, _) => Some(json(node)),
-            (List(of) | OneOrMany(of), Value::List(items)) => Some(self.list(of, items, at)),
-            (OneOrMany(of), _) => self.value(of, node, at).map(|only| [only].into_iter().collect()),
-            (TextMap, Value::Map(entries)) => Some(self.text_map(entries, at)),
-            (Open(fields), Value::Map(entries)) => Some(self.fields(fields, false, entries, at)),
-            (Closed(fields), Value::Map(entries)) => Some(self.fields(fields, true, entries, at)),
+            (OneOrMany(of), _) => self.value(of, node, at),
+            (TextMap, Value::Map(entries)) => {
+                entries.iter().for_each(|entry| self.value(&Text, &entry.node, &At::Key(at, &entry.key)));
+            }
+            (Open(_) | Closed(_), Value::Map(entries)) => {
+                entries.iter().for_each(|entry| self.field(schema, entry, &At::Field(at, &entry.key)));
+            }
             (schema, found) => {
                 self.refuse(at, format!("must be {}, but is {found}{}", schema.noun(), schema.hint(found)));
-                None
             }
         }
     }
 
-    fn list(&mut self, of: &Schema, items: &[Node], at: &str) -> Json {
-        let items = items.iter().enumerate();
-        items.filter_map(|(i, item)| self.value(of, item, &format!("{at}[{i}]"))).collect()
-    }
-
-    fn text_map(&mut self, entries: &[Entry], at: &str) -> Json {
-        let values = entries.iter().filter_map(|entry| {
-            let value = self.value(&Text, &entry.node, &format!("{at}[{}]", entry.key))?;
-            Some((entry.key.clone(), value))
-        });
-        Json::Object(values.collect())
-    }
-
-    fn fields(&mut self, fields: &[(&str, Schema)], closed: bool, entries: &[Entry], at: &str) -> Json {
-        let mut map = Map::new();
-        for Entry { key, node, .. } in entries {
-            let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
-            match fields.iter().find(|(name, _)| name == key) {
-                Some((_, schema)) if closed && matches!(node.value, Value::Nothing) => {
-                    let message = format!("has no value: write {}, or leave the field out", schema.noun());
-                    self.refuse(&at, message);
-                }
-                Some(_) if node.is_null() => {}
-                Some((_, schema)) => map.extend(self.value(schema, node, &at).map(|value| (key.clone(), value))),
-                None if closed => self.refuse(&at, unknown(key, self.noun, fields)),
-                None => {}
+    fn field(&mut self, of: &Schema, Entry { key, node, .. }: &Entry<'_>, at: &At<'_>) {
+        match (of.of_field(key), of) {
+            (Some(schema), Closed(_)) if matches!(node.value, Value::Nothing) => {
+                self.refuse(at, format!("has no value: write {}, or leave the field out", schema.noun()));
             }
+            (Some(_), _) if node.is_null() => {}
+            (Some(schema), _) => self.value(schema, node, at),
+            (None, Closed(fields)) => self.refuse(at, unknown(key, self.noun, fields)),
+            (None, _) => {}
         }
-        Json::Object(map)
     }
 }
 
@@ -242,21 +264,12 @@ impl Schema {
         }
     }
 
-    fn hint(&self, found: &Value) -> &'static str {
+    fn hint(&self, found: &Value<'_>) -> &'static str {
         match (self, found) {
-            (Text, Value::Scalar(Json::Number(_) | Json::Bool(_))) => ": put it in quotes",
-            (Integer, Value::Scalar(Json::String(_))) => ": leave the quotes out",
+            (Text, Value::Number(_) | Value::Flag(_)) => ": put it in quotes",
+            (Integer, Value::Text(_)) => ": leave the quotes out",
             _ => "",
         }
-    }
-}
-
-fn json(node: &Node) -> Json {
-    match &node.value {
-        Value::Nothing => Json::Null,
-        Value::Scalar(scalar) => scalar.clone(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), json(&entry.node))).collect(),
     }
 }
 

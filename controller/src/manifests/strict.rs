@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
+use super::checked::Checked;
 use super::document::documents;
 use super::error::{Place, ReadError, ReadErrors};
 use super::node::{Node, Value};
@@ -15,7 +16,7 @@ use crate::convert::Problem;
 pub(crate) struct Document<T> {
     pub(crate) value: T,
     place: Place,
-    node: Node,
+    node: Node<'static>,
 }
 
 /// The documents of a text, each of the form of `schema`, which is a `noun`.
@@ -49,23 +50,17 @@ pub(crate) fn strict<T: DeserializeOwned>(
 }
 
 fn one<T: DeserializeOwned>(
-    node: Node,
+    node: Node<'static>,
     schema: &Schema,
     noun: &str,
     place: Place,
 ) -> Result<Document<T>, Vec<ReadError>> {
-    let mut problems = Vec::new();
-    let json = schema.read(&node, noun, &mut problems);
-    let document = Document { value: (), place, node };
-    let refuse = |problems: Vec<Problem>| problems.into_iter().map(|problem| document.error(problem)).collect();
-    if !problems.is_empty() {
-        return Err(refuse(problems));
-    }
-    match serde_path_to_error::deserialize(json) {
-        Ok(value) => Ok(Document { value, place: document.place, node: document.node }),
-        Err(error) => {
-            let field = Some(error.path().to_string()).filter(|path| path != ".").unwrap_or_default();
-            Err(refuse(vec![Problem { field, message: error.inner().to_string() }]))
+    let checked = Checked::new(schema, &node, noun).and_then(|checked| checked.read().map_err(|problem| vec![problem]));
+    match checked {
+        Ok(value) => Ok(Document { value, place, node }),
+        Err(problems) => {
+            let document = Document { value: (), place, node };
+            Err(problems.into_iter().map(|problem| document.error(problem)).collect())
         }
     }
 }

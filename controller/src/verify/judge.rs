@@ -52,6 +52,11 @@ impl<'a> Judge<'a> {
         Self { situation, scratch, policies: situation.policies.clone() }
     }
 
+    /// What is asked about.
+    pub(super) fn situation(&self) -> &'a Situation {
+        self.situation
+    }
+
     /// Whether all of these are allowed between the two, one by one: by the egress of the one and the ingress of the other.
     pub(super) fn allows(&mut self, source: Party<'_>, destination: Party<'_>, all: &[Traffic]) -> Vec<bool> {
         self.meet(source, destination);

@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - Pure: files are read by the command.
-//! - It decides nothing: each answer is the reference verdict's.
+//! - It decides nothing: what is told is the reference verdict's answer; where there are many pairs they are counted by
+//!   [`Reach`](palisade_model::reach::Reach), which is held against it.
 //! - A case that is about nothing does not pass, unless it says that it may be.
 
 mod blocks;
@@ -16,12 +17,15 @@ mod form;
 mod imagined;
 mod judge;
 mod junit;
+mod many;
 mod report;
 mod select;
 mod situation;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
+use palisade_model::reach::Counted;
 use palisade_model::{Pod, Protocol, Service, ServicePort, Traffic};
 
 pub use expectations::{Case, End, Port, Wanted};
@@ -33,15 +37,21 @@ pub use report::{CaseReport, Failure, Outcome, Reason, Remark, Report};
 pub use situation::Situation;
 
 use judge::{Judge, Party};
+use many::{Many, Sources};
 use select::Group;
 
 /// How many failures of a case are told; the rest are counted.
 const FAILURES: usize = 5;
 
-/// Asks all of them.
-pub fn verify(situation: &Situation, cases: &[Case]) -> Vec<CaseReport> {
+/// Asks all of them; `done` is called after each.
+pub fn verify(situation: &Situation, cases: &[Case], done: impl Fn()) -> Vec<CaseReport> {
     let mut judge = Judge::new(situation);
-    cases.iter().map(|case| CaseReport::new(case, Asking::default().case(situation, &mut judge, case))).collect()
+    let mut report = |case| {
+        let report = CaseReport::new(case, Asking::default().case(situation, &mut judge, case));
+        done();
+        report
+    };
+    cases.iter().map(&mut report).collect()
 }
 
 /// What became of a case so far.
@@ -94,31 +104,76 @@ impl Asking {
     ) -> Result<(), Stop> {
         let sources: Vec<(Vec<Party<'_>>, usize)> =
             sources.iter().map(|group| (group.parties(), group.count())).collect();
+        let mut many = Many::new(judge.situation(), &sources, destinations);
         for group in destinations {
             let destinations = group.parties();
             let Some(any) = destinations.first() else { continue };
             let traffic = traffic(&case.traffic, service, any)?;
-            for (sources, count) in &sources {
-                for (source, destination) in pairs(sources, &destinations) {
-                    let all: Vec<Traffic> = traffic.iter().map(|one| of_family(*one, destination.address)).collect();
-                    let allowed = judge.allows(source, destination, &all);
-                    self.asked += all.len();
-                    for (traffic, allowed) in all.into_iter().zip(allowed).filter(|(_, allowed)| *allowed != expected) {
-                        let counts = (*count, group.count());
-                        self.fail(|| Failure::new(judge, source, destination, traffic, allowed, counts));
-                    }
-                }
+            let to = Destination { parties: &destinations, count: group.count(), traffic: &traffic, expected };
+            let left = many.as_ref().and_then(|many| many.left(to.parties));
+            match (&mut many, left) {
+                (Some(many), Some(left)) => self.counted(judge, many, &sources, &left, to),
+                _ => sources.iter().for_each(|source| self.each(judge, source, to)),
             }
         }
         Ok(())
     }
 
-    fn fail(&mut self, failure: impl FnOnce() -> Failure) {
-        self.failed += 1;
-        if self.failures.len() < FAILURES {
-            self.failures.push(failure());
+    /// Each source by itself.
+    fn each(&mut self, judge: &mut Judge<'_>, (sources, count): &(Vec<Party<'_>>, usize), to: Destination<'_, '_>) {
+        for (source, destination) in pairs(sources, to.parties) {
+            let all: Vec<Traffic> = to.traffic.iter().map(|one| of_family(*one, destination.address)).collect();
+            let allowed = judge.allows(source, destination, &all);
+            self.asked += all.len();
+            for (traffic, allowed) in all.into_iter().zip(allowed).filter(|(_, allowed)| *allowed != to.expected) {
+                self.failed += 1;
+                if self.failures.len() < FAILURES {
+                    let counts = (*count, to.count);
+                    self.failures.push(Failure::new(judge, source, destination, traffic, allowed, counts));
+                }
+            }
         }
     }
+
+    /// Those of the sources that are `left` by themselves, all others at once. Of what fails the first are told, in their order.
+    fn counted<'s>(
+        &mut self,
+        judge: &mut Judge<'_>,
+        many: &mut Many<'s>,
+        sources: &Sources<'s>,
+        left: &[usize],
+        to: Destination<'_, '_>,
+    ) {
+        let Counted { asked, allowed } = many.count(sources, to.parties, to.traffic);
+        let failed = if to.expected { asked - allowed } else { allowed };
+        if failed == 0 || self.failures.len() == FAILURES {
+            left.iter().for_each(|at| self.each(judge, &sources[*at], to));
+        } else {
+            let left: HashSet<usize> = left.iter().copied().collect();
+            for (at, source) in sources.iter().enumerate() {
+                if left.contains(&at) {
+                    self.each(judge, source, to);
+                } else if self.failures.len() < FAILURES && many.differs(&source.0, to.parties, to.traffic, to.expected)
+                {
+                    let mut told = Self { failures: std::mem::take(&mut self.failures), ..Self::default() };
+                    told.each(judge, source, to);
+                    self.failures = told.failures;
+                }
+            }
+        }
+        self.asked += asked;
+        self.failed += failed;
+    }
+}
+
+/// Who is reached, and how.
+#[derive(Clone, Copy)]
+struct Destination<'d, 'p> {
+    parties: &'d [Party<'p>],
+    /// How many are like it.
+    count: usize,
+    traffic: &'d [Traffic],
+    expected: bool,
 }
 
 /// What a case says whose ends never meet.

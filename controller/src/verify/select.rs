@@ -196,6 +196,7 @@ impl Side<'_> {
     /// One group for pods that policies do not tell apart, nor the addresses of the other side, which may be a pod's own
     /// node.
     pub(super) fn groups(&self, facing: &[IpAddr]) -> Vec<Group<'_>> {
+        let facing: HashSet<&IpAddr> = facing.iter().collect();
         let mut at = HashMap::<(usize, Option<&str>, Vec<IpAddr>), usize>::new();
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut seen = HashSet::new();

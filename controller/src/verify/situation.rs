@@ -3,11 +3,13 @@
 //! Pods that policies cannot tell apart are of one class: namespace, labels that any selector asks for, ports, and the
 //! blocks that hold their addresses.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use palisade_model::reach::Reach;
 use palisade_model::reference::Cluster;
 use palisade_model::{
     ClusterPeer, ClusterPeers, ClusterPolicy, ContainerPort, Direction, Enforcement, Namespace, NamespacedName, Node,
@@ -67,6 +69,9 @@ pub struct Situation {
     shared: BTreeSet<IpAddr>,
     pub(super) blocks: Blocks,
     pub(super) classes: HashMap<Class, usize>,
+    cluster: Cluster,
+    /// Where there is much to ask.
+    reach: OnceCell<Reach>,
     /// Addresses that a pod may have, of which policies tell each from the others: two of each family, where there are.
     pub(super) kinds: Vec<[Vec<IpAddr>; 2]>,
 }
@@ -107,9 +112,21 @@ impl Situation {
         for pod in besides.templates.values().filter(|pod| !pod.host_network && !made.contains(&pod.id)) {
             situation.add_unplaced(pod, &pod.id, false);
         }
-        situation.others = cluster.pods.into_iter().filter(|(_, pod)| !live(&pod)).collect();
-        situation.namespaces = cluster.namespaces;
+        let others = cluster.pods.values().filter(|pod| !live(pod));
+        situation.others = others.map(|pod| (pod.id.clone(), pod.clone())).collect();
+        situation.namespaces = cluster.namespaces.clone();
+        situation.cluster = cluster;
         situation
+    }
+
+    /// Who reaches whom.
+    pub(super) fn reach(&self) -> &Reach {
+        self.reach.get_or_init(|| Reach::new(&self.cluster))
+    }
+
+    /// Whether the pod, or its node, has an address that is a node's and a pod's at once.
+    pub(super) fn is_shared(&self, pod: &Pod) -> bool {
+        pod.ips.iter().chain(&pod.host_ips).any(|address| self.shared.contains(address))
     }
 
     fn take_policies(&mut self, cluster: &Cluster) {

@@ -1,6 +1,6 @@
 //! What a change of objects does to who reaches whom.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{PlaceId, PlaceName, Population, PortSet, Reach};
 use crate::Direction;
@@ -58,16 +58,22 @@ impl Changes {
     /// Between two that tell addresses outside apart alike.
     pub fn new(before: &Reach, after: &Reach) -> Self {
         let both = Both::new(before, after);
-        let named: BTreeSet<Pair> = both.edges(before, 0).chain(both.edges(after, 1)).collect();
+        let mut crowds = Crowds::new(&both);
+        let mut named = HashSet::new();
         let mut ways = Vec::new();
         let mut unchanged = Vec::new();
-        for pair in &named {
-            match PortChange::new(&both.passes(0, *pair), &both.passes(1, *pair)) {
-                Some(ports) => ways.push(WayChange { from: both.name(pair.0), to: both.name(pair.1), ports }),
-                None => unchanged.push(*pair),
+        both.each_named(|pair, passes| {
+            let is_of_crowd = crowds.change(pair);
+            if is_of_crowd {
+                named.insert(pair);
             }
-        }
-        let crowds = Crowds::new(&both, &named.into_iter().collect());
+            match PortChange::new(&passes[0], &passes[1]) {
+                Some(ports) => ways.push(WayChange { from: both.name(pair.0), to: both.name(pair.1), ports }),
+                None if is_of_crowd => unchanged.push(pair),
+                None => {}
+            }
+        });
+        crowds.leave_out_named(&both, &named);
         unchanged.retain(|pair| crowds.change(*pair));
         let stays = unchanged.into_iter().map(|(from, to)| (both.name(from), both.name(to)));
         Self { ways, others: crowds.told(&both), stays: stays.collect() }
@@ -114,9 +120,23 @@ impl<'a> Both<'a> {
         self.places[number].0.clone()
     }
 
-    fn edges(&self, reach: &'a Reach, at: usize) -> impl Iterator<Item = Pair> {
-        let numbers = &self.numbers[at];
-        reach.edges().map(|edge| (numbers[edge.from.number()], numbers[edge.to.number()]))
+    /// Tells of all pairs of which a rule names one, before or after, and what passes then: ascending. They are not kept, since
+    /// there may be many, of which few change.
+    fn each_named(&self, mut tell: impl FnMut(Pair, [PortSet; 2])) {
+        let mut edges = self.reaches.map(Reach::edges);
+        for (from, (_, ids)) in self.places.iter().enumerate() {
+            let mut to_places = BTreeMap::<usize, [Option<PortSet>; 2]>::new();
+            for (at, id) in ids.iter().enumerate() {
+                for edge in id.iter().flat_map(|id| edges[at].of(*id)) {
+                    to_places.entry(self.numbers[at][edge.to.number()]).or_default()[at] = Some(edge.ways.some);
+                }
+            }
+            for (to, [before, after]) in to_places {
+                let pair = (from, to);
+                let passes = |at, known: Option<PortSet>| known.unwrap_or_else(|| self.passes(at, pair));
+                tell(pair, [passes(0, before), passes(1, after)]);
+            }
+        }
     }
 
     /// What passes between the two, where both are there.
@@ -169,7 +189,8 @@ struct Crowds {
 }
 
 impl Crowds {
-    fn new(both: &Both<'_>, named: &HashSet<Pair>) -> Self {
+    /// Whatever changes, whether there is a pair that no rule names or not.
+    fn new(both: &Both<'_>) -> Self {
         let alike = Direction::ALL.map(|direction| both.alike(direction));
         let of_places = [0, 1].map(|direction: usize| {
             let mut numbers = vec![0; both.places.len()];
@@ -183,11 +204,16 @@ impl Crowds {
         for (number, sender) in senders.iter().enumerate() {
             for (to, receiver) in receivers.iter().enumerate().filter(|(_, to)| !(sender.outside && to.outside)) {
                 let ports = PortChange::new(&sender.reaches(receiver, 0), &sender.reaches(receiver, 1));
-                let ports = ports.filter(|_| both.any_unnamed(sender, receiver, named));
                 changes.extend(ports.map(|ports| ((number, to), ports)));
             }
         }
         Self { alike, of_places, changes }
+    }
+
+    /// Leaves out those of which rules name all pairs.
+    fn leave_out_named(&mut self, both: &Both<'_>, named: &HashSet<Pair>) {
+        let [senders, receivers] = &self.alike;
+        self.changes.retain(|(from, to), _| both.any_unnamed(&senders[*from], &receivers[*to], named));
     }
 
     fn change(&self, (from, to): Pair) -> bool {

@@ -85,6 +85,12 @@ impl Reach {
 }
 
 impl Edges<'_> {
+    /// Those of one place.
+    pub(super) fn of(&mut self, from: PlaceId) -> Vec<Edge> {
+        (self.from, self.now) = (from.number()..from.number() + 1, None);
+        self.by_ref().collect()
+    }
+
     /// Where edges of the place may lead, each once: descending.
     fn candidates(&mut self, from: PlaceId) -> Vec<PlaceId> {
         let mut places = Vec::new();

@@ -100,7 +100,7 @@ impl SetChange {
                 Self::Created(set)
             }
             (Self::Created(_), later) => return Self::since(None, later),
-            (Self::Removed(before), later) => return Self::since(Some(before), later),
+            (Self::Removed(before), later) => return Self::since(Some(&before), later),
             (Self::Elements { mut remove, mut add }, Self::Elements { remove: then_remove, add: then_add }) => {
                 let same = remove.compose(&mut add, &then_remove, &then_add);
                 return (Self::of_elements(remove, add), Some(same));
@@ -119,17 +119,17 @@ impl SetChange {
                 Self::Recreated { before, set }
             }
             (Self::Recreated { before, .. }, Self::Recreated { set, .. }) => Self::Recreated { before, set },
-            (Self::Recreated { before, .. }, later) => return Self::since(Some(before), later),
+            (Self::Recreated { before, .. }, later) => return Self::since(Some(&before), later),
         };
         (Some(change), None)
     }
 
-    fn since(before: Option<Set>, later: Self) -> (Option<Self>, AsBefore<Elements>) {
+    fn since(before: Option<&Set>, later: Self) -> (Option<Self>, AsBefore<Elements>) {
         let after = match later {
             Self::Created(set) | Self::Recreated { set, .. } => Some(set),
             Self::Removed(_) | Self::Elements { .. } => None,
         };
-        (Self::between(before.as_ref(), after.as_ref()), after.map(|set| set.elements))
+        (Self::between(before, after.as_ref()), after.map(|set| set.elements))
     }
 
     /// Whether it makes no difference which of both comes first.

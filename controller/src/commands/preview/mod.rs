@@ -21,6 +21,7 @@ use super::{linted, recorded, sources};
 use crate::cli::{Cli, FailOn, LintMode, Output, PreviewArgs};
 use crate::manifests::{self, Besides, Manifests};
 use crate::meant::{meant, meant_name};
+use crate::progress::Progress;
 use crate::verify::Remark;
 
 pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
@@ -29,6 +30,7 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
         bail!(Cli::command().error(ErrorKind::MissingRequiredArgument, message));
     }
     let (deleted, applied) = (read(&args.delete)?, read(&args.changes)?);
+    let progress = Progress::start("reading the objects");
     let mut before = Cluster::default();
     let (objects, besides) = match args.lint.lint {
         Some(_) => sources::snapshot_with_besides(&args.source, true)?,
@@ -39,6 +41,7 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
     let mut after = before.clone();
     let missing = delete(&mut after, &deleted);
     applied.into_iter().flat_map(Manifests::into_changes).for_each(|change| after.apply(change));
+    progress.next("asking who reaches whom");
     let (old, new) = Reach::pair(&before, &after);
     let mut preview = Preview::new((&before, &old), (&after, &new), &Changes::new(&old, &new), missing);
     preview.live = recorded::known(&args.flows, &args.source)?.map(|known| Live::new(&before, &after, known));
@@ -47,6 +50,7 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
         let found = linted::findings(&after, &besides_after, &args.lint).into_iter();
         found.filter(|finding| !known.contains(finding)).map(Remark::from).collect()
     });
+    drop(progress);
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&preview)?)?,

@@ -153,7 +153,7 @@ impl Judged {
         let said = wishes.iter().enumerate().filter(|(number, _)| !left_out.contains(number)).map(|(_, wish)| wish);
         let expected = expected(said, scope, &surplus, &recommended.widened);
         let cases: Vec<_> = expected.iter().map(Expected::case).collect();
-        let cases = verify(&Situation::new(after, besides, false), &cases);
+        let cases = verify(&Situation::new(after, besides, false), &cases, || {});
         Self { surplus, expected, cases }
     }
 }
