@@ -315,8 +315,11 @@ fn cluster_policy(name: &str, rules: usize) -> Change {
     })
 }
 
-/// Applies changes to a node with pods. Gives which cluster policies are refused, and how many rules are in force.
-fn with_cluster_policies(shares: Shares) -> (Index, impl FnMut(&mut Index, Vec<Change>) -> (Vec<String>, usize)) {
+/// The cluster policies that are refused, and how many rules are in force.
+type Refused = (Vec<String>, usize);
+
+/// A node with pods, and what applies changes to it.
+fn with_cluster_policies(shares: Shares) -> (Index, impl FnMut(&mut Index, Vec<Change>) -> Refused) {
     let mut index = Index::with_shares(NODE, shares);
     Workload::new(Shape::FewNamespaces, Size::of_pods(300), 1).cluster().for_each(|change| index.apply(change));
     let mut output = Output::new(index.take_delta());
