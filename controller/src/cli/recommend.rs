@@ -9,12 +9,12 @@ use ipnet::IpNet;
 use palisade_model::recommend::MOST_BLOCKS;
 use palisade_model::{Direction, PortRange, Protocol};
 
-use super::SourceArgs;
+use super::{FlowsArgs, SourceArgs};
 use crate::convert;
 
 /// `palisade recommend`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("made of").args(["flows", "allow", "namespace"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("made of").args(["flows", "live", "allow", "namespace"]).required(true).multiple(true)))]
 pub struct RecommendArgs {
     /// Where objects come from. In manifests, what a Deployment or another workload would make counts as a pod where none of
     /// its pods is there.
@@ -24,9 +24,9 @@ pub struct RecommendArgs {
     /// times.
     #[arg(short, long, value_name = "NAME")]
     pub namespace: Vec<String>,
-    /// Let pass what was recorded: lines of `palisade monitor --allowed -o json`, or `-` for stdin.
-    #[arg(long, value_name = "FILE|-")]
-    pub flows: Option<PathBuf>,
+    /// What was recorded, and what is connected now, is to pass.
+    #[command(flatten)]
+    pub flows: FlowsArgs,
     /// Let this pass: `FROM -> TO PORTS`, where an end is a workload (NAMESPACE/NAME, or NAME of the one namespace of -n), an
     /// address or a CIDR, and ports are numbers, ranges or names that the destination declares, each after its protocol if
     /// that is another than TCP or the one before: `shop/web -> shop/db 5432,9187 UDP 53`. May be given several times.

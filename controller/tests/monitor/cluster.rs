@@ -346,3 +346,28 @@ fn a_map_asks_agents_which_ways_are_used() {
             .contains("note: a: nothing was recorded: the agent runs without --flows")
     );
 }
+
+/// What is connected now counts as what was recorded does; a node that was not heard is told of.
+#[test]
+fn policies_are_recommended_of_what_agents_know() {
+    let cluster = Cluster::of(&["a", "b"]);
+    cluster.file("manifests/pods.yaml", PODS);
+    cluster.file("agent-a.connections", &connections(2, 5432, true));
+    let allowed = record_with(81, &json!({"node": "a", "verdict": "allowed", "reason": "open", "connections": 7}));
+    cluster.agents["a"].drop_packets([allowed]);
+    let manifests = cluster.directory.path().join("manifests");
+    let arguments = ["recommend", "-n", "shop", "--manifests", manifests.to_str().unwrap(), "--live", "-o", "json"];
+    let output = cluster.palisade(&arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let policies = said["policies"].as_array().unwrap();
+    let of_db =
+        policies.iter().find(|policy| policy["spec"]["ingress"].is_array()).unwrap_or_else(|| panic!("{said:#}"));
+    let ports: Vec<&Value> =
+        of_db["spec"]["ingress"][0]["ports"].as_array().unwrap().iter().map(|port| &port["port"]).collect();
+    assert_eq!(ports, [&json!(81), &json!(5432)], "{said:#}");
+    assert!(
+        said["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().starts_with("b was not heard")),
+        "{said:#}"
+    );
+}

@@ -7,8 +7,12 @@ use palisade_model::recommend::End;
 use palisade_model::reference::Cluster;
 use palisade_model::{NamespacedName, Phase, Pod, Protocol, workload};
 
-use crate::flows::{RecordedEnd, RecordedFlow};
+use crate::commands::recorded::Known as Flows;
+use crate::flows::RecordedEnd;
 use crate::manifests::{Besides, nearest};
+
+const OF_NODE: &str = "no policy can name a node: a pod and its own node always reach each other, and another node's address is \
+                       allowed with --allow";
 
 /// What there is in a cluster.
 pub(super) struct Known {
@@ -21,8 +25,8 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// `recorded` tells addresses of Services.
-    pub(super) fn new(cluster: &Cluster, besides: &Besides, recorded: &[RecordedFlow]) -> Self {
+    /// Addresses of Services are told by `flows` as well.
+    pub(super) fn new(cluster: &Cluster, besides: &Besides, flows: &Flows) -> Self {
         let mut workloads = BTreeMap::<_, Vec<Pod>>::new();
         let (mut owners, mut nodes) = (HashMap::new(), BTreeSet::new());
         for pod in cluster.pods.values() {
@@ -38,9 +42,11 @@ impl Known {
         for (id, pod) in besides.templates.iter().filter(|(_, pod)| !pod.host_network) {
             workloads.entry(id.clone()).or_insert_with(|| vec![pod.clone()]);
         }
-        let services = recorded.iter().filter_map(|flow| flow.service.as_deref());
-        let services = services.filter_map(|service| Some(service.parse::<SocketAddr>().ok()?.ip()));
-        Self { workloads, owners, nodes, services: services.collect() }
+        let recorded = flows.recorded.iter().filter_map(|flow| flow.service.as_deref());
+        let open = flows.open.iter().flatten().filter_map(|open| open.service.as_deref());
+        let called = recorded.chain(open).filter_map(|service| Some(service.parse::<SocketAddr>().ok()?.ip()));
+        let written = besides.services.values().flat_map(|service| service.addresses.iter().copied());
+        Self { workloads, owners, nodes, services: called.chain(written).collect() }
     }
 
     /// The pods that workloads without any would make.
@@ -58,19 +64,26 @@ impl Known {
             let id = NamespacedName::new(pod.namespace.as_str(), pod.workload.as_str());
             return Ok(End::Workload(self.maker(&id).unwrap_or(id)));
         }
-        if end.node.is_some() || self.nodes.contains(&end.address) {
-            return Err(
-                "no policy can name a node: a pod and its own node always reach each other, and another node's \
-                        address is allowed with --allow",
-            );
+        match self.now(end.address) {
+            _ if end.node.is_some() => Err(OF_NODE),
+            Ok(End::Workload(_)) => Err("its address was no pod's then, and is one's now"),
+            now => now,
         }
-        if self.services.contains(&end.address) {
+    }
+
+    /// Who has an address now.
+    ///
+    /// # Errors
+    /// Why no policy can name it.
+    pub(super) fn now(&self, address: IpAddr) -> Result<End, &'static str> {
+        if self.nodes.contains(&address) {
+            return Err(OF_NODE);
+        }
+        if self.services.contains(&address) {
             return Err("it is the address of a Service, and policies judge the pods behind it");
         }
-        if self.owners.contains_key(&end.address) {
-            return Err("its address was no pod's then, and is one's now");
-        }
-        Ok(End::Network(end.address.into()))
+        let owner = self.owners.get(&address).cloned();
+        Ok(owner.map_or_else(|| End::Network(address.into()), End::Workload))
     }
 
     /// What made a workload that is gone: the CronJob of a Job `NAME-NUMBER`.

@@ -9,7 +9,7 @@ use palisade_model::{NamespacedName, PortRange, Protocol, Traffic};
 
 use super::known::Known;
 use crate::cli::{WrittenEnd, WrittenPorts, WrittenWish};
-use crate::flows::{RecordedEnd, RecordedFlow};
+use crate::flows::{IpProtocol, OpenConnections, RecordedEnd, RecordedFlow};
 
 /// What is to pass, and what was said of it.
 #[derive(Debug, Default)]
@@ -32,9 +32,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, flow: &RecordedFlow) {
-        self.connections = self.connections.saturating_add(flow.connections);
-        self.last = self.last.max(Some(flow.last));
+    fn add(&mut self, connections: u64, last: Timestamp) {
+        self.connections = self.connections.saturating_add(connections);
+        self.last = self.last.max(Some(last));
     }
 }
 
@@ -44,16 +44,35 @@ impl Made {
         if flow.source.pod.is_some() && flow.source.address == flow.destination.address {
             return;
         }
-        match wish(flow, known) {
-            Ok(wish) => self.wishes.entry(wish).or_default().add(flow),
-            Err(why) => {
-                let carried = match flow.port {
-                    Some(port) => format!("{} {port}", flow.protocol),
-                    None => flow.protocol.to_string(),
-                };
-                let text = format!("{} -> {} {carried}", name(&flow.source), name(&flow.destination));
-                self.told.entry((text, why)).or_default().add(flow);
-            }
+        let ends = known.end(&flow.source).and_then(|from| Ok((from, known.end(&flow.destination)?)));
+        let seen = self.seen(ends, flow.traffic(), || {
+            format!("{} -> {} {}", name(&flow.source), name(&flow.destination), carried(flow.protocol, flow.port))
+        });
+        seen.add(flow.connections, flow.last);
+    }
+
+    /// Takes in what is connected `now`.
+    pub(super) fn add_open(&mut self, open: &OpenConnections, known: &Known, now: Timestamp) {
+        let OpenConnections { source, destination, protocol, port, .. } = open;
+        if source == destination {
+            return;
+        }
+        let ends = known.now(*source).and_then(|from| Ok((from, known.now(*destination)?)));
+        let seen =
+            self.seen(ends, open.traffic(), || format!("{source} -> {destination} {}", carried(*protocol, *port)));
+        seen.add(open.connections, now);
+    }
+
+    /// What is known of a flow between these ends, or of what `text` says, where no policy can.
+    fn seen(
+        &mut self,
+        ends: Result<(End, End), &'static str>,
+        traffic: Traffic,
+        text: impl FnOnce() -> String,
+    ) -> &mut Seen {
+        match ends.and_then(|(from, to)| wish(from, to, traffic)) {
+            Ok(wish) => self.wishes.entry(wish).or_default(),
+            Err(why) => self.told.entry((text(), why)).or_default(),
         }
     }
 
@@ -84,15 +103,18 @@ impl Made {
     }
 }
 
-fn wish(flow: &RecordedFlow, known: &Known) -> Result<Wish, &'static str> {
-    let Traffic::Port { protocol, port } = flow.traffic() else {
+fn wish(from: End, to: End, traffic: Traffic) -> Result<Wish, &'static str> {
+    let Traffic::Port { protocol, port } = traffic else {
         return Err("policies speak of ports of TCP, UDP and SCTP alone");
     };
-    let (from, to) = (known.end(&flow.source)?, known.end(&flow.destination)?);
     if matches!((&from, &to), (End::Network(_), End::Network(_))) {
         return Err("neither end is a pod");
     }
     Ok(Wish { from, to, protocol, ports: PortRange::single(port) })
+}
+
+fn carried(protocol: IpProtocol, port: Option<u16>) -> String {
+    port.map_or_else(|| protocol.to_string(), |port| format!("{protocol} {port}"))
 }
 
 fn name(end: &RecordedEnd) -> String {

@@ -10,12 +10,12 @@ mod report;
 mod yaml;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
-use std::path::Path;
+use std::fs;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use palisade_model::recommend::{End, Recommendation, Scope, Surplus, Wish, recommend as of, surplus};
 use palisade_model::reference::Cluster;
 use palisade_model::{Change, Direction, Policy, Protocol};
@@ -24,9 +24,9 @@ use self::expectations::{Expected, expected};
 use self::known::Known;
 use self::made::Made;
 use self::report::Report;
+use super::recorded::{self, Gaps, Known as Flows};
 use super::sources;
 use crate::cli::{RecommendArgs, RecommendOutput};
-use crate::flows::{Recorded, RecordedFlow};
 use crate::manifests::Besides;
 use crate::verify::{CaseReport, Situation, verify};
 
@@ -39,9 +39,9 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<()> {
     let (changes, besides) = sources::snapshot_with_besides(&args.source, true)?;
     let mut cluster = Cluster::default();
     changes.into_iter().for_each(|change| cluster.apply(change));
-    let recorded: Vec<RecordedFlow> = args.flows.as_deref().map(read).transpose()?.unwrap_or_default();
-    let known = Known::new(&cluster, &besides, &recorded);
-    let made = made(args, &recorded, &known)?;
+    let flows = recorded::known(&args.flows, &args.source)?.unwrap_or_default();
+    let known = Known::new(&cluster, &besides, &flows);
+    let made = made(args, &flows, &known)?;
     let wishes: Vec<Wish> = made.wishes.keys().cloned().collect();
     let scope = scope(args, &cluster, &wishes)?;
     let recommended = of(&with_templates(&cluster, &known), &wishes, &scope);
@@ -50,7 +50,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<()> {
     let judged = Judged::new(after, besides, &wishes, &recommended, &scope);
     let mut report = Report::new(&recommended, &wishes, &made, &judged.surplus, &judged.cases);
     report.replaces = replaces;
-    report.notes = notes(&wishes, &known, &scope);
+    report.notes = not_known(flows.gaps).into_iter().chain(notes(&wishes, &known, &scope)).collect();
     if let Some(file) = &args.expectations {
         let text = expectations::file(&judged.expected)?;
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
@@ -64,25 +64,17 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<()> {
 }
 
 /// What is to pass, from all that says so.
-fn made(args: &RecommendArgs, recorded: &[RecordedFlow], known: &Known) -> anyhow::Result<Made> {
+fn made(args: &RecommendArgs, flows: &Flows, known: &Known) -> anyhow::Result<Made> {
     let mut made = Made::default();
-    recorded.iter().for_each(|flow| made.add_flow(flow, known));
+    flows.recorded.iter().for_each(|flow| made.add_flow(flow, known));
+    let now = Timestamp::now();
+    flows.open.iter().flatten().for_each(|open| made.add_open(open, known, now));
     let namespace = match &args.namespace[..] {
         [one] => Some(one.as_str()),
         _ => None,
     };
     args.allow.iter().try_for_each(|written| made.add_written(written, namespace, known))?;
     Ok(made)
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<RecordedFlow>> {
-    let recorded = if path == Path::new("-") {
-        Recorded::read(io::stdin().lock()).context("stdin")
-    } else {
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Recorded::read(BufReader::new(file)).with_context(|| path.display().to_string())
-    };
-    Ok(recorded?.flows().collect())
 }
 
 /// The namespaces that are given, or those of all ends.
@@ -156,6 +148,11 @@ impl Judged {
         let cases = verify(&Situation::new(after, besides, false), &cases, || {});
         Self { surplus, expected, cases }
     }
+}
+
+/// What may have passed and is not in what was heard. What connections carried does not matter here, nor since when.
+fn not_known(gaps: Gaps) -> Vec<String> {
+    Gaps { without_bytes: BTreeSet::new(), without_ages: BTreeSet::new(), ..gaps }.told(0)
 }
 
 /// Workloads that will know no names.
