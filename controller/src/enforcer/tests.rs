@@ -488,25 +488,22 @@ proptest! {
         changes in changes(60),
         packets in prop::collection::vec(any::<bool>(), 60),
         budget in 1..300_usize,
-        is_slow in prop::bool::weighted(0.1),
+        slow in prop::collection::vec(prop::bool::weighted(0.3), 60),
     ) {
         let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
-        if is_slow {
-            // A part each time.
-            enforcer.piece = Duration::ZERO;
-            enforcer.backlog.set_budget(budget.max(30));
-        } else {
-            enforcer.backlog.set_budget(budget);
-        }
+        enforcer.backlog.set_budget(budget);
         let pass = with_packets(&mut enforcer);
         enforcer.commit_some().unwrap();
-        for (change, passes) in changes.into_iter().zip(packets) {
+        for ((change, passes), is_slow) in changes.into_iter().zip(packets).zip(slow) {
+            // A part each time, or all of them.
+            enforcer.piece = if is_slow { Duration::ZERO } else { Duration::MAX };
             enforcer.apply(change);
             enforcer.commit_some().unwrap();
             if passes && enforcer.passage.is_awaited() {
                 pass.send(()).unwrap();
             }
         }
+        enforcer.piece = Duration::MAX;
         while enforcer.backlog.has_retired() || !enforcer.is_all_in_force() {
             if enforcer.passage.is_awaited() {
                 pass.send(()).unwrap();

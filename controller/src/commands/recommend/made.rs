@@ -107,6 +107,9 @@ fn wish(from: End, to: End, traffic: Traffic) -> Result<Wish, &'static str> {
     let Traffic::Port { protocol, port } = traffic else {
         return Err("policies speak of ports of TCP, UDP and SCTP alone");
     };
+    if port == 0 {
+        return Err("no policy can name port 0");
+    }
     if matches!((&from, &to), (End::Network(_), End::Network(_))) {
         return Err("neither end is a pod");
     }

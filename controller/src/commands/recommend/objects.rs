@@ -126,11 +126,20 @@ mod tests {
         #[test]
         fn an_object_says_what_the_policy_says(mut policy in testing::policy()) {
             let namespace = policy.id.namespace.clone();
-            // A rule for no peers, or no ports, has no form: what is empty means all. Nor has one for a namespace by its name.
+            // A rule for no peers, or no ports, has no form: what is empty means all. Nor has one for another namespace by
+            // its name, or for port 0.
             let is_elsewhere = |peer: &Peer| matches!(peer, Peer::Pods(group) if matches!(&group.namespaces, NamespaceScope::Named(name) if *name != namespace));
-            let has_form = |rule: &Rule| match &rule.peers {
-                Peers::AnyOf(peers) => !peers.is_empty() && !peers.iter().any(is_elsewhere) && rule.ports != Ports::AnyOf(vec![]),
-                _ => rule.ports != Ports::AnyOf(vec![]),
+            let is_zero = |ports: &PortMatch| matches!(ports, PortMatch::Numbers { ports, .. } if ports.contains(0));
+            let has_form = |rule: &Rule| {
+                let has_peers = match &rule.peers {
+                    Peers::AnyOf(peers) => !peers.is_empty() && !peers.iter().any(is_elsewhere),
+                    _ => true,
+                };
+                let has_ports = match &rule.ports {
+                    Ports::AnyOf(ports) => !ports.is_empty() && !ports.iter().any(is_zero),
+                    _ => true,
+                };
+                has_peers && has_ports
             };
             [&mut policy.ingress, &mut policy.egress].into_iter().flatten().for_each(|rules| rules.retain(has_form));
             let written = serde_json::to_value(object(&policy)).unwrap();
