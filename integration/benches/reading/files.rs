@@ -204,7 +204,10 @@ fn peer(peer: &Peer) -> Value {
                 json!({"namespaceSelector": selector(of), "podSelector": selector(&group.pods)})
             }
         },
-        Peer::Block(block) => json!({"ipBlock": {"cidr": block.cidr(), "except": block.except()}}),
+        Peer::Block(block) => {
+            let except: Vec<String> = block.except().iter().map(ToString::to_string).collect();
+            json!({"ipBlock": {"cidr": block.cidr().to_string(), "except": except}})
+        }
     }
 }
 

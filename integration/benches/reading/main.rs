@@ -65,9 +65,12 @@ fn run() -> Outcome {
         row("`verify`, any to any, twice", bytes, &palisade(&[&"verify", &asked, &"--manifests", &manifests])?);
         row("`map -o json`", bytes, &palisade(&[&"map", &"--manifests", &manifests, &"-o", &"json"])?);
         row("`preview`", bytes, &palisade(&[&"preview", &"--manifests", &manifests, &change])?);
-        let run: [&dyn AsRef<std::ffi::OsStr>; 6] =
-            [&"run", &"--once", &"--node-name", &palisade_model::testing::NODE, &"--manifests", &manifests];
-        row("`run --once`", bytes, &Namespace::new()?.enter(|| palisade(&run))??);
+        let run = || -> Result<Usage, String> {
+            let node = palisade_model::testing::NODE;
+            palisade(&[&"run", &"--once", &"--node-name", &node, &"--manifests", &manifests])
+                .map_err(|error| error.to_string())
+        };
+        row("`run --once`", bytes, &Namespace::new()?.enter(run)??);
     }
     Ok(())
 }

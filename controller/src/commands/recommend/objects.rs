@@ -133,11 +133,11 @@ mod tests {
             let has_form = |rule: &Rule| {
                 let has_peers = match &rule.peers {
                     Peers::AnyOf(peers) => !peers.is_empty() && !peers.iter().any(is_elsewhere),
-                    _ => true,
+                    Peers::All => true,
                 };
                 let has_ports = match &rule.ports {
                     Ports::AnyOf(ports) => !ports.is_empty() && !ports.iter().any(is_zero),
-                    _ => true,
+                    Ports::All => true,
                 };
                 has_peers && has_ports
             };
