@@ -87,20 +87,55 @@ impl<'t> Events<'t> {
         Ok(ends)
     }
 
+    /// Passes over a value, of which keys are held to what they are in what is read.
     fn skip(&mut self) -> Result<(), Odd> {
-        let mut depth = 0_usize;
+        let mut within = Vec::new();
         loop {
-            match self.take()? {
-                Event::MappingStart(..) | Event::SequenceStart(..) => depth += 1,
-                Event::MappingEnd | Event::SequenceEnd => depth -= 1,
-                Event::Scalar(..) | Event::Alias(_) => {}
+            match (self.take()?, within.last_mut()) {
+                (Event::MappingEnd, Some(Within::Keys)) | (Event::SequenceEnd, Some(Within::List)) => {
+                    within.pop();
+                }
+                (event, Some(map @ Within::Keys)) => {
+                    key(event)?;
+                    *map = Within::Value;
+                    continue;
+                }
+                (Event::MappingStart(..), _) => {
+                    within.push(Within::Keys);
+                    continue;
+                }
+                (Event::SequenceStart(..), _) => {
+                    within.push(Within::List);
+                    continue;
+                }
+                (Event::Scalar(..) | Event::Alias(_), _) => {}
                 _ => return Err(Odd),
             }
-            if depth == 0 {
-                return Ok(());
+            match within.last_mut() {
+                None => return Ok(()),
+                Some(map @ Within::Value) => *map = Within::Keys,
+                Some(_) => {}
             }
         }
     }
+}
+
+/// Where a value is that is passed over.
+enum Within {
+    List,
+    /// In a map, where a key comes next, or its end.
+    Keys,
+    /// In a map, where the value of a key comes next.
+    Value,
+}
+
+/// A key, unless it merges another map, or may be something else than text.
+fn key(event: Event<'_>) -> Result<Cow<'_, str>, Odd> {
+    let Event::Scalar(text, style, 0, None) = event else { return Err(Odd) };
+    if style == ScalarStyle::Plain && (text == "<<" || !matches!(plain(&text), Some(Plain::Text))) {
+        return Err(Odd);
+    }
+    Ok(text)
 }
 
 impl Lines for CurrentLine {
@@ -161,12 +196,7 @@ impl<'t> MapAccess<'t> for &mut Events<'t> {
         if self.ends()? {
             return Ok(None);
         }
-        let Event::Scalar(text, style, 0, None) = self.take()? else { return Err(Odd) };
-        // What merges another map, or may be something else than text.
-        if style == ScalarStyle::Plain && (text == "<<" || !matches!(plain(&text), Some(Plain::Text))) {
-            return Err(Odd);
-        }
-        let key = match text {
+        let key = match key(self.take()?)? {
             Cow::Borrowed(text) => seed.deserialize(BorrowedStrDeserializer::new(text)),
             Cow::Owned(text) => seed.deserialize(StringDeserializer::new(text)),
         };
