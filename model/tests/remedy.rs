@@ -179,8 +179,10 @@ fn check(cluster: &Cluster, all: &[Flow], flow: &Flow) {
             false => assert!(!before || after, "loses {}", what()),
         }
         if before != after {
-            let names = remedy.notes.is_empty() && !names_ports(cluster);
-            assert!(!names || other.traffic == flow.traffic, "at another port: {}", what());
+            // Protocols without ports cannot be said alone.
+            let has_port = matches!(flow.traffic, Traffic::Port { .. });
+            let is_exact = has_port && remedy.notes.is_empty() && !names_ports(cluster);
+            assert!(!is_exact || other.traffic == flow.traffic, "at another port: {}", what());
             // An administrator's rule holds for all that its policy is about.
             let is_of_cluster = |edit: &Edit| matches!(edit, Edit::InsertClusterRule { .. });
             let is_wide = remedy.edits.iter().any(is_of_cluster);
