@@ -159,8 +159,7 @@ impl<B: Backend> Enforcer<B> {
             awaits_pod_range: false,
             met: false,
             backlog: Backlog::new(),
-            // However slow a machine that tests is.
-            piece: if cfg!(test) { Duration::MAX } else { PIECE },
+            piece: PIECE,
             turns: Turns::default(),
             at_work: BTreeSet::new(),
             compared: false,

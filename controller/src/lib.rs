@@ -35,4 +35,4 @@ mod text;
 mod turns;
 pub mod verify;
 pub mod worker;
-mod written;
+pub mod written;

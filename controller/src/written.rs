@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use palisade_model::{
-    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, IpBlock, NamespaceScope, Operator, Peer, Peers,
-    PodGroup, Policy, PortMatch, PortRange, Ports, Requirement, Rule, Selector,
+    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, IpBlock, NAME_LABEL, NamespaceScope, Operator,
+    Peer, Peers, PodGroup, Policy, PortMatch, PortRange, Ports, Requirement, Rule, Selector,
 };
 use serde_json::{Map, Value, json};
 
-/// A NetworkPolicy.
-pub(crate) fn policy(policy: &Policy) -> Value {
+/// A NetworkPolicy, as the API and `kubectl` take it.
+pub fn policy(policy: &Policy) -> Value {
     let mut spec = Map::new();
     spec.insert("podSelector".to_owned(), selector(&policy.selector));
     spec.insert("policyTypes".to_owned(), policy_types(policy));
@@ -150,7 +150,7 @@ fn pods(group: &PodGroup) -> Value {
             json!({"namespaceSelector": selector(namespaces), "podSelector": selector(&group.pods)})
         }
         NamespaceScope::Named(name) => json!({
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": &**name}},
+            "namespaceSelector": {"matchLabels": {NAME_LABEL: &**name}},
             "podSelector": selector(&group.pods),
         }),
     }

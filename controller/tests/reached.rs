@@ -1,12 +1,14 @@
 //! `palisade map` and `palisade preview` as programs.
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod program;
+
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 
+use program::{Directory, succeeds};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// `api` takes connections of `web` at 8080 and those from outside at 443, and opens none. Everybody else is open.
 const SHOP: &str = "
@@ -39,44 +41,6 @@ const CHANGE: &str = "
 {kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: nobody, namespace: shop}, spec: {
  podSelector: {matchLabels: {app: dbb}}}}
 ";
-
-struct Directory(TempDir);
-
-impl Directory {
-    fn of(manifests: &str) -> Self {
-        let directory = Self(TempDir::new().unwrap());
-        fs::create_dir(directory.manifests()).unwrap();
-        fs::write(directory.manifests().join("shop.yaml"), manifests).unwrap();
-        directory
-    }
-
-    fn manifests(&self) -> PathBuf {
-        self.0.path().join("manifests")
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let file = self.0.path().join(name);
-        fs::write(&file, text).unwrap();
-        file.to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, command: &str, arguments: &[&str]) -> Output {
-        let mut palisade = Command::new(env!("CARGO_BIN_EXE_palisade"));
-        palisade.env_remove("PALISADE_LOG").arg(command).arg("--manifests").arg(self.manifests()).args(arguments);
-        palisade.output().unwrap()
-    }
-
-    fn json(&self, command: &str, arguments: &[&str]) -> Value {
-        let output = self.run(command, &[arguments, &["-o", "json"]].concat());
-        serde_json::from_str(&succeeds(&output)).unwrap()
-    }
-}
-
-#[track_caller]
-fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
 
 #[test]
 fn a_map_has_workloads_and_the_ways_that_rules_name() {

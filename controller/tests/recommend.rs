@@ -1,12 +1,13 @@
 //! `palisade recommend` as a program.
 #![allow(clippy::unwrap_used, reason = "all of this is tests")]
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod program;
 
+use std::fs;
+use std::process::Output;
+
+use program::{Directory, succeeds};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// `api` and `twin` have the same labels. `ingress` of another namespace is isolated. Of `mail` there is no pod.
 const SHOP: &str = "
@@ -36,44 +37,6 @@ const SHOP: &str = "
 {kind: NetworkPolicy, apiVersion: networking.k8s.io/v1, metadata: {name: quiet, namespace: edge}, spec: {podSelector: {},
  policyTypes: [Egress]}}
 ";
-
-struct Directory(TempDir);
-
-impl Directory {
-    fn of(manifests: &str) -> Self {
-        let directory = Self(TempDir::new().unwrap());
-        fs::create_dir(directory.manifests()).unwrap();
-        fs::write(directory.manifests().join("shop.yaml"), manifests).unwrap();
-        directory
-    }
-
-    fn manifests(&self) -> PathBuf {
-        self.0.path().join("manifests")
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let file = self.0.path().join(name);
-        fs::write(&file, text).unwrap();
-        file.to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, command: &str, arguments: &[&str]) -> Output {
-        let mut palisade = Command::new(env!("CARGO_BIN_EXE_palisade"));
-        palisade.env_remove("PALISADE_LOG").arg(command).arg("--manifests").arg(self.manifests()).args(arguments);
-        palisade.output().unwrap()
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.run("recommend", &[arguments, &["-o", "json"]].concat());
-        serde_json::from_str(&succeeds(&output)).unwrap()
-    }
-}
-
-#[track_caller]
-fn succeeds(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
 
 #[track_caller]
 fn fails(output: &Output, code: i32) -> String {
@@ -144,7 +107,7 @@ fn each_rule_says_why_and_each_oddity_is_told() {
     ] {
         assert!(yaml.contains(line), "{line} in {yaml}");
     }
-    let report = directory.json(&arguments);
+    let report = directory.json("recommend", &arguments);
     let told: Vec<&str> = report["told"].as_array().unwrap().iter().map(|one| one["flow"].as_str().unwrap()).collect();
     assert_eq!(
         told,
@@ -164,7 +127,7 @@ fn each_rule_says_why_and_each_oddity_is_told() {
 
 #[test]
 fn what_labels_do_not_tell_apart_passes_as_well_and_is_said_to() {
-    let report = Directory::of(SHOP).json(&["-n", "shop", "--allow", "api -> db 5432"]);
+    let report = Directory::of(SHOP).json("recommend", &["-n", "shop", "--allow", "api -> db 5432"]);
     let also = json!([{"from": "shop/twin", "to": "shop/db", "ports": ["TCP 5432"], "by": ["shop/api-and-1-more spec.egress[0]"],
         "why": "no labels tell shop/api and shop/twin apart"}]);
     assert_eq!((&report["alsoPasses"], &report["alike"]), (&also, &json!([["shop/api", "shop/twin"]])));
@@ -172,7 +135,8 @@ fn what_labels_do_not_tell_apart_passes_as_well_and_is_said_to() {
 
 #[test]
 fn one_direction_leaves_the_other_as_it_is() {
-    let report = Directory::of(SHOP).json(&["-n", "shop", "--direction", "ingress", "--allow", "web -> db 5432"]);
+    let report =
+        Directory::of(SHOP).json("recommend", &["-n", "shop", "--direction", "ingress", "--allow", "web -> db 5432"]);
     let types: Vec<&Value> =
         report["policies"].as_array().unwrap().iter().map(|policy| &policy["spec"]["policyTypes"]).collect();
     assert_eq!(types, [&json!(["Ingress"]), &json!(["Ingress"])]);

@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The label that every namespace has: its name.
+pub const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
 /// The labels of a pod or namespace: keys in ascending order, each once. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Labels(Arc<[(Arc<str>, Arc<str>)]>);

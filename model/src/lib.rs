@@ -34,6 +34,7 @@ mod sandbox;
 mod selector;
 mod service;
 mod spans;
+mod stable;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -46,7 +47,7 @@ pub use cluster_policy::{ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, 
 pub use compile::{compile, compile_tier};
 pub use cost::{Closed, Cost, Limit, Shares};
 pub use index::{Index, IndexSize, PeerName};
-pub use labels::Labels;
+pub use labels::{Labels, NAME_LABEL};
 pub use name::NamespacedName;
 pub use pod::{Age, ContainerPort, Namespace, Phase, Pod};
 pub use policy::{Direction, Enforcement, NamespaceScope, Peer, Peers, PodGroup, Policy, Ports, Rule, RuleRef};

@@ -74,7 +74,7 @@ pub(super) fn known(args: &FlowsArgs, source: &SourceArgs) -> anyhow::Result<Opt
 ///
 /// # Errors
 /// Where it cannot be read, or is no file of recorded flows.
-pub(super) fn read(path: &Path) -> anyhow::Result<Recorded> {
+fn read(path: &Path) -> anyhow::Result<Recorded> {
     if path == Path::new("-") {
         return Recorded::read(io::stdin().lock()).context("stdin");
     }

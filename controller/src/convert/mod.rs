@@ -18,6 +18,7 @@ mod workload;
 use std::fmt;
 
 use palisade_model as model;
+use palisade_model::NAME_LABEL;
 
 pub(crate) use address::{address, net};
 pub use cluster_policy::cluster_policy;
@@ -29,9 +30,6 @@ pub use service::{service, service_ranges};
 pub use workload::template;
 
 use crate::objects::{Metadata, Namespace};
-
-/// The label that every namespace carries: its name.
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// A part of an object that could not be understood, and so was left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

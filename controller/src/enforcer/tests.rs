@@ -18,6 +18,13 @@ fn table() -> Name {
     Name::new(TABLE).unwrap()
 }
 
+/// One that is cut short by no clock, however slow the machine is.
+fn enforcer_of<B: Backend>(backend: B) -> Enforcer<B> {
+    let mut enforcer = Enforcer::new(NODE, table(), backend);
+    enforcer.piece = Duration::MAX;
+    enforcer
+}
+
 fn address(number: u8) -> IpAddr {
     [10, 0, 0, number].into()
 }
@@ -74,7 +81,7 @@ impl Conntrack for Memory {
 }
 
 fn node(memory: &Memory) -> Enforcer<Fake> {
-    Enforcer::new(NODE, table(), Fake::new(table())).with_owners_of(memory.clone())
+    enforcer_of(Fake::new(table())).with_owners_of(memory.clone())
 }
 
 fn change<B: Backend>(enforcer: &mut Enforcer<B>, changes: impl IntoIterator<Item = Change>) {
@@ -181,7 +188,7 @@ fn a_restart_forgets_whose_pod_went_meanwhile_and_nobody_else() {
     change(&mut before, [pod("stays", 1, 1), pod("goes", 1, 2)]);
     let memory = Memory::default();
     let table_there = before.backend().ruleset().unwrap().clone();
-    let mut after = Enforcer::new(NODE, table(), Fake::holding(table_there)).with_owners_of(memory.clone());
+    let mut after = enforcer_of(Fake::holding(table_there)).with_owners_of(memory.clone());
     change(&mut after, [pod("stays", 1, 1)]);
     change(&mut after, [pod("comes", 2, 2)]);
     assert_eq!(memory.forgotten(), [BTreeSet::from([address(2)])]);
@@ -215,7 +222,7 @@ impl Backend for Without {
 
 #[test]
 fn a_kernel_that_cannot_ask_its_routes_enforces_policies_all_the_same() {
-    let mut enforcer = Enforcer::new(NODE, table(), Without(Fake::new(table()), "fib saddr"));
+    let mut enforcer = enforcer_of(Without(Fake::new(table()), "fib saddr"));
     change(&mut enforcer, [pod("web", 1, 1)]);
     let held = enforcer.backend().0.ruleset().unwrap().clone();
     assert_eq!(held, *enforcer.desired());
@@ -225,7 +232,7 @@ fn a_kernel_that_cannot_ask_its_routes_enforces_policies_all_the_same() {
 #[test]
 fn a_kernel_that_cannot_log_enforces_policies_all_the_same() {
     for word in ["log prefix", "limit rate"] {
-        let enforcer = Enforcer::new(NODE, table(), Without(Fake::new(table()), word));
+        let enforcer = enforcer_of(Without(Fake::new(table()), word));
         let mut enforcer = enforcer.with_logs(Logs::STANDARD);
         change(&mut enforcer, [pod("web", 1, 1), policy("shop", "all", &[])]);
         let held = enforcer.backend().0.ruleset().unwrap().clone();
@@ -303,7 +310,7 @@ fn commit_at_last<B: Backend>(enforcer: &mut Enforcer<B>) {
 #[test]
 fn what_the_kernel_refuses_closes_the_namespace_that_needs_it_and_holds_up_nobody() {
     let backend = Refusing { fake: Fake::new(table()), word: "policies-ingress-big", refused: 0 };
-    let mut enforcer = Enforcer::new(NODE, table(), backend);
+    let mut enforcer = enforcer_of(backend);
     for change in [pod_of("big", 1), pod_of("shop", 2), policy("shop", "p", &["web"]), policy("big", "p", &["a"])] {
         enforcer.apply(change);
     }
@@ -347,7 +354,7 @@ fn cluster_policy(name: &str, apps: &[&str]) -> Change {
 #[test]
 fn of_cluster_policies_what_the_kernel_refuses_goes_back_and_holds_up_nobody() {
     let backend = Refusing { fake: Fake::new(table()), word: "nothing", refused: 0 };
-    let mut enforcer = Enforcer::new(NODE, table(), backend);
+    let mut enforcer = enforcer_of(backend);
     let rules = |enforcer: &mut Enforcer<Refusing>| {
         let held = enforcer.backend().fake.ruleset().unwrap().clone();
         assert_eq!(held, *enforcer.desired());
@@ -377,7 +384,7 @@ fn of_cluster_policies_what_the_kernel_refuses_goes_back_and_holds_up_nobody() {
 /// Who changes what takes long waits for his turn, and others do not wait for him.
 #[test]
 fn who_takes_long_waits_for_his_turn() {
-    let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
+    let mut enforcer = enforcer_of(Fake::new(table()));
     change(
         &mut enforcer,
         [pod_of("big", 1), pod_of("shop", 2), policy("shop", "p", &["a"]), policy("big", "p", &["a"])],
@@ -417,7 +424,7 @@ fn who_takes_long_waits_for_his_turn() {
 fn who_is_opened_by_anothers_change_does_not_wait_for_the_next() {
     let total = Cost { grants: 6, ..Cost::UNLIMITED };
     let shares = Shares { per_namespace: Cost::UNLIMITED, total, ..Shares::UNLIMITED };
-    let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table())).with_shares(shares);
+    let mut enforcer = enforcer_of(Fake::new(table())).with_shares(shares);
     let policies = [policy("shop", "p", &["a", "b", "c"]), policy("busy", "p", &["a", "b"])];
     change(&mut enforcer, [pod_of("busy", 1), pod_of("shop", 2)].into_iter().chain(policies));
     let closed =
@@ -450,7 +457,7 @@ fn held(enforcer: &mut Enforcer<Fake>) -> Ruleset {
 
 #[test]
 fn nobody_waits_for_packets_that_may_be_at_what_goes() {
-    let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
+    let mut enforcer = enforcer_of(Fake::new(table()));
     let pass = with_packets(&mut enforcer);
     let looks_up = |ruleset: &Ruleset, app: &str| {
         ruleset.sets.keys().any(|name| name.as_str().starts_with(&format!("pods-app-{app}-in-shop")))
@@ -490,7 +497,7 @@ proptest! {
         budget in 1..300_usize,
         slow in prop::collection::vec(prop::bool::weighted(0.3), 60),
     ) {
-        let mut enforcer = Enforcer::new(NODE, table(), Fake::new(table()));
+        let mut enforcer = enforcer_of(Fake::new(table()));
         enforcer.backlog.set_budget(budget);
         let pass = with_packets(&mut enforcer);
         enforcer.commit_some().unwrap();

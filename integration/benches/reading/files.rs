@@ -4,10 +4,9 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use palisade::written;
 use palisade_model::testing::workload::{Shape, Size, Workload};
-use palisade_model::{
-    Change, Direction, NamespaceScope, Peer, Peers, Pod, Policy, PortMatch, Ports, Requirement, Rule, Selector,
-};
+use palisade_model::{Change, Pod};
 use serde_json::{Value, json};
 
 use super::Outcome;
@@ -48,7 +47,7 @@ pub(crate) fn cluster(directory: &Path, size: Size) -> Outcome<u64> {
             let labels: Value = namespace.labels.iter().map(|(key, value)| (key.to_string(), json!(**value))).collect();
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": &*namespace.name, "labels": labels}})
         }
-        Change::Policy(policy) => self::policy(&policy),
+        Change::Policy(policy) => written::policy(&policy),
         other => unreachable!("no part of these clusters: {other:?}"),
     });
     list(&directory.join("cluster.json"), Layout::Compact, objects)
@@ -167,65 +166,4 @@ fn pod_of_deployment(of: &Pod) -> Value {
     object["metadata"]["name"] = json!(format!("{app}-{}-{:05x}", label("pod-template-hash"), of.age.created));
     object["spec"]["containers"] = json!([{"name": "main", "ports": [{"name": "http", "containerPort": 8080}]}]);
     object
-}
-
-fn policy(policy: &Policy) -> Value {
-    let rules = |direction, peers: &str| {
-        let rules = policy.rules(direction).unwrap_or_default().iter();
-        rules.map(|of| rule(of, peers)).collect::<Value>()
-    };
-    json!({
-        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-        "metadata": {"name": &*policy.id.name, "namespace": &*policy.id.namespace},
-        "spec": {
-            "podSelector": selector(&policy.selector), "policyTypes": ["Ingress", "Egress"],
-            "ingress": rules(Direction::Ingress, "from"), "egress": rules(Direction::Egress, "to"),
-        },
-    })
-}
-
-fn rule(rule: &Rule, peers: &str) -> Value {
-    let all = match &rule.peers {
-        Peers::All => json!([]),
-        Peers::AnyOf(all) => all.iter().map(peer).collect(),
-    };
-    let ports = match &rule.ports {
-        Ports::All => json!([]),
-        Ports::AnyOf(ports) => ports.iter().map(port).collect(),
-    };
-    json!({peers: all, "ports": ports})
-}
-
-fn peer(peer: &Peer) -> Value {
-    match peer {
-        Peer::Pods(group) => match &group.namespaces {
-            NamespaceScope::Named(_) => json!({"podSelector": selector(&group.pods)}),
-            NamespaceScope::Matching(of) => {
-                json!({"namespaceSelector": selector(of), "podSelector": selector(&group.pods)})
-            }
-        },
-        Peer::Block(block) => {
-            let except: Vec<String> = block.except().iter().map(ToString::to_string).collect();
-            json!({"ipBlock": {"cidr": block.cidr().to_string(), "except": except}})
-        }
-    }
-}
-
-fn port(port: &PortMatch) -> Value {
-    match port {
-        PortMatch::Numbers { protocol, ports } => {
-            json!({"protocol": protocol.to_string(), "port": ports.first(), "endPort": ports.last()})
-        }
-        PortMatch::Named { protocol, name } => json!({"protocol": protocol.to_string(), "port": &**name}),
-    }
-}
-
-fn selector(selector: &Selector) -> Value {
-    let values = |requirement: &Requirement| match requirement.operator() {
-        palisade_model::Operator::In(values) => values.iter().map(|value| json!(**value)).collect::<Value>(),
-        other => unreachable!("these clusters have no {other:?}"),
-    };
-    let all = selector.requirements().iter();
-    let all = all.map(|of| json!({"key": &**of.key(), "operator": "In", "values": values(of)}));
-    json!({"matchExpressions": all.collect::<Value>()})
 }

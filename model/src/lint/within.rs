@@ -4,12 +4,9 @@
 
 use crate::reference::Cluster;
 use crate::{
-    ClusterPeer, IpBlock, NamespaceScope, Operator, Peer, PodGroup, PortMatch, PortRange, Ports, Protocol, Requirement,
-    Selector,
+    ClusterPeer, IpBlock, NAME_LABEL, NamespaceScope, Operator, Peer, PodGroup, PortMatch, PortRange, Ports, Protocol,
+    Requirement, Selector,
 };
-
-/// The label that every namespace has: its name.
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Whether whatever matches the one matches the other.
 pub(super) fn selector(one: &Selector, other: &Selector) -> bool {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::selectors::exact;
-use super::stable::is_stable;
 use super::{End, Scope, Wish};
 use crate::reference::Cluster;
+use crate::stable::is_stable;
 use crate::{Labels, NamespacedName, Phase, Pod, Selector, workload};
 
 /// The workloads of the namespaces that matter.

@@ -17,7 +17,6 @@ mod groups;
 mod policies;
 mod rules;
 mod selectors;
-mod stable;
 mod surplus;
 
 use std::collections::BTreeSet;
@@ -28,9 +27,9 @@ use ipnet::IpNet;
 
 use self::grants::Grants;
 use self::groups::Spaces;
-pub use self::stable::is_stable;
 pub use self::surplus::{Surplus, Whom, surplus};
 use crate::reference::Cluster;
+pub use crate::stable::is_stable;
 use crate::{Direction, NamespacedName, Policy, PortRange, Protocol};
 
 /// How many blocks stand for the addresses that one workload has to do with at the same ports, before they are widened.

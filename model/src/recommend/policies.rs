@@ -9,12 +9,10 @@ use super::rules::{Shape, shapes};
 use super::{Recommended, Scope, Wish};
 use crate::reach::PortSet;
 use crate::{
-    Direction, Enforcement, IpBlock, NamespaceScope, NamespacedName, Peer, PodGroup, Policy, PortMatch, Ports,
-    Requirement, Rule, Selector,
+    Direction, Enforcement, IpBlock, NAME_LABEL, NamespaceScope, NamespacedName, Peer, PodGroup, Policy, PortMatch,
+    Ports, Requirement, Rule, Selector,
 };
 
-/// The label that every namespace carries: its name.
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// How long the name of a policy is at most.
 const LONGEST_NAME: usize = 63;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::stable::{is_naming, rank};
+use crate::stable::{is_naming, rank};
 use crate::{Labels, Requirement, Selector};
 
 /// Up to how many requirements the fewest are looked for; beyond that, few.

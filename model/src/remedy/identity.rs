@@ -5,45 +5,21 @@ use std::sync::Arc;
 
 use super::Obstacle;
 use crate::reference::Cluster;
+use crate::stable::{is_of_release, is_stable, rank};
 use crate::{
-    ClusterPeer, ClusterPeers, IpBlock, NamespaceScope, Peer, Pod, PodGroup, PortMatch, PortRange, Ports, Requirement,
-    Selector, Traffic,
+    ClusterPeer, ClusterPeers, IpBlock, NAME_LABEL, NamespaceScope, Peer, Pod, PodGroup, PortMatch, PortRange, Ports,
+    Requirement, Selector, Traffic,
 };
-
-/// The label that every namespace has: its name.
-pub(super) const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-
-/// Labels that tell one pod, one revision or one run from the others of a workload.
-const PASSING: [&str; 14] = [
-    "pod-template-hash",
-    "pod-template-generation",
-    "controller-revision-hash",
-    "statefulset.kubernetes.io/pod-name",
-    "apps.kubernetes.io/pod-index",
-    "batch.kubernetes.io/job-name",
-    "batch.kubernetes.io/controller-uid",
-    "batch.kubernetes.io/job-completion-index",
-    "job-name",
-    "controller-uid",
-    "job-completion-index",
-    "app.kubernetes.io/version",
-    "helm.sh/chart",
-    "chart",
-];
-
-/// Those that mean a workload, first.
-const TELLING: [&str; 6] =
-    ["app.kubernetes.io/name", "app", "k8s-app", "name", "app.kubernetes.io/component", "component"];
 
 /// The fewest labels that a workload keeps which select no more pods of the namespace than all of these do.
 pub(super) fn selector(cluster: &Cluster, pod: &Pod) -> Selector {
     let mut labels: Vec<Requirement> = pod
         .labels
         .iter()
-        .filter(|(key, _)| !PASSING.contains(&&***key))
+        .filter(|(key, _)| is_stable(key) && !is_of_release(key))
         .filter_map(|(key, value)| Requirement::new(key.clone(), "In", [value.clone()]).ok())
         .collect();
-    labels.sort_by_key(|label| TELLING.iter().position(|key| **key == **label.key()).unwrap_or(TELLING.len()));
+    labels.sort_by_key(|label| rank(label.key()));
     let all: Selector = labels.iter().cloned().collect();
     let least = selected(cluster, &pod.id.namespace, &all);
     let is_enough = |selector: &Selector| selected(cluster, &pod.id.namespace, selector) == least;

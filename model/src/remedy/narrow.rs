@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::identity::{NAME_LABEL, host, selector};
+use super::identity::{host, selector};
 use crate::reference::Cluster;
 use crate::{
-    IpBlock, NamespaceScope, Operator, Peer, Peers, Pod, PodGroup, PortMatch, PortRange, Ports, Protocol, Requirement,
-    Rule, Selector, Traffic,
+    IpBlock, NAME_LABEL, NamespaceScope, Operator, Peer, Peers, Pod, PodGroup, PortMatch, PortRange, Ports, Protocol,
+    Requirement, Rule, Selector, Traffic,
 };
 
 /// What a rule is to admit no more.

@@ -9,7 +9,8 @@ use palisade_model::{NamespacedName, Phase, Pod, Protocol, workload};
 
 use crate::commands::recorded::Known as Flows;
 use crate::flows::RecordedEnd;
-use crate::manifests::{Besides, nearest};
+use crate::manifests::Besides;
+use crate::meant::meant_name;
 
 const OF_NODE: &str = "no policy can name a node: a pod and its own node always reach each other, and another node's address is \
                        allowed with --allow";
@@ -102,10 +103,7 @@ impl Known {
         if self.workloads.contains_key(&id) {
             return Ok(End::Workload(id));
         }
-        let names: Vec<String> = self.workloads.keys().map(ToString::to_string).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let meant = nearest(&id.to_string(), &names).map(|name| format!(": did you mean {name}?")).unwrap_or_default();
-        Err(format!("there is no workload {id}{meant}"))
+        Err(format!("there is no workload {id}{}", meant_name(&id, self.workloads.keys())))
     }
 
     /// An address that somebody names: that of a pod means its workload.

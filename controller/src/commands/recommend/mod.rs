@@ -5,7 +5,6 @@
 mod expectations;
 mod known;
 mod made;
-mod objects;
 mod report;
 mod yaml;
 
@@ -28,6 +27,7 @@ use super::recorded::{self, Gaps, Known as Flows};
 use super::sources;
 use crate::cli::{RecommendArgs, RecommendOutput};
 use crate::manifests::Besides;
+use crate::meant::meant;
 use crate::verify::{CaseReport, Situation, verify};
 
 /// How many expectations that are not met an error names.
@@ -85,9 +85,8 @@ fn scope(args: &RecommendArgs, cluster: &Cluster, wishes: &[Wish]) -> anyhow::Re
     };
     let given: BTreeSet<Arc<str>> = args.namespace.iter().map(|name| name.as_str().into()).collect();
     if let Some(missing) = given.iter().find(|name| !cluster.namespaces.contains_key(*name)) {
-        let names: Vec<&str> = cluster.namespaces.keys().map(|name| &**name).collect();
-        let meant = crate::manifests::nearest(missing, &names).map(|name| format!(": did you mean {name}?"));
-        bail!("there is no namespace {missing}{}", meant.unwrap_or_default());
+        let meant = meant(missing, cluster.namespaces.keys().map(ToString::to_string));
+        bail!("there is no namespace {missing}{meant}");
     }
     let of_ends = || wishes.iter().flat_map(|wish| [&wish.from, &wish.to]).filter_map(of_end).collect();
     let namespaces: BTreeSet<Arc<str>> = if given.is_empty() { of_ends() } else { given };

@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::networking::v1::NetworkPolicy;
 use palisade_model::reach::{Population, RuleName};
 use palisade_model::recommend::{Recommendation, Surplus, Whom, Widened, Wish};
 use palisade_model::{Direction, NamespacedName};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::made::{Made, Seen};
-use super::objects::object;
 use crate::commands::reached::ports;
 use crate::verify::{CaseReport, Failure, Outcome};
+use crate::written;
 
 /// What is recommended, and why.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
     /// The policies, each an object to apply.
-    pub(super) policies: Vec<NetworkPolicy>,
+    pub(super) policies: Vec<Value>,
     /// By policy, for each of its rules: which of `flows` it lets pass.
     pub(super) rules: Vec<Vec<Reasons>>,
     /// What the policies are made from.
@@ -114,7 +114,7 @@ impl Report {
             fields.collect()
         });
         Self {
-            policies: recommended.policies.iter().map(|one| object(&one.policy)).collect(),
+            policies: recommended.policies.iter().map(|one| written::policy(&one.policy)).collect(),
             rules: rules.collect(),
             flows: wishes.iter().map(|wish| flow(wish, made.wishes.get(wish))).collect(),
             told: told(recommended, wishes, made),
@@ -210,9 +210,9 @@ fn block(one: &Widened) -> Block {
 }
 
 /// By namespace: how many policies there are for it.
-pub(super) fn count(policies: &[NetworkPolicy]) -> BTreeMap<&str, usize> {
+pub(super) fn count(policies: &[Value]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
-    for namespace in policies.iter().filter_map(|policy| policy.metadata.namespace.as_deref()) {
+    for namespace in policies.iter().filter_map(|policy| policy["metadata"]["namespace"].as_str()) {
         *counts.entry(namespace).or_default() += 1;
     }
     counts

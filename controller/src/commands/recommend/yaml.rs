@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use serde::Serialize;
+use serde_json::Value;
 
 use super::report::{Also, Block, Reasons, Report, Told, count, said};
 use crate::flows::printable;
@@ -92,21 +91,22 @@ fn comments(indent: &str, lines: impl IntoIterator<Item = String>) -> String {
 }
 
 /// The object, in which each rule has a comment.
-fn document(policy: &NetworkPolicy, rules: &[Reasons], report: &Report) -> anyhow::Result<String> {
+fn document(policy: &Value, rules: &[Reasons], report: &Report) -> anyhow::Result<String> {
     let mut bare = policy.clone();
-    let Some(spec) = &mut bare.spec else { return Ok(serde_saphyr::to_string(policy)?) };
-    let (ingress, egress) = (spec.ingress.take(), spec.egress.take());
+    let mut take = |name| bare.get_mut("spec")?.as_object_mut()?.remove(name);
+    let lists = ["ingress", "egress"].map(|name| (name, take(name)));
     // What is left ends with the spec, which goes on.
     let mut text = serde_saphyr::to_string(&bare)?;
-    text.push_str(&list("ingress", &ingress.unwrap_or_default(), rules, report)?);
-    text.push_str(&list("egress", &egress.unwrap_or_default(), rules, report)?);
+    for (name, written) in &lists {
+        let written = written.as_ref().and_then(Value::as_array).filter(|written| !written.is_empty());
+        if let Some(written) = written {
+            text.push_str(&list(name, written, rules, report)?);
+        }
+    }
     Ok(text)
 }
 
-fn list<T: Serialize>(name: &str, written: &[T], rules: &[Reasons], report: &Report) -> anyhow::Result<String> {
-    if written.is_empty() {
-        return Ok(String::new());
-    }
+fn list(name: &str, written: &[Value], rules: &[Reasons], report: &Report) -> anyhow::Result<String> {
     let mut text = format!("  {name}:\n");
     for (at, rule) in written.iter().enumerate() {
         let field = format!("spec.{name}[{at}]");

@@ -1,7 +1,7 @@
-//! Which labels outlive a pod.
+//! Which labels outlive a pod, and which of them mean its workload.
 
 /// Labels that controllers give each pod, or each generation of pods.
-const OF_CONTROLLERS: [&str; 13] = [
+const OF_CONTROLLERS: [&str; 14] = [
     "apps.kubernetes.io/pod-index",
     "batch.kubernetes.io/controller-uid",
     "batch.kubernetes.io/cronjob-scheduled-timestamp",
@@ -9,6 +9,7 @@ const OF_CONTROLLERS: [&str; 13] = [
     "batch.kubernetes.io/job-name",
     "controller-revision-hash",
     "controller-uid",
+    "job-completion-index",
     "job-name",
     "pod-template-generation",
     "pod-template-hash",
@@ -39,15 +40,19 @@ pub fn is_stable(key: &str) -> bool {
     !OF_CONTROLLERS.contains(&key) && !OF_PLACES.iter().any(|start| key.starts_with(start))
 }
 
+/// Whether another release of the workload has another value.
+pub(crate) fn is_of_release(key: &str) -> bool {
+    OF_RELEASES.contains(&key)
+}
+
 /// The lesser, the sooner a selector asks for it.
-pub(super) fn rank(key: &str) -> usize {
+pub(crate) fn rank(key: &str) -> usize {
     let named = NAMING.iter().position(|naming| *naming == key);
-    let of_release = OF_RELEASES.contains(&key);
-    named.unwrap_or(NAMING.len() + usize::from(of_release))
+    named.unwrap_or(NAMING.len() + usize::from(is_of_release(key)))
 }
 
 /// Whether it is one of those that say what a workload is.
-pub(super) fn is_naming(key: &str) -> bool {
+pub(crate) fn is_naming(key: &str) -> bool {
     rank(key) < NAMING.len()
 }
 
