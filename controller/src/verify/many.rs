@@ -11,9 +11,6 @@ use super::of_family;
 use super::select::Group;
 use super::situation::Situation;
 
-/// How many pairs are asked about one by one.
-const FEW: usize = 20_000;
-
 /// The ends of connections that are asked about, each with how many are like it.
 pub(super) type Sources<'s> = [(Vec<Party<'s>>, usize)];
 
@@ -30,7 +27,7 @@ pub(super) struct Many<'s> {
 impl<'s> Many<'s> {
     /// `None` where there are few pairs.
     pub(super) fn new(situation: &'s Situation, sources: &Sources<'s>, destinations: &[Group<'_>]) -> Option<Self> {
-        if sources.len().saturating_mul(destinations.len()) <= FEW {
+        if sources.len().saturating_mul(destinations.len()) <= situation.few {
             return None;
         }
         let is_odd = |(parties, _): &(Vec<Party<'_>>, usize)| !situation.is_countable(parties);

@@ -47,6 +47,9 @@ pub(super) struct Class {
     shared: Vec<IpAddr>,
 }
 
+/// Fewer pairs than this are asked about sooner than counted.
+const FEW: usize = 20_000;
+
 /// All objects that expectations are about.
 #[derive(Debug, Default)]
 pub struct Situation {
@@ -70,7 +73,9 @@ pub struct Situation {
     pub(super) blocks: Blocks,
     pub(super) classes: HashMap<Class, usize>,
     cluster: Cluster,
-    /// Where there is much to ask.
+    /// How many pairs are asked about one by one.
+    pub(super) few: usize,
+    /// Where there are more.
     reach: OnceCell<Reach>,
     /// Addresses that a pod may have, of which policies tell each from the others: two of each family, where there are.
     pub(super) kinds: Vec<[Vec<IpAddr>; 2]>,
@@ -86,7 +91,7 @@ impl Situation {
         };
         cluster.policies.retain(|_, policy| counts(&mut policy.enforcement));
         cluster.cluster_policies.retain(|_, policy| counts(&mut policy.enforcement));
-        let mut situation = Self { services: besides.services, ..Self::default() };
+        let mut situation = Self { services: besides.services, few: FEW, ..Self::default() };
         situation.take_policies(&cluster);
         situation.take_nodes(&cluster);
         let owned = owned(&cluster);

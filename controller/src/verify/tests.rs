@@ -87,6 +87,31 @@ proptest! {
         }
     }
 
+    /// What is counted, and told of what fails, is what asking each by itself gives.
+    #[test]
+    fn many_are_counted_as_few_are_asked(changes in changes(40), udp in any::<bool>()) {
+        let mut cluster = Cluster::default();
+        changes.into_iter().for_each(|change| cluster.apply(change));
+        let asked = Situation::new(cluster.clone(), Besides::default(), false);
+        let mut counted = Situation::new(cluster.clone(), Besides::default(), false);
+        counted.few = 0;
+        let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
+        let pods = owners(&cluster).into_iter().take(2).map(|(pod, _)| End::Pod(pod));
+        for (to, only) in [(End::Any, false)].into_iter().chain(pods.map(|pod| (pod, true))) {
+            for (port, allowed) in [(80, true), (80, false), (53, true), (53, false)] {
+                let only = only && allowed;
+                let of_ports = Case { only, ..case(End::Any, to.clone(), protocol, port, allowed) };
+                let from = if only { vec![to.clone()] } else { vec![End::Any] };
+                for case in [Case { from, ..of_ports.clone() }, Case { traffic: Wanted::Icmp, ..of_ports }] {
+                    let said = [&asked, &counted].map(|situation| {
+                        serde_json::to_value(outcome(situation, case.clone())).unwrap()
+                    });
+                    prop_assert_eq!(&said[0], &said[1], "{:?}", case);
+                }
+            }
+        }
+    }
+
     /// Though pods that are alike are asked about once.
     #[test]
     fn nobody_is_left_out_of_any(changes in changes(30)) {
