@@ -70,11 +70,7 @@ pub enum ConnectError {
 /// [`ConnectError`].
 pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
     let (config, proxy) = config(kubeconfig, context).await?;
-    let server = config.cluster_url.to_string();
-    connect(config, proxy).map_err(|error| match error {
-        Ok(source) => ConnectError::Transport { server, reason: chain(&source) },
-        Err(proxy) => ConnectError::Proxy(proxy),
-    })
+    connect(config, proxy)
 }
 
 async fn config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<(Config, Option<Intercept>), ConnectError> {

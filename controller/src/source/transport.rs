@@ -11,6 +11,8 @@ use kube::client::ConfigExt;
 use kube::{Client, Config};
 use tower::{BoxError, Service, ServiceBuilder};
 
+use super::client::ConnectError;
+use super::failure::chain;
 use super::proxy::Intercept;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -22,16 +24,18 @@ const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(40);
 /// As kube does it, with probes for dead connections and without its log lines and retries, which are ours to write.
 ///
 /// # Errors
-/// What is wrong with credentials or certificates; or the proxy, of a kind that is not known.
-pub(super) fn connect(config: Config, proxy: Option<Intercept>) -> Result<Client, Result<kube::Error, String>> {
+/// [`ConnectError::Transport`], or [`ConnectError::Proxy`] where that is of a kind that is not known.
+pub(super) fn connect(config: Config, proxy: Option<Intercept>) -> Result<Client, ConnectError> {
+    let server = config.cluster_url.to_string();
+    let unprepared = |error: kube::Error| ConnectError::Transport { server: server.clone(), reason: chain(&error) };
     let tcp = tcp();
-    let Some(proxy) = proxy else { return over(config, tcp).map_err(Ok) };
+    let Some(proxy) = proxy else { return over(config, tcp).map_err(unprepared) };
     let uri = proxy.uri().clone();
     match uri.scheme_str() {
-        Some("http") => over(config, with_auth(Tunnel::new(uri, tcp), &proxy)).map_err(Ok),
+        Some("http") => over(config, with_auth(Tunnel::new(uri, tcp), &proxy)).map_err(unprepared),
         Some("https") => {
-            let tls = config.rustls_https_connector_with_connector(tcp).map_err(Ok)?;
-            over(config, with_auth(Tunnel::new(uri, tls), &proxy)).map_err(Ok)
+            let tls = config.rustls_https_connector_with_connector(tcp).map_err(unprepared)?;
+            over(config, with_auth(Tunnel::new(uri, tls), &proxy)).map_err(unprepared)
         }
         // With `h` the proxy looks up names.
         Some(scheme @ ("socks5" | "socks5h")) => {
@@ -40,9 +44,9 @@ pub(super) fn connect(config: Config, proxy: Option<Intercept>) -> Result<Client
                 Some((user, password)) => socks.with_auth(user.to_owned(), password.to_owned()),
                 None => socks,
             };
-            over(config, socks).map_err(Ok)
+            over(config, socks).map_err(unprepared)
         }
-        _ => Err(Err(uri.to_string())),
+        _ => Err(ConnectError::Proxy(uri.to_string())),
     }
 }
 
