@@ -12,7 +12,9 @@ integration/kernels.sh [OPTION...] [VERSION...]   runs the suites on these kerne
 versions: 5.10 6.1 6.12 newest (whatever Debian has that is newest)
 options:  --suites NAME,...   these alone
           --list              names them
-          --minutes N         for one kernel, then it is given up (60)
+          --architecture A    amd64, or arm64, cross-compiled
+          --minutes N         for one suite, then it is given up (60)
+          --jobs N            machines at once, one for each suite and kernel (one a processor)
           --fresh             fetches the kernels again
 END
 }
@@ -27,19 +29,23 @@ END
 . integration/kernels/table.sh
 . integration/kernels/suites.sh
 
-versions=() minutes=60 fresh=no chosen=("${suites[@]}")
+versions=() minutes=60 at_once=$(nproc) fresh=no architecture=amd64 chosen=()
 while [[ $# -gt 0 ]]; do
     case $1 in
         --suites) IFS=, read -ra chosen <<<"${2:?--suites NAME,...}" && shift ;;
         --minutes) minutes=${2:?--minutes N} && shift ;;
+        --jobs) at_once=${2:?--jobs N} && shift ;;
         --fresh) fresh=yes ;;
+        --architecture) architecture=${2:?--architecture A} && shift ;;
         --list) printf '%s\n' "${suites[@]}" && exit ;;
         -h | --help) usage && exit ;;
         *) [[ -n ${suites_of[$1]:-} ]] || { usage >&2 && exit 2; } && versions+=("$1") ;;
     esac
     shift
 done
+for_architecture "$architecture"
 [[ ${#versions[@]} -gt 0 ]] || versions=("${all_versions[@]}")
+[[ ${#chosen[@]} -gt 0 ]] || chosen=("${suites[@]}")
 for suite in "${chosen[@]}"; do
     [[ " ${suites[*]} " == *" $suite "* ]] || { usage >&2 && exit 2; }
 done
@@ -54,11 +60,21 @@ for version in "${versions[@]}"; do
     [[ $fresh == no ]] || rm -rf "${cache:?}/$version"
     make_kernel "$version"
 done
+compile_for "$architecture"
+run_suite() {
+    say "Linux $(cat "$cache/$1/release"): $2 begins"
+    boot "$1" "$2" "$images/tests.ext4" "$((minutes * 60))" || true
+    say "Linux $(cat "$cache/$1/release"): $2: $(finding "$1" "$2")"
+}
+
 images=$(mktemp -d "$cache/run.XXXXXX")
-trap 'rm -rf "$images"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$images"' EXIT
 make_tests "$images/tests.ext4" "${chosen[@]}"
 for version in "${versions[@]}"; do
-    say "Linux $(cat "$cache/$version/release"): ${chosen[*]}"
-    boot "$version" "$images/tests.ext4" "$(IFS=, && echo "${chosen[*]}")" "$((minutes * 60))" || true
+    for suite in "${chosen[@]}"; do
+        while [[ $(jobs -rp | wc -l) -ge $at_once ]]; do wait -n || true; done
+        run_suite "$version" "$suite" &
+    done
 done
+wait
 print_table "${versions[@]}"

@@ -103,6 +103,16 @@ impl Plan {
     }
 }
 
+/// What is to be committed.
+struct Difference {
+    /// First, and at once: where a table that was there is gone, and it takes long to write it again, one that lets nothing
+    /// pass that the right one may forbid.
+    closing: Option<Diff>,
+    diff: Diff,
+    /// The namespaces that were looked at.
+    compiled: BTreeSet<Arc<str>>,
+}
+
 /// What was done for established connections.
 #[derive(Clone, Debug)]
 pub struct Settled {
@@ -444,7 +454,8 @@ impl<B: Backend> Enforcer<B> {
     pub fn plan(&mut self) -> Result<Plan, EnforceError> {
         self.distrust();
         self.follow_links()?;
-        let packets = Transaction::from(&self.difference(|_| true)?.0);
+        let Difference { closing, diff, .. } = self.difference(|_| true)?;
+        let packets = Transaction::from(&closing.unwrap_or_default().then(diff));
         self.distrust();
         let change = self.renderer.edit_frames();
         let frames = self.frames.as_mut().filter(|_| self.links_known);
@@ -490,8 +501,8 @@ impl<B: Backend> Enforcer<B> {
     }
 
     /// What has to be committed for those namespaces whose turn it is, which is that of all where the backend is asked what
-    /// it holds; and the namespaces that were looked at.
-    fn difference(&mut self, is_turn: impl Fn(&str) -> bool) -> Result<(Diff, BTreeSet<Arc<str>>), EnforceError> {
+    /// it holds.
+    fn difference(&mut self, is_turn: impl Fn(&str) -> bool) -> Result<Difference, EnforceError> {
         self.release();
         let in_step = self.in_step;
         let delta = self.index.take_delta_of(|namespace| !in_step || is_turn(namespace));
@@ -510,33 +521,39 @@ impl<B: Backend> Enforcer<B> {
         let diff_to_last = self.edit(edit);
         if self.in_step {
             self.compared &= !self.backlog.is_empty();
-            return Ok((diff_to_last, compiled));
+            return Ok(Difference { closing: None, diff: diff_to_last, compiled });
         }
-        let diff = self.difference_to_backend()?;
+        let was_met = self.met;
+        let held = self.backend.read()?;
+        let difference = self.difference_to(held.as_ref());
         self.backlog.clear();
         (self.in_step, self.compared) = (true, true);
-        Ok((diff, compiled))
+        if held.is_some() || !was_met || !self.backlog.takes_long(&difference) {
+            return Ok(Difference { closing: None, diff: difference, compiled });
+        }
+        let closed = render::closed(&self.desired);
+        let closing = Some(diff(None, &closed));
+        Ok(Difference { closing, diff: diff(Some(&closed), &self.desired), compiled })
     }
 
-    fn difference_to_backend(&mut self) -> Result<Diff, EnforceError> {
-        let held = self.backend.read()?;
+    fn difference_to(&mut self, held: Option<&Ruleset>) -> Diff {
         let is_new = !std::mem::replace(&mut self.met, true);
         if is_new {
-            let were_here = held.iter().flat_map(render::local_pods);
+            let were_here = held.into_iter().flat_map(render::local_pods);
             self.owners.forget(were_here.filter(|address| !self.index.has_owner(*address)), |_| false);
         }
-        if is_new && let Some(epoch) = held.as_ref().and_then(Epoch::given) {
+        if is_new && let Some(epoch) = held.and_then(Epoch::given) {
             self.epochs.adopt(epoch);
             self.edit(epoch.begin());
         }
-        let difference = diff(held.as_ref(), &self.desired);
+        let difference = diff(held, &self.desired);
         if difference.is_empty() || !self.is_settled() {
-            return Ok(difference);
+            return difference;
         }
         let mut edit = Edit::default();
         self.end_epoch(&mut edit);
         self.edit(edit);
-        Ok(diff(held.as_ref(), &self.desired))
+        diff(held, &self.desired)
     }
 
     /// It ends where `edit` is in force.

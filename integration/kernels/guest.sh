@@ -1,6 +1,6 @@
 #!/bin/bash
-# The first process in the guest: runs the suites that the kernel's command line names, tells on the second console what came
-# of them, and ends the machine.
+# The first process in the guest: runs the suite that the kernel's command line names, tells on the second console what came
+# of it, and ends the machine.
 #
 # What it tells: lines of its own begin with `@`, all others are what tests print.
 set -uo pipefail
@@ -42,11 +42,10 @@ run() {
 }
 
 prepare
-exec >/dev/ttyS1 2>&1 </dev/null
-stty raw 2>/dev/null
+exec >/dev/hvc0 2>&1 </dev/null
+stty -F /dev/hvc0 raw
 echo "@ kernel $(uname -r)"
-for suite in $(word suites | tr ',' ' '); do run "$suite"; done
-echo "@ done"
+run "$(word suite)"
 sync
 echo o >/proc/sysrq-trigger
 sleep infinity

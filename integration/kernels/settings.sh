@@ -3,9 +3,22 @@
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 scripts=$repository/integration/kernels
-architecture=amd64
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/palisade/kernels/$architecture
-logs=$cache/logs
+. "$repository/deploy/architecture.sh"
+
+# for_architecture ARCHITECTURE: what depends on it, by Debian's name.
+for_architecture() {
+    architecture_of "$1" || exit 2
+    architecture=$1
+    cache=${XDG_CACHE_HOME:-$HOME/.cache}/palisade/kernels/$architecture
+    logs=$cache/logs
+    # What is for this machine lies where cargo puts it anyway.
+    target_of_cargo=()
+    [[ $(rustc -vV) == *"host: $rust"* ]] || target_of_cargo=(--target "$rust")
+    case $architecture in
+        amd64) machine=(qemu-system-x86_64 -machine pc -cpu max) console=ttyS0 ;;
+        arm64) machine=(qemu-system-aarch64 -machine virt -cpu cortex-a72) console=ttyAMA0 ;;
+    esac
+}
 
 # Where Debian has each version: the suites of the archive, the newest package of which is taken.
 all_versions=(5.10 6.1 6.12 newest)

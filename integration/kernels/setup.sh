@@ -1,12 +1,18 @@
 # The programs that this needs, on Debian from apt.
 
 set_up() {
-    local needed=(qemu-system-x86_64 mmdebstrap mke2fs depmod cpio jq xz zstd) program missing=()
-    local packages=(qemu-system-x86 mmdebstrap e2fsprogs kmod cpio jq xz-utils zstd)
+    local needed=("${machine[0]}" mmdebstrap mke2fs depmod cpio jq xz zstd) program missing=()
+    local packages=(mmdebstrap e2fsprogs kmod cpio jq xz-utils zstd)
+    case $architecture in
+        amd64) packages+=(qemu-system-x86) ;;
+        arm64) packages+=(qemu-system-arm) ;;
+    esac
     for program in "${needed[@]}"; do has "$program" || missing+=("$program"); done
-    [[ ${#missing[@]} -gt 0 ]] || return 0
-    has apt-get || fail "missing: ${missing[*]}; on Debian they are in ${packages[*]}"
-    say "installing ${packages[*]}, for ${missing[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+    if [[ ${#missing[@]} -gt 0 ]]; then
+        has apt-get || fail "missing: ${missing[*]}; on Debian they are in ${packages[*]}"
+        say "installing ${packages[*]}, for ${missing[*]}"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+    fi
+    [[ $architecture == "$(dpkg --print-architecture)" ]] || "$repository/deploy/build-setup.sh" "$architecture"
 }

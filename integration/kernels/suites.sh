@@ -4,9 +4,14 @@
 # The tests of integration/ that each needs.
 declare -A test_of=([lifecycle]=lifecycle [established]=established [never-open]=never_open [guard]=forging [links]=links
     [topologies]=topologies [drops]=drops [one-node]=conformance [two-nodes]=conformance)
-suites=(nft controller lifecycle established never-open guard links topologies drops one-node two-nodes)
+suites=(units nft controller lifecycle established never-open guard links topologies drops one-node two-nodes)
 
-# What asks no kernel is left out.
+# What asks no kernel.
+suite-units() {
+    tests model palisade_model
+    tests nft palisade_nft --skip netlink --skip tests::kernel
+}
+# What does.
 suite-nft() { tests nft palisade_nft netlink tests::kernel --skip garbage; }
 suite-controller() { tests controller palisade kernel; }
 suite-lifecycle() { tests integration lifecycle; }

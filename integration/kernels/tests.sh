@@ -7,7 +7,7 @@ cases_of_a_kind=60
 programs_directory() {
     local target
     target=$(cargo metadata --no-deps --offline --format-version 1 | jq -r .target_directory)
-    echo "$target/debug"
+    echo "$target/${target_of_cargo[1]:+$rust/}debug"
 }
 
 # build_tests SUITE...: builds what these suites run, and prints of each program its package, its name, where it is to run, and
@@ -16,18 +16,19 @@ build_tests() {
     local suite tests=()
     for suite in "$@"; do
         case $suite in
+            units) build palisade-model -p palisade-nft --lib ;;
             nft) build palisade-nft --lib ;;
             controller) build palisade --lib ;;
             *) tests+=(--test "${test_of[$suite]}") ;;
         esac
     done
     [[ ${#tests[@]} -gt 0 ]] || return 0
-    cargo build --quiet -p palisade --bin palisade
+    cargo build --quiet "${target_of_cargo[@]}" -p palisade --bin palisade
     build palisade-integration "${tests[@]}"
 }
 
 build() {
-    cargo test --no-run --quiet --message-format=json -p "$@" |
+    cargo test --no-run --quiet "${target_of_cargo[@]}" --message-format=json -p "$@" |
         jq -r 'select(.reason == "compiler-artifact" and .executable and .profile.test)
             | [(.manifest_path | split("/")[-2]), .target.name, (.manifest_path | rtrimstr("/Cargo.toml")), .executable]
             | @tsv'
@@ -46,7 +47,7 @@ make_tests() {
         install -D "$program" "$tree/target/${program#"$directory/"}"
     done <"$programs"
     [[ ! -e $directory/palisade ]] || install "$directory/palisade" "$tree/target/palisade"
-    find "$tree/target" -type f -exec strip {} +
+    find "$tree/target" -type f -exec "$gnu-strip" {} +
     mkdir "$tree/repository"
     (cd "$repository" && git ls-files -z | xargs -0 cp --parents -t "$tree/repository")
     sample_cases "$tree/cases"

@@ -10,6 +10,9 @@ use crate::render;
 /// How much one transaction writes at most, in elements of a hash set: some 50 ms of the kernel.
 const BUDGET: usize = 40_000;
 
+/// How much is written soon: in some 5 ms.
+const SOON: usize = BUDGET / 10;
+
 /// Differences to what is in force, in the order in which they are to be committed.
 #[derive(Debug)]
 pub(super) struct Backlog {
@@ -41,6 +44,11 @@ impl Backlog {
         self.parts.clear();
         self.going = Diff::default();
         self.leaving.clear();
+    }
+
+    /// Whether it takes long to write a table that differs so much from what there is.
+    pub(super) fn takes_long(&self, difference: &Diff) -> bool {
+        self.division.weight(difference) > SOON
     }
 
     /// The next to be committed.

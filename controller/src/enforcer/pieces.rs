@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use palisade_nft::{Backend, CommitError, Diff};
 
-use super::{Commit, EnforceError, Enforcer, lacks_fib, lacks_log};
+use super::{Commit, Difference, EnforceError, Enforcer, lacks_fib, lacks_log};
 use crate::render::Logs;
 use crate::turns::{Turns, processor_time};
 
@@ -71,7 +71,11 @@ impl<B: Backend> Enforcer<B> {
         let turns = mem::take(&mut self.turns);
         let result = self.difference(|namespace| is_turn(&turns, namespace));
         self.turns = turns;
-        let (diff, compiled) = result?;
+        let Difference { closing, diff, compiled } = result?;
+        if let Some(closing) = closing {
+            let result = self.commit_step(&closing);
+            self.blame_for(result, &closing)?;
+        }
         self.backlog.add(diff, self.desired.sets.len());
         if let Some(start) = start {
             self.charge(&compiled, start);

@@ -33,6 +33,7 @@
 //!   before it goes ([`Diff::into_steps`](palisade_nft::Diff::into_steps)).
 //! - Rendering deltas one by one gives the same ruleset as rendering their sum (`deltas_add_up` in the tests).
 
+mod closed;
 mod dispatch;
 mod epoch;
 mod frames;
@@ -70,6 +71,7 @@ use self::users::Users;
 use self::ways::Ways;
 use crate::links::NodeLinks;
 
+pub use closed::closed;
 pub use epoch::Epoch;
 pub use frames::table as table_of_frames;
 pub use inspect::{Account, Forger, InspectedPod, accounts, audited, forger, local_pods, origins, pods};

@@ -225,6 +225,11 @@ pub(super) fn pod_of(direction: Direction, text: &Comment) -> Option<String> {
     text.as_str().strip_prefix(&comment(direction)).map(str::to_owned)
 }
 
+/// Whether a chain's comment says that no policy that is enforced judges its pod.
+pub(super) fn is_audit(text: &Comment) -> bool {
+    Direction::ALL.into_iter().any(|direction| text.as_str().starts_with(&audit_comment(direction)))
+}
+
 fn comment(direction: Direction) -> String {
     format!("{direction} of pod ")
 }

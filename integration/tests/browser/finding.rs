@@ -81,6 +81,7 @@ fn a_port_leaves_the_ways_at_it(browser: &Browser) -> Outcome {
     let page = Page::open(browser, Scene::Small);
     page.fill("#port", "5432");
     assert_eq!(ways(&page), [("shop/api".to_owned(), "shop/db".to_owned())]);
+    assert_eq!(page.nodes(), names(["shop/api", "shop/db"]));
     for (port, found) in [("udp 53", 1), ("tcp 53", 0), ("TCP/443", 1), ("udp", 1), ("tcp", 3)] {
         page.browser.wait(page.element("#port").clear());
         page.fill("#port", port);

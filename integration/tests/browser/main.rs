@@ -2,6 +2,7 @@
 //!
 //! - `structure::NAME`: what is on the page is what `-o json` says.
 //! - `finding::NAME`: search and filters.
+//! - `used::NAME`: which ways are used, where flows tell of it.
 //! - `why::NAME`: what a click tells.
 //! - `keyboard::NAME`: the same without a mouse.
 //! - `reading::NAME`: what a screen reader is told, and what eyes can tell apart.
@@ -23,6 +24,7 @@ mod quiet;
 mod reading;
 mod scenes;
 mod structure;
+mod used;
 mod why;
 
 use std::error::Error;
@@ -67,6 +69,7 @@ fn trials(browser: Option<&Arc<Browser>>) -> Vec<Trial> {
     let groups = [
         ("structure", structure::TESTS),
         ("finding", finding::TESTS),
+        ("used", used::TESTS),
         ("why", why::TESTS),
         ("keyboard", keyboard::TESTS),
         ("reading", reading::TESTS),

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use palisade_integration::agent::binary;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a map is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,8 @@ pub(crate) enum Scene {
     Small,
     /// Two thousand workloads: in each namespace the first may call all others, and is called by the first of the namespace before.
     Many,
+    /// [`SMALL`], and what was recorded of it ([`used`]).
+    Used,
 }
 
 /// A map that was made.
@@ -33,13 +35,19 @@ impl Scene {
         let objects = folder.join(format!("{self:?}"));
         fs::create_dir(&objects).unwrap();
         let text = match self {
-            Self::Small => SMALL.to_owned(),
+            Self::Small | Self::Used => SMALL.to_owned(),
             Self::Many => many(),
         };
         fs::write(objects.join("all.yaml"), text).unwrap();
+        let flows = folder.join("flows.jsonl");
         let map = |form: &str| {
             let mut command = Command::new(binary().unwrap());
-            let output = command.args(["map", "-o", form, "--manifests"]).arg(&objects).output().unwrap();
+            command.args(["map", "-o", form, "--manifests"]).arg(&objects);
+            if self == Self::Used {
+                fs::write(&flows, used()).unwrap();
+                command.arg("--flows").arg(&flows);
+            }
+            let output = command.output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             output.stdout
         };
@@ -118,6 +126,25 @@ spec:
   ingress:
   - {name: lab, action: Deny, from: [{namespaces: {matchLabels: {kubernetes.io/metadata.name: lab}}}]}
 ";
+
+/// Records of connections between workloads of [`SMALL`]: on a way, on none since anybody may, and one that policies do not allow now.
+fn used() -> String {
+    let flows = [
+        (("shop", "web", "10.0.0.1"), ("shop", "api", "10.0.0.2"), 8080, 3),
+        (("vault", "safe", "10.0.0.6"), ("lab", "tool", "10.0.0.4"), 22, 2),
+        (("lab", "half", "10.0.0.5"), ("shop", "db", "10.0.0.3"), 5432, 7),
+    ];
+    let record = |((namespace, name, from), (other, server, to), port, connections)| {
+        let record = json!({
+            "kind": "record", "time": "2026-11-28T22:56:12Z", "node": "node-1", "verdict": "allowed", "reason": "open",
+            "direction": "egress", "pod": {"namespace": namespace, "name": name, "workload": name, "address": from},
+            "peer": {"address": to, "pod": {"namespace": other, "name": server, "workload": server}},
+            "protocol": "TCP", "port": port, "packets": 0, "connections": connections,
+        });
+        format!("{record}\n")
+    };
+    flows.map(record).concat()
+}
 
 /// How many namespaces [`Scene::Many`] has.
 pub(crate) const NAMESPACES: usize = 50;

@@ -119,8 +119,9 @@
     const filter = wanted();
     const ways = shownWays(filter);
     const touched = new Set(ways.flatMap((way) => [way.from, way.to]));
-    const visible = [...ends.values()].filter((end) => end.outside ? touched.has(end.id) :
-      shows(end, filter) || (touched.has(end.id) && (filter.text || filter.namespace || filter.open)));
+    // Who asks for some ways does not look for who has none.
+    const some = filter.usage || filter.port !== null || filter.protocol !== null;
+    const visible = [...ends.values()].filter((end) => touched.has(end.id) || (!end.outside && !some && shows(end, filter)));
     many = visible.filter((end) => !end.outside).length > FOLDED_ABOVE;
     nodes = new Map();
     const areas = layout(visible);
@@ -369,7 +370,8 @@
   const count = (state) => all.filter((way) => usage(way) === state).length;
   document.querySelectorAll(".usage").forEach((one) => { one.hidden = !map.usage; });
   namespaces.forEach((one) => at("namespace").append(make("option", { value: one }, one)));
-  at("filters").addEventListener("input", () => { rows = ROWS; render(); });
+  // Not everything that chooses an option tells of both.
+  ["input", "change"].forEach((event) => at("filters").addEventListener(event, () => { rows = ROWS; render(); }));
   at("filters").addEventListener("submit", (event) => event.preventDefault());
   at("namespace").addEventListener("change", () => { if (at("namespace").value) unfolded.add(at("namespace").value); render(); });
   at("more").addEventListener("click", () => { rows *= 4; render(); });

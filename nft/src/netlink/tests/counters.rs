@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::namespace::{TABLE, change, in_namespace, load, open};
+use super::namespace::{TABLE, change, in_namespace, load, open, owns_tables};
 use crate::tests::build::{chain, counters, jump, name, rule, told};
 use crate::{
     Backend, BaseChain, Chain, Comment, Counter, CounterValue, Hook, Kernel, Match, NamedCounter, Ownership, Rule,
@@ -71,7 +71,7 @@ fn a_counter_is_exact_through_rewrites_and_owners() {
             }
             drop(first);
             let mut kernel = open(Ownership::Take);
-            assert!(kernel.adopt().unwrap());
+            assert_eq!(kernel.adopt().unwrap(), owns_tables());
             let mut held = kernel.read().unwrap().unwrap();
             for number in 101..=200 {
                 let mut next = counting(number);

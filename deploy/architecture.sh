@@ -1,0 +1,19 @@
+# shellcheck shell=sh disable=SC2034 # They are used where this is read.
+# What Rust and GNU call an architecture that Palisade is built for, by Debian's name of it. Read by build-setup.sh, build.sh
+# and by those who build its tests.
+
+# architecture_of ARCHITECTURE: sets `rust`, `gnu` and `compiler`.
+architecture_of() {
+    case $1 in
+        amd64) rust=x86_64-unknown-linux-gnu gnu=x86_64-linux-gnu compiler=gcc-x86-64-linux-gnu ;;
+        arm64) rust=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu compiler=gcc-aarch64-linux-gnu ;;
+        *) echo "${0##*/}: no recipe for $1: amd64 and arm64 are known" >&2 && return 1 ;;
+    esac
+}
+
+# compile_for ARCHITECTURE: has cargo, cc and pkg-config find what that needs, whichever machine this is.
+compile_for() {
+    architecture_of "$1" || return
+    export "CARGO_TARGET_$(echo "$rust" | tr a-z- A-Z_)_LINKER=$gnu-gcc" "CC_$(echo "$rust" | tr - _)=$gnu-gcc" \
+        PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR="/usr/lib/$gnu/pkgconfig"
+}
