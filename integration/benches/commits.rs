@@ -3,12 +3,13 @@
 //!
 //! ```text
 //! cargo bench -p palisade-integration --bench commits               # all of it
-//! cargo bench -p palisade-integration --bench commits -- cluster    # one of: tables, pods, cluster, edits
+//! cargo bench -p palisade-integration --bench commits -- cluster    # one of: tables, pods, cluster, edits, repair
 //! ```
 
 mod support;
 
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use palisade::enforcer::Enforcer;
@@ -16,7 +17,9 @@ use palisade_integration::netns::Namespace;
 use palisade_model::Change;
 use palisade_model::testing;
 use palisade_model::testing::workload::{Shape, Size, Workload};
-use palisade_nft::{Kernel, Name, Ownership};
+use palisade_nft::{
+    Backend, BackendError, CommitError, Event, Kernel, Name, Operation, Ownership, Ruleset, Table, Transaction,
+};
 use support::{
     NODE, Order, address, many_cluster_policies, many_exceptions, many_peers, many_policies, many_ranges, pod,
     remote_pod,
@@ -28,7 +31,9 @@ const WHOLE_ROUNDS: usize = 5;
 
 fn main() {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    for (part, measure) in [("tables", tables as fn()), ("pods", pods), ("cluster", cluster), ("edits", edits)] {
+    let parts =
+        [("tables", tables as fn()), ("pods", pods), ("cluster", cluster), ("edits", edits), ("repair", repair)];
+    for (part, measure) in parts {
         if wanted.is_empty() || wanted.iter().any(|name| name == part) {
             measure();
         }
@@ -86,6 +91,73 @@ fn edits() {
         rounds.sort();
         let at = |share: f64| rounds[((rounds.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
         println!("{what:<52}{:>10.3}{:>10.3}{:>8.3}", at(0.5), at(0.99), at(1.0));
+    }
+}
+
+fn repair() {
+    println!(
+        "\nanother process has deleted a plain table: until nobody is open, and until it is there again; median of {ROUNDS} turns, in ms"
+    );
+    println!("{:<52}{:>10}{:>10}{:>8}", "", "closed", "complete", "ratio");
+    let cluster = |size| Workload::new(Shape::ManyNamespaces, size, 1).cluster().collect::<Vec<_>>();
+    let middle = Size { pods: 5_000, namespaces: 100, policies: 1_000, local_pods: 110 };
+    for (what, node, changes) in [
+        ("a pod with 200 policies", NODE, many_policies(200)),
+        ("5,000 pods, 110 of them here, 1,000 policies", testing::NODE, cluster(middle)),
+        ("150,000 pods, 110 of them here, 10,000 policies", testing::NODE, cluster(Size::FULL)),
+        ("a policy with 100,000 peers", NODE, many_peers(100_000)),
+    ] {
+        let rounds = namespace().enter(|| repairs(node, &changes)).expect("the namespace can be entered");
+        print_row(what, &rounds);
+    }
+}
+
+/// Each as long as it took from the acknowledgement of who deletes the table to that of the first transaction, and of the last.
+fn repairs(node: &str, changes: &[Change]) -> Vec<Pair> {
+    let table = Name::new("palisade").expect("a name");
+    let kernel = || Kernel::open(table.clone(), Ownership::Plain).expect("nftables can be used");
+    let mut another = kernel();
+    let first = Arc::default();
+    let mut ours = kernel();
+    let mut monitor = ours.monitor().expect("changes by others are told");
+    let mut enforcer = Enforcer::new(node, table.clone(), Timed { kernel: ours, first: Arc::clone(&first) });
+    changes.iter().cloned().for_each(|change| enforcer.apply(change));
+    enforcer.commit().expect("the ruleset is committed");
+    let delete = Transaction { operations: vec![Operation::DeleteTable] };
+    let mut round = || {
+        while monitor.try_next().expect("changes are told").is_some() {}
+        another.commit(&enforcer.desired().table, &delete).expect("it is plain");
+        let start = Instant::now();
+        *first.lock().expect("nobody panics") = None;
+        while !matches!(monitor.try_next(), Ok(Some(Event::NewGeneration { touched: true, .. } | Event::Lost))) {}
+        enforcer.distrust();
+        enforcer.commit().expect("the ruleset is committed");
+        let whole = start.elapsed();
+        let closed = first.lock().expect("nobody panics").expect("something was committed");
+        (closed.duration_since(start), whole)
+    };
+    (0..ROUNDS).map(|_| round()).collect()
+}
+
+/// A kernel, and when it acknowledged the first transaction of late.
+struct Timed {
+    kernel: Kernel,
+    first: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Backend for Timed {
+    fn read(&mut self) -> Result<Option<Ruleset>, BackendError> {
+        self.kernel.read()
+    }
+
+    fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
+        self.kernel.commit(table, transaction)?;
+        self.first.lock().expect("nobody panics").get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn generation(&mut self) -> Result<u32, BackendError> {
+        self.kernel.generation()
     }
 }
 

@@ -3,8 +3,8 @@
 
 # The tests of integration/ that each needs.
 declare -A test_of=([lifecycle]=lifecycle [established]=established [never-open]=never_open [guard]=forging [links]=links
-    [topologies]=topologies [drops]=drops [one-node]=conformance [two-nodes]=conformance)
-suites=(units nft controller lifecycle established never-open guard links topologies drops one-node two-nodes)
+    [topologies]=topologies [elsewhere]=topologies [drops]=drops [one-node]=conformance [two-nodes]=conformance)
+suites=(units nft controller lifecycle established never-open guard links topologies elsewhere drops one-node two-nodes)
 
 # What asks no kernel.
 suite-units() {
@@ -20,6 +20,7 @@ suite-never-open() { tests integration never_open; }
 suite-guard() { tests integration forging; }
 suite-links() { tests integration links; }
 suite-topologies() { tests integration topologies; }
+suite-elsewhere() { tests integration topologies elsewhere --ignored; }
 suite-drops() { tests integration drops; }
 suite-one-node() { PALISADE_CASES=/tests/cases tests integration conformance one-node; }
 suite-two-nodes() { PALISADE_CASES=/tests/cases tests integration conformance two-nodes --skip open; }

@@ -53,7 +53,7 @@ impl fmt::Display for TierAction {
 }
 
 /// A ClusterNetworkPolicy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClusterPolicy {
     /// Its name.
     pub name: Arc<str>,
@@ -92,7 +92,7 @@ impl ClusterPolicy {
 }
 
 /// A rule: it decides about what matches both its peers and its ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClusterRule {
     /// `name`, for people.
     pub name: Option<Arc<str>>,
@@ -120,7 +120,7 @@ impl ClusterRule {
 }
 
 /// The `from` or `to` of a [`ClusterRule`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClusterPeers {
     /// Everybody but the pod itself: only in rules that could not be understood.
     Others,
@@ -140,7 +140,7 @@ pub enum ClusterPeer {
 }
 
 /// A Node, as far as policy sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     /// Its name.
     pub name: Arc<str>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::{Labels, NamespacedName, Protocol};
 
 /// A namespace, as far as policy sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Namespace {
     /// Its name.
     pub name: Arc<str>,
@@ -13,7 +13,7 @@ pub struct Namespace {
 }
 
 /// A pod, as far as policy sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pod {
     /// Its namespace and name.
     pub id: NamespacedName,
@@ -40,7 +40,7 @@ pub struct Pod {
 }
 
 /// `status.phase`, as far as addresses depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Pending, Running or Unknown: it has, or will have, its addresses.
     Active,
@@ -55,7 +55,7 @@ pub enum Phase {
 /// [`Index`](crate::Index), the [`Cluster`](crate::reference::Cluster)) keeps that of the change with which the addresses
 /// came, as long as the pod shows the same ones. Of pods that were listed that is not known: there the one that was
 /// written last counts as the one that was given them last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Age {
     /// `metadata.resourceVersion`, which grows with every change in the cluster. 0 where unknown, as in manifests.
     pub revision: u64,

@@ -39,7 +39,7 @@ pub enum Enforcement {
 }
 
 /// A NetworkPolicy with its defaults filled in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// Its namespace and name.
     pub id: NamespacedName,
@@ -69,7 +69,7 @@ impl Policy {
 }
 
 /// One rule: it allows what matches both its peers and its ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Who may connect (`from`), or be connected to (`to`).
     pub peers: Peers,
@@ -78,7 +78,7 @@ pub struct Rule {
 }
 
 /// The `from` or `to` of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Peers {
     /// Missing or empty: everyone.
     All,
@@ -87,7 +87,7 @@ pub enum Peers {
 }
 
 /// The `ports` of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Ports {
     /// Missing or empty: every port of every protocol, and protocols without ports.
     All,

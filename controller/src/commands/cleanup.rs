@@ -18,6 +18,8 @@ use crate::{epochs, render};
 /// How often in a row an agent has not to answer to be taken for gone, and the pause in between.
 const SILENT: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often it is looked within a pause whether a table is back.
+const LOOKS: u32 = 4;
 
 pub(super) fn cleanup(args: &CleanupArgs) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
@@ -72,6 +74,15 @@ fn remove(table: &Table) -> anyhow::Result<bool> {
     }
     let delete = Transaction { operations: vec![Operation::DeleteTable] };
     kernel.commit(table, &delete).with_context(|| format!("cannot remove table {table}"))?;
+    let is_back = (0..LOOKS).any(|_| {
+        sleep(PAUSE / LOOKS);
+        !matches!(kernel.read(), Ok(None))
+    });
+    // Where tables can be owned, that of an agent cannot be removed in the first place.
+    anyhow::ensure!(
+        !is_back,
+        "cannot remove table {table}: it was made again at once, by an agent that runs: stop it first"
+    );
     Ok(true)
 }
 

@@ -58,10 +58,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
         servers.spawn(flows::log_drops(follower));
     }
     let _watch = match &args.node.source.manifests {
-        Some(directory) => {
-            let first = manifests::read(directory, node)?;
-            Some(manifests::follow(directory, node.clone(), first, inputs.clone(), hints)?)
-        }
+        Some(directory) => Some(manifests::follow(directory, node.clone(), inputs.clone(), hints)?),
         None => {
             let client = runtime.block_on(sources::client(&args.node.source))?;
             runtime.spawn(source::tell_closings(client.clone(), node.clone(), closings));

@@ -202,7 +202,14 @@ impl Status {
         let Some(contents) = &self.contents else {
             return format!("table {}: not there: nothing is enforced on this node\n", self.table);
         };
-        let owner = self.owner.as_ref().map_or("no agent owns it".to_owned(), |owner| format!("owned by {owner}"));
+        let owner = match (&self.owner, &self.agent) {
+            (Some(owner), _) => format!("owned by {owner}"),
+            // An agent owns its table, where the kernel lets it.
+            (None, Some(_)) => {
+                "kept by the agent; others can write it, as this kernel knows no owned tables".to_owned()
+            }
+            (None, None) => "no agent owns it".to_owned(),
+        };
         let Contents { chains, rules, sets, elements, foreign } = contents;
         let mut text = format!(
             "table {}: enforced, {owner}\nruleset generation {}\n{chains} chains, {rules} rules, {sets} sets and maps, {elements} elements\n",

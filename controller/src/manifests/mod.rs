@@ -20,6 +20,7 @@ mod hints;
 mod item;
 mod json;
 mod kind;
+mod known;
 mod lanes;
 mod lean;
 mod node;
@@ -45,10 +46,11 @@ pub use besides::Besides;
 pub use error::{Place, ReadError, ReadErrors};
 pub use hints::Hints;
 pub(crate) use hints::log as log_hint;
+pub use known::Known;
 pub(crate) use schema::{Schema, nearest};
 pub use source::follow;
 pub(crate) use strict::{Document, strict};
-pub use watch::Watch;
+pub use watch::{Seen, Watch};
 
 use crate::convert::Problem;
 use reader::Reader;
@@ -111,30 +113,6 @@ pub fn parse(dir: &Path, texts: &[(PathBuf, String)], node: &str) -> Result<Mani
         reader.file(file, text);
     }
     reader.finish(dir)
-}
-
-/// The events that lead from `old` to `new`: for namespaces, then nodes, pods and policies of both kinds, first what came or changed, then
-/// what is gone, each by name.
-pub fn changes(old: &Manifests, new: &Manifests) -> Vec<Change> {
-    let mut changes = Vec::new();
-    difference(&old.namespaces, &new.namespaces, Change::Namespace, Change::NamespaceGone, &mut changes);
-    difference(&old.nodes, &new.nodes, Change::Node, Change::NodeGone, &mut changes);
-    difference(&old.pods, &new.pods, Change::Pod, Change::PodGone, &mut changes);
-    difference(&old.policies, &new.policies, Change::Policy, Change::PolicyGone, &mut changes);
-    let (old, new) = (&old.cluster_policies, &new.cluster_policies);
-    difference(old, new, Change::ClusterPolicy, Change::ClusterPolicyGone, &mut changes);
-    changes
-}
-
-fn difference<K: Ord + Clone, V: Clone + PartialEq>(
-    old: &BTreeMap<K, V>,
-    new: &BTreeMap<K, V>,
-    set: impl Fn(V) -> Change,
-    gone: impl Fn(K) -> Change,
-    changes: &mut Vec<Change>,
-) {
-    changes.extend(new.iter().filter(|(key, value)| old.get(key) != Some(value)).map(|(_, value)| set(value.clone())));
-    changes.extend(old.keys().filter(|key| !new.contains_key(key)).map(|key| gone(key.clone())));
 }
 
 impl Manifests {

@@ -1,10 +1,11 @@
 //! The directory as a source of the agent.
 
-use std::io;
 use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Hints, Manifests, ReadErrors, Watch, changes, read};
+use super::{Hints, Known, Manifests, ReadErrors, Seen, Watch, read};
 use crate::input::Input;
 use crate::text::some_of;
 
@@ -13,33 +14,37 @@ const ERRORS_LOGGED: usize = 20;
 /// How much of each, in bytes.
 const LONGEST_ERROR: usize = 300;
 
-/// Sends what `first` holds, and from then on every change of the directory, for as long as the result is held.
+/// Sends what the directory holds, and from then on every change of it, for as long as the result is held.
 ///
 /// A state of the directory that cannot be read as a whole changes nothing: it is logged, and the last good state stays. What
 /// is hardly meant in it is logged, and stands in `hints`.
 ///
 /// # Errors
-/// Where the watching thread cannot be started.
-pub fn follow(
-    directory: &Path,
-    node: String,
-    first: Manifests,
-    inputs: UnboundedSender<Input>,
-    hints: Hints,
-) -> io::Result<Watch> {
-    hints.set(first.hints(&node));
+/// Where it cannot be read now, or the watching thread cannot be started.
+pub fn follow(directory: &Path, node: String, inputs: UnboundedSender<Input>, hints: Hints) -> anyhow::Result<Watch> {
+    let seen = Seen::of(directory);
+    let first = read(directory, &node)?;
+    let mut follower = Follower {
+        directory: directory.to_owned(),
+        node,
+        known: Known::default(),
+        pod_range: None,
+        refused: None,
+        inputs,
+        hints,
+    };
+    follower.take(first);
     // An agent that no longer listens is stopping.
-    let _ = inputs.send(Input::PodRange(first.pod_range(&node)));
-    let _ = inputs.send(Input::Changes(first.clone().into_changes().collect()));
-    let _ = inputs.send(Input::Synced);
-    let mut follower = Follower { directory: directory.to_owned(), node, last: first, refused: None, inputs, hints };
-    Watch::start(directory, move || follower.look())
+    let _ = follower.inputs.send(Input::Synced);
+    Ok(Watch::start(directory, seen, move || follower.look())?)
 }
 
 struct Follower {
     directory: PathBuf,
     node: String,
-    last: Manifests,
+    /// What was sent last.
+    known: Known,
+    pod_range: Option<Vec<IpNet>>,
     refused: Option<ReadErrors>,
     inputs: UnboundedSender<Input>,
     hints: Hints,
@@ -52,16 +57,7 @@ impl Follower {
                 if self.refused.take().is_some() {
                     tracing::info!(directory = %self.directory.display(), "the manifests can be read again");
                 }
-                self.hints.set(manifests.hints(&self.node));
-                let changes = changes(&self.last, &manifests);
-                let range = manifests.pod_range(&self.node);
-                if range != self.last.pod_range(&self.node) {
-                    let _ = self.inputs.send(Input::PodRange(range));
-                }
-                self.last = manifests;
-                if !changes.is_empty() {
-                    let _ = self.inputs.send(Input::Changes(changes));
-                }
+                self.take(manifests);
             }
             Err(errors) if self.refused.as_ref() == Some(&errors) => {}
             Err(errors) => {
@@ -69,6 +65,22 @@ impl Follower {
                 tracing::error!(errors = told, "manifests refused: the last good state stays in force");
                 self.refused = Some(errors);
             }
+        }
+    }
+}
+
+impl Follower {
+    /// Sends what differs from what was sent last.
+    fn take(&mut self, manifests: Manifests) {
+        self.hints.set(manifests.hints(&self.node));
+        let range = manifests.pod_range(&self.node);
+        if self.pod_range.as_ref() != Some(&range) {
+            let _ = self.inputs.send(Input::PodRange(range.clone()));
+            self.pod_range = Some(range);
+        }
+        let changes = self.known.follow(manifests);
+        if !changes.is_empty() {
+            let _ = self.inputs.send(Input::Changes(changes));
         }
     }
 }
@@ -115,18 +127,16 @@ mod tests {
         }
     }
 
-    /// Neither an event nor a difference between two looks tells of it.
     #[tokio::test]
-    async fn what_changed_between_reading_and_watching_is_not_missed() {
+    async fn what_changes_is_sent() {
         let directory = TempDir::new().unwrap();
         fs::write(directory.path().join("shop.yaml"), SHOP).unwrap();
-        let first = read(directory.path(), "node").unwrap();
-        fs::write(directory.path().join("office.yaml"), OFFICE).unwrap();
         let (send, mut inputs) = unbounded_channel();
-        let _watch = follow(directory.path(), "node".into(), first, send, Hints::default()).unwrap();
+        let _watch = follow(directory.path(), "node".into(), send, Hints::default()).unwrap();
         assert_eq!(names(&mut inputs).await, ["range of 0"]);
         assert_eq!(names(&mut inputs).await, ["shop"]);
         assert_eq!(names(&mut inputs).await, ["synced"]);
+        fs::write(directory.path().join("office.yaml"), OFFICE).unwrap();
         assert_eq!(names(&mut inputs).await, ["office"]);
         fs::write(directory.path().join("node.yaml"), NODE).unwrap();
         assert_eq!(names(&mut inputs).await, ["range of 1"]);

@@ -332,10 +332,14 @@ fn changes_lead_from_old_to_new() {
         Change::PodGone(id("default", "web-2")),
         Change::PolicyGone(id("shop", "web")),
     ];
-    assert_eq!(changes(&old, &new), expected);
-    assert_eq!(changes(&new, &new), []);
+    let mut known = Known::default();
+    assert_eq!(known.follow(old.clone()), old.into_changes().collect::<Vec<_>>());
+    assert_eq!(known.follow(new.clone()), expected);
+    assert_eq!(known.follow(new), []);
     let relabelled = one(&POD.replace("name: web-1", "name: web-1, labels: {a: b}")).unwrap();
-    assert_eq!(changes(&one(POD).unwrap(), &relabelled).len(), 1);
+    let mut known = Known::default();
+    known.follow(one(POD).unwrap());
+    assert_eq!(known.follow(relabelled).len(), 1);
 }
 
 #[test]

@@ -45,21 +45,31 @@ const TIMING: Timing =
     Timing { quiet: Duration::from_millis(100), patience: Duration::from_secs(2), poll: Duration::from_secs(3) };
 
 impl Watch {
-    /// Calls `on_change` on a thread of its own: once at the start, since `dir` may have changed before it was watched,
-    /// and then after every change below it. It may be called where nothing that matters has changed. `dir` need not
-    /// exist.
+    /// Calls `on_change` on a thread of its own after every change below `dir` since it was `seen`. It may be called where
+    /// nothing that matters has changed. `dir` need not exist.
     ///
     /// # Errors
     /// The thread cannot be started. Where inotify is not to be had the directory is only looked at.
-    pub fn start(dir: &Path, on_change: impl FnMut() + Send + 'static) -> io::Result<Self> {
-        Self::with_timing(dir, TIMING, on_change)
+    pub fn start(dir: &Path, seen: Seen, on_change: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        Self::with_timing(dir, seen, TIMING, on_change)
     }
 
-    fn with_timing(dir: &Path, timing: Timing, on_change: impl FnMut() + Send + 'static) -> io::Result<Self> {
+    fn with_timing(
+        dir: &Path,
+        seen: Seen,
+        timing: Timing,
+        mut on_change: impl FnMut() + Send + 'static,
+    ) -> io::Result<Self> {
         let (messages, inbox) = mpsc::channel();
-        let mut watched = Watched { dir: dir.into(), messages: messages.clone(), watcher: None, state: None };
-        watched.look();
-        let run = move || watched.run(&inbox, timing, on_change);
+        let tells_all = seen.tells_all();
+        let mut watched = Watched { dir: dir.into(), messages: messages.clone(), watcher: None, state: seen.state };
+        let has_changed = watched.look() || !tells_all;
+        let run = move || {
+            if has_changed {
+                on_change();
+            }
+            watched.run(&inbox, timing, on_change);
+        };
         let thread = thread::Builder::new().name("manifests".into()).spawn(run)?;
         Ok(Self { messages, thread: Some(thread) })
     }
@@ -77,6 +87,31 @@ impl Drop for Watch {
 /// The manifest files and what tells their versions apart; `None` where the directory cannot be read.
 type State = Option<BTreeMap<PathBuf, Option<(u64, u64, SystemTime)>>>;
 
+/// What a directory looked like at some time, to be noted before it is read.
+#[derive(Debug)]
+pub struct Seen {
+    state: State,
+    at: SystemTime,
+}
+
+/// Of what was written so short before it was seen, later versions may look alike: file systems count time in steps, some in
+/// steps of two seconds.
+const STEP: Duration = Duration::from_secs(3);
+
+impl Seen {
+    /// Looks at it now.
+    pub fn of(dir: &Path) -> Self {
+        Self { at: SystemTime::now(), state: state(dir) }
+    }
+
+    /// Whether all that is written from then on looks different.
+    fn tells_all(&self) -> bool {
+        let is_old = |modified: &SystemTime| self.at.duration_since(*modified).is_ok_and(|age| age >= STEP);
+        let mut files = self.state.iter().flat_map(BTreeMap::values);
+        files.all(|version| version.as_ref().is_some_and(|(.., modified)| is_old(modified)))
+    }
+}
+
 struct Watched {
     dir: PathBuf,
     messages: Sender<Message>,
@@ -86,7 +121,6 @@ struct Watched {
 
 impl Watched {
     fn run(mut self, inbox: &Receiver<Message>, timing: Timing, mut on_change: impl FnMut()) {
-        on_change();
         loop {
             let event = match inbox.recv_timeout(timing.poll) {
                 Ok(Message::Event) => match settle(inbox, timing) {

@@ -3,23 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use palisade::enforcer::Enforcer;
-use palisade::manifests::{self, Manifests};
+use palisade::manifests::{self, Known, Manifests};
 use palisade::render::{Logs, Origins, TABLE, skeleton};
 use palisade_nft::{Backend, Diff, Fake, Name, Ruleset, Transaction};
 
 /// The node `node-a`.
 pub(crate) struct Node {
-    manifests: Manifests,
+    known: Known,
     enforcer: Enforcer<Fake>,
 }
 
 impl Node {
     pub(crate) fn of(manifests: &str) -> Self {
         let mut enforcer = Enforcer::new("node-a", table(), Fake::new(table()));
-        let manifests = parse(manifests);
-        manifests.clone().into_changes().for_each(|change| enforcer.apply(change));
+        let mut known = Known::default();
+        known.follow(parse(manifests)).into_iter().for_each(|change| enforcer.apply(change));
         enforcer.commit().unwrap();
-        Self { manifests, enforcer }
+        Self { known, enforcer }
     }
 
     /// All that the node enforces.
@@ -41,9 +41,7 @@ impl Node {
 
     /// Takes the manifests' new state over; gives what was committed.
     pub(crate) fn change(&mut self, manifests: &str) -> Transaction {
-        let manifests = parse(manifests);
-        let changes = manifests::changes(&self.manifests, &manifests);
-        self.manifests = manifests;
+        let changes = self.known.follow(parse(manifests));
         changes.into_iter().for_each(|change| self.enforcer.apply(change));
         let diff = self.enforcer.commit().unwrap().map_or_else(Diff::default, |commit| commit.diff);
         assert_eq!(self.enforced(), *self.enforcer.desired());

@@ -7,6 +7,7 @@
 
 mod bridge;
 mod echo;
+mod elsewhere;
 mod host_ports;
 mod kube_proxy;
 mod node_ports;

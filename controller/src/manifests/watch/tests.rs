@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::os::unix::fs::symlink;
 
 use tempfile::TempDir;
@@ -27,8 +28,8 @@ impl Fixture {
         let on_change = move || {
             let _ = tell.send(());
         };
-        let watch = Watch::with_timing(&root.path().join("dir"), timing, on_change).unwrap();
-        told.recv_timeout(WATCHDOG).expect("the state at the start is told");
+        let dir = root.path().join("dir");
+        let watch = Watch::with_timing(&dir, Seen::of(&dir), timing, on_change).unwrap();
         Self { root, told, _watch: watch }
     }
 
@@ -150,8 +151,33 @@ fn a_stream_of_events_does_not_starve_the_listener() {
 fn dropping_it_ends_its_thread() {
     let (tell, told) = mpsc::channel::<()>();
     let root = TempDir::new().unwrap();
-    let watch = Watch::start(root.path(), move || tell.send(()).unwrap()).unwrap();
-    told.recv_timeout(WATCHDOG).expect("the state at the start is told");
+    let watch = Watch::start(root.path(), Seen::of(root.path()), move || tell.send(()).unwrap()).unwrap();
     drop(watch);
     assert_eq!(told.recv(), Err(mpsc::RecvError), "the closure is gone with the thread");
+}
+
+/// What a watch tells at its start of a directory that `between` changed after it was seen.
+fn told_at_start(age: Duration, between: impl FnOnce(&Path)) -> bool {
+    let root = TempDir::new().unwrap();
+    with_file(root.path());
+    let (dir, file) = (root.path().join("dir"), root.path().join("dir/a.yaml"));
+    let written = SystemTime::now() - age;
+    File::options().write(true).open(&file).unwrap().set_modified(written).unwrap();
+    let seen = Seen::of(&dir);
+    between(&file);
+    let (tell, told) = mpsc::channel();
+    let watch = Watch::with_timing(&dir, seen, EVENTS, move || tell.send(()).unwrap()).unwrap();
+    let is_told = told.recv_timeout(10 * SHORT).is_ok();
+    drop(watch);
+    is_told
+}
+
+const LONG_AGO: Duration = Duration::from_secs(60);
+
+#[test]
+fn what_was_seen_is_told_again_only_where_it_may_have_changed() {
+    assert!(!told_at_start(LONG_AGO, |_| {}));
+    assert!(told_at_start(LONG_AGO, |file| fs::write(file, "2").unwrap()));
+    assert!(told_at_start(LONG_AGO, |file| fs::remove_file(file).unwrap()));
+    assert!(told_at_start(Duration::ZERO, |_| {}), "another version may look alike");
 }
