@@ -1,13 +1,14 @@
 # shellcheck shell=sh disable=SC2034 # They are used where this is read.
-# What Rust and GNU call an architecture that Palisade is built for, by Debian's name of it. Read by build-setup.sh, build.sh
-# and by those who build its tests.
+# What Rust and GNU call an architecture, by Debian's name of it. Palisade is built for the first two, and tested on the last, whose
+# byte order is the other one. Read by build-setup.sh, build.sh and by those who build its tests.
 
 # architecture_of ARCHITECTURE: sets `rust`, `gnu` and `compiler`.
 architecture_of() {
     case $1 in
         amd64) rust=x86_64-unknown-linux-gnu gnu=x86_64-linux-gnu compiler=gcc-x86-64-linux-gnu ;;
         arm64) rust=aarch64-unknown-linux-gnu gnu=aarch64-linux-gnu compiler=gcc-aarch64-linux-gnu ;;
-        *) echo "${0##*/}: no recipe for $1: amd64 and arm64 are known" >&2 && return 1 ;;
+        s390x) rust=s390x-unknown-linux-gnu gnu=s390x-linux-gnu compiler=gcc-s390x-linux-gnu ;;
+        *) echo "${0##*/}: no recipe for $1: amd64, arm64 and s390x are known" >&2 && return 1 ;;
     esac
 }
 

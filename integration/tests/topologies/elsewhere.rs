@@ -123,7 +123,7 @@ fn flowtables_take_established_connections_past_policies() {
     let node = scene.network().nodes()[0].namespace();
     let links: Vec<String> = ["client", "server"].map(|name| link_to(&scene, scene.host(name))).into();
     node.nft(&format!(
-        "table ip offload {{
+        "table ip bypass {{
             flowtable fast {{ hook ingress priority filter; devices = {{ {} }}; }}
             chain forward {{ type filter hook forward priority filter + 10; ct state established flow add @fast; }}
         }}",
