@@ -32,7 +32,7 @@ mod rule;
 mod set;
 mod socket;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod userdata;
 mod verdict;
 

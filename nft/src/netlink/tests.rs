@@ -9,7 +9,7 @@ mod errors;
 mod foreign;
 mod garbage;
 mod monitor;
-pub(super) mod namespace;
+pub(crate) mod namespace;
 mod ownership;
 mod round_trip;
 pub(super) mod sample;

@@ -13,6 +13,7 @@ use proptest::sample::subsequence;
 
 use self::values::{address, blocks, comment_of, endpoint, hook, ipv4, ipv6, key, link, mark, remark};
 use super::build::{limit, log, name};
+use crate::netlink::tests::namespace::takes_fib_everywhere;
 use crate::{
     Action, AddressField, BaseChain, Chain, Counter, CtState, Edit, Elements, ElementsKind, Match, Name, NamedCounter,
     Operation, Pair, Range, Rule, Ruleset, Set, SetEdit, Statement, Verdict,
@@ -240,7 +241,7 @@ impl Sketch {
             0 => vec![Match::CtState([CtState::Invalid, CtState::Untracked].into())],
             1 => vec![Match::CtStateIsNot(CtState::Related)],
             2 => vec![Match::CtMark(mark(rest))],
-            3 => vec![Match::FibMissing],
+            3 if takes_fib_everywhere() => vec![Match::FibMissing],
             4 if (2..6).contains(&(second % 8)) => {
                 let begins_nothing = if rest.is_multiple_of(2) { Match::NotSyn } else { Match::NotInit };
                 vec![Match::CtState([CtState::New].into()), begins_nothing]

@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
@@ -37,6 +38,18 @@ pub(in crate::netlink) fn owns_tables() -> bool {
         commit(&mut kernel, &[Operation::CreateTable { comment: None }]).unwrap();
         kernel.owner().unwrap().is_some()
     })
+}
+
+/// Whether rules may ask the routes where packets are forwarded, which 5.10 only allows where they come in; so it is, too, where no
+/// kernel can be asked.
+pub(crate) fn takes_fib_everywhere() -> bool {
+    static TAKES: LazyLock<bool> = LazyLock::new(|| {
+        let rule =
+            "table inet t { chain c { type filter hook forward priority 0; fib saddr . iif oif missing drop; }; }";
+        let asks = || unshare(CloneFlags::CLONE_NEWNET).is_err() || nft(&["-f", "-"], rule).status.success();
+        thread::scope(|scope| scope.spawn(asks).join().unwrap_or(true))
+    });
+    *TAKES
 }
 
 pub(in crate::netlink) fn open(ownership: Ownership) -> Kernel {
