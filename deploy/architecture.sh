@@ -12,9 +12,11 @@ architecture_of() {
     esac
 }
 
-# compile_for ARCHITECTURE: has cargo, cc and pkg-config find what that needs, whichever machine this is.
+# compile_for ARCHITECTURE: has cargo, cc and pkg-config find what that needs, whichever machine this is. What runs while it is
+# compiled is for this machine, and finds what is here: so each variable names its target.
 compile_for() {
     architecture_of "$1" || return
-    export "CARGO_TARGET_$(echo "$rust" | tr a-z- A-Z_)_LINKER=$gnu-gcc" "CC_$(echo "$rust" | tr - _)=$gnu-gcc" \
-        PKG_CONFIG_ALLOW_CROSS=1 PKG_CONFIG_LIBDIR="/usr/lib/$gnu/pkgconfig"
+    target=$(echo "$rust" | tr - _)
+    export "CARGO_TARGET_$(echo "$target" | tr '[:lower:]' '[:upper:]')_LINKER=$gnu-gcc" "CC_$target=$gnu-gcc" \
+        PKG_CONFIG_ALLOW_CROSS=1 "PKG_CONFIG_LIBDIR_$target=/usr/lib/$gnu/pkgconfig"
 }

@@ -26,7 +26,8 @@ if [[ ! -e $cache/usr/lib/$gnu/libnftnl.so ]]; then
 fi
 
 compile_for "$architecture"
-export PKG_CONFIG_LIBDIR=$cache/usr/lib/$gnu/pkgconfig PKG_CONFIG_SYSROOT_DIR=$cache
+# shellcheck disable=SC2154 # compile_for sets it.
+export "PKG_CONFIG_LIBDIR_$target=$cache/usr/lib/$gnu/pkgconfig" "PKG_CONFIG_SYSROOT_DIR_$target=$cache"
 export CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER="qemu-s390x -L /usr/$gnu -E LD_LIBRARY_PATH=$cache/usr/lib/$gnu"
 cargo test --target "$rust" -p palisade-model -p palisade-nft --lib -- \
     --skip netlink::tests --skip netlink::conntrack --skip netlink::kernel --skip tests::kernel
