@@ -4,7 +4,7 @@
 #
 # What it tells: lines of its own begin with `@`, all others are what tests print.
 set -uo pipefail
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 INSTA_WORKSPACE_ROOT=/tests/repository
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 NO_COLOR=1 INSTA_WORKSPACE_ROOT=/tests/repository
 . /tests/suites.sh
 
 # word NAME: the value of NAME=VALUE on the kernel's command line.
