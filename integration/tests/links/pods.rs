@@ -24,9 +24,12 @@ fn pods_on_links_of_their_own() {
     assert_eq!(links.routes, routes);
     assert_eq!(links.link_of(ip("fd00:1::5")), Some("pod0"));
     assert_eq!(links.link_of(ip("10.9.0.1")), None);
-    hosts.into_iter().next().unwrap().detach().unwrap();
+    // The namespaces of the others are to stay.
+    let mut hosts = hosts.into_iter();
+    hosts.next().unwrap().detach().unwrap();
     let links = world.becomes(|links| links.pods.len() == 1);
     assert_eq!(links.routes, routes[1..2]);
+    drop(hosts);
 }
 
 #[test]
