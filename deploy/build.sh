@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compiles the agent and the CNI plugin for an architecture (amd64, arm64), and lays out the files of the image. Nothing of that
-# architecture runs meanwhile. build-setup.sh installs what it needs; the Dockerfile and `integration/arm64.sh` use it.
+# architecture runs meanwhile. build-setup.sh installs what it needs; the Dockerfile and CI use it.
 #
 #   build.sh ARCHITECTURE DIRECTORY
 set -eu

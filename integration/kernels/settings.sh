@@ -17,6 +17,7 @@ for_architecture() {
     case $architecture in
         amd64) machine=(qemu-system-x86_64 -machine pc -cpu max) console=ttyS0 ;;
         arm64) machine=(qemu-system-aarch64 -machine virt -cpu cortex-a72) console=ttyAMA0 ;;
+        *) fail "no machine for $architecture: amd64 and arm64 are known" ;;
     esac
 }
 

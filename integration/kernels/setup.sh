@@ -14,5 +14,5 @@ set_up() {
         apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
     fi
-    [[ $architecture == "$(dpkg --print-architecture)" ]] || "$repository/deploy/build-setup.sh" "$architecture"
+    [[ ${#target_of_cargo[@]} -eq 0 ]] || "$repository/deploy/build-setup.sh" "$architecture"
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use palisade_nft::{Backend, Kernel, KernelConntrack, Operation, Ownership, Table, Transaction};
 
 use super::kernel;
@@ -74,15 +74,15 @@ fn remove(table: &Table) -> anyhow::Result<bool> {
     }
     let delete = Transaction { operations: vec![Operation::DeleteTable] };
     kernel.commit(table, &delete).with_context(|| format!("cannot remove table {table}"))?;
-    let is_back = (0..LOOKS).any(|_| {
-        sleep(PAUSE / LOOKS);
-        !matches!(kernel.read(), Ok(None))
-    });
     // Where tables can be owned, that of an agent cannot be removed in the first place.
-    anyhow::ensure!(
-        !is_back,
-        "cannot remove table {table}: it was made again at once, by an agent that runs: stop it first"
-    );
+    for _ in 0..LOOKS {
+        sleep(PAUSE / LOOKS);
+        let is_gone = kernel.read()?.is_none();
+        ensure!(
+            is_gone,
+            "cannot remove table {table}: it was made again at once, by an agent that runs: stop it first"
+        );
+    }
     Ok(true)
 }
 

@@ -521,7 +521,7 @@ proptest! {
     }
 }
 
-/// A backend that holds its breath before each transaction, to be looked at.
+/// A backend that remembers what it held after each transaction.
 struct Watched {
     fake: Fake,
     held: Vec<Ruleset>,

@@ -1,5 +1,7 @@
 //! A table that is soon written, for as long as it takes to write the right one.
 
+use std::collections::BTreeMap;
+
 use palisade_nft::{Chain, Elements, Name, Ruleset, Set, Verdict};
 
 use super::{dispatch_maps, names, pod};
@@ -34,21 +36,15 @@ pub fn closed(whole: &Ruleset) -> Ruleset {
 
 /// A dispatch map that drops what led to chains that judge.
 fn dropping(whole: &Ruleset, map: &Elements) -> Elements {
-    let drops = |verdict: &Verdict| match verdict {
-        Verdict::Goto(chain) if is_audit_alone(whole, chain) => None,
-        _ => Some(Verdict::Drop),
-    };
     match map {
-        Elements::Ipv4Verdicts(map) => {
-            Elements::Ipv4Verdicts(map.iter().filter_map(|(key, to)| Some((*key, drops(to)?))).collect())
-        }
-        Elements::Ipv6Verdicts(map) => {
-            Elements::Ipv6Verdicts(map.iter().filter_map(|(key, to)| Some((*key, drops(to)?))).collect())
-        }
+        Elements::Ipv4Verdicts(map) => Elements::Ipv4Verdicts(judged(whole, map)),
+        Elements::Ipv6Verdicts(map) => Elements::Ipv6Verdicts(judged(whole, map)),
         other => other.clone(),
     }
 }
 
-fn is_audit_alone(whole: &Ruleset, chain: &Name) -> bool {
-    whole.chains.get(chain).and_then(|chain| chain.comment.as_ref()).is_some_and(pod::is_audit)
+fn judged<A: Ord + Copy>(whole: &Ruleset, map: &BTreeMap<A, Verdict>) -> BTreeMap<A, Verdict> {
+    let comment = |to: &Verdict| whole.chains.get(to.target()?)?.comment.as_ref();
+    let judged = map.iter().filter(|(_, to)| !comment(to).is_some_and(pod::is_audit));
+    judged.map(|(address, _)| (*address, Verdict::Drop)).collect()
 }

@@ -371,7 +371,14 @@
   document.querySelectorAll(".usage").forEach((one) => { one.hidden = !map.usage; });
   namespaces.forEach((one) => at("namespace").append(make("option", { value: one }, one)));
   // Not everything that chooses an option tells of both.
-  ["input", "change"].forEach((event) => at("filters").addEventListener(event, () => { rows = ROWS; render(); }));
+  let filtered = JSON.stringify(wanted());
+  ["input", "change"].forEach((event) => at("filters").addEventListener(event, () => {
+    const now = JSON.stringify(wanted());
+    if (now === filtered) return;
+    filtered = now;
+    rows = ROWS;
+    render();
+  }));
   at("filters").addEventListener("submit", (event) => event.preventDefault());
   at("namespace").addEventListener("change", () => { if (at("namespace").value) unfolded.add(at("namespace").value); render(); });
   at("more").addEventListener("click", () => { rows *= 4; render(); });
