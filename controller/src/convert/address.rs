@@ -24,10 +24,10 @@ pub(super) fn block(block: &IPBlock, at: &str, problems: &mut Problems) -> Optio
     let cidr = problems.keep(&at_cidr, net(&block.cidr));
     let written = block.except.iter().flatten().enumerate();
     let except: Vec<Option<IpNet>> =
-        written.map(|(i, text)| problems.keep(&format!("{at}.except[{i}]"), net(text))).collect();
+        written.map(|(i, text)| problems.keep(format_args!("{at}.except[{i}]"), net(text))).collect();
     let cidr = cidr?;
     for (i, except) in except.iter().enumerate() {
-        problems.keep(&format!("{at}.except[{i}]"), IpBlock::new(cidr, *except));
+        problems.keep(format_args!("{at}.except[{i}]"), IpBlock::new(cidr, *except));
     }
     IpBlock::new(cidr, except.into_iter().collect::<Option<Vec<_>>>()?).ok()
 }

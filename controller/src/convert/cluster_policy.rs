@@ -85,7 +85,7 @@ fn subject(written: Option<&Value>, problems: &mut Problems) -> Option<PodGroup>
 fn rule(direction: Direction, written: &Value, at: &str, problems: &mut Problems) -> ClusterRule {
     let text = |field: &str| written.get(field).and_then(Value::as_str);
     let name: Option<Arc<str>> = text("name").map(Into::into);
-    let action = problems.keep(&format!("{at}.action"), action(text("action")));
+    let action = problems.keep(format_args!("{at}.action"), action(text("action")));
     let before = problems.0.len();
     let understood = read::<Rule>(at, written, problems).map(|rule| {
         let ports = ports(rule.protocols.as_deref(), &format!("{at}.protocols"), problems);
@@ -157,7 +157,7 @@ fn peer(direction: Direction, peer: &Peer, is_named: bool, at: &str, problems: &
             problems.add(&at, "is empty: name at least one CIDR");
         }
         let networks = networks.iter().enumerate();
-        let known = networks.filter_map(|(i, text)| problems.keep(&format!("{at}[{i}]"), network(text)));
+        let known = networks.filter_map(|(i, text)| problems.keep(format_args!("{at}[{i}]"), network(text)));
         return known.map(ClusterPeer::Network).collect();
     }
     if let Some(nodes) = nodes {
@@ -217,11 +217,11 @@ fn port(entry: &ProtocolEntry, at: &str, problems: &mut Problems) -> Vec<PortMat
 
 fn range(of: &PortsOf, at: &str, problems: &mut Problems) -> Option<PortRange> {
     match of.destination_port.as_ref().map(|ports| (ports.number, &ports.range)) {
-        Some((Some(port), None)) => problems.keep(&format!("{at}.number"), number(port)).map(PortRange::single),
+        Some((Some(port), None)) => problems.keep(format_args!("{at}.number"), number(port)).map(PortRange::single),
         Some((None, Some(range))) => {
             let at = format!("{at}.range");
-            let start = problems.keep(&format!("{at}.start"), number(range.start));
-            let end = problems.keep(&format!("{at}.end"), number(range.end));
+            let start = problems.keep(format_args!("{at}.start"), number(range.start));
+            let end = problems.keep(format_args!("{at}.end"), number(range.end));
             let (start, end) = (start?, end?);
             if start >= end {
                 problems.add(at, format!("start {start} is not below end {end}"));

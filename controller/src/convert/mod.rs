@@ -57,8 +57,8 @@ impl Problems {
     }
 
     /// The value, or `None` and a problem at `field`.
-    fn keep<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.add(field, error)).ok()
+    fn keep<T, E: fmt::Display>(&mut self, field: impl fmt::Display, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.add(field.to_string(), error)).ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pods.
 
-use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 use palisade_model as model;
@@ -56,14 +56,16 @@ fn addresses<'a>(
     field: &str,
     problems: &mut Problems,
 ) -> Vec<IpAddr> {
-    let mut written: Vec<(String, &str)> =
-        several.enumerate().map(|(i, ip)| (format!("status.{field}s[{i}].ip"), ip)).collect();
-    if written.is_empty() {
-        written.extend(single.filter(|ip| !ip.is_empty()).map(|ip| (format!("status.{field}"), ip)));
+    let mut known = Vec::new();
+    let mut add = |ip: Option<IpAddr>| known.extend(ip.filter(|ip| !known.contains(ip)));
+    let mut several = several.enumerate().peekable();
+    if several.peek().is_none()
+        && let Some(ip) = single.filter(|ip| !ip.is_empty())
+    {
+        add(problems.keep(format_args!("status.{field}"), address(ip)));
     }
-    let mut seen = BTreeSet::new();
-    let known = written.into_iter().filter_map(|(at, ip)| problems.keep(&at, address(ip)));
-    known.filter(|ip| seen.insert(*ip)).collect()
+    several.for_each(|(i, ip)| add(problems.keep(format_args!("status.{field}s[{i}].ip"), address(ip))));
+    known
 }
 
 fn phase(status: &PodStatus) -> Phase {
@@ -85,18 +87,20 @@ fn age(pod: &Pod) -> Age {
 fn ports(spec: &PodSpec, problems: &mut Problems) -> Vec<ContainerPort> {
     let sidecars = spec.init_containers.iter().flatten().enumerate();
     let sidecars = sidecars.filter(|(_, container)| container.restart_policy.as_deref() == Some("Always"));
-    let containers =
-        spec.containers.iter().flatten().enumerate().map(|(i, container)| (format!("spec.containers[{i}]"), container));
-    let sidecars = sidecars.map(|(i, container)| (format!("spec.initContainers[{i}]"), container));
-    containers.chain(sidecars).flat_map(|(at, container)| container_ports(container, &at, problems)).collect()
+    let sidecars = sidecars.map(|(i, container)| ("initContainers", i, container));
+    let containers = spec.containers.iter().flatten().enumerate().map(|(i, container)| ("containers", i, container));
+    containers
+        .chain(sidecars)
+        .flat_map(|(list, i, container)| container_ports(container, format_args!("spec.{list}[{i}]"), problems))
+        .collect()
 }
 
-fn container_ports(container: &Container, at: &str, problems: &mut Problems) -> Vec<ContainerPort> {
+fn container_ports(container: &Container, at: fmt::Arguments<'_>, problems: &mut Problems) -> Vec<ContainerPort> {
     let port = |(i, port): (usize, &objects::ContainerPort)| {
         let name = port.name.as_deref().filter(|name| !name.is_empty())?;
-        let at = format!("{at}.ports[{i}]");
-        let protocol = problems.keep(&format!("{at}.protocol"), protocol(port.protocol.as_deref()));
-        let number = problems.keep(&format!("{at}.containerPort"), number(port.container_port));
+        let at = format_args!("{at}.ports[{i}]");
+        let protocol = problems.keep(format_args!("{at}.protocol"), protocol(port.protocol.as_deref()));
+        let number = problems.keep(format_args!("{at}.containerPort"), number(port.container_port));
         Some(ContainerPort { name: name.into(), protocol: protocol?, port: number? })
     };
     container.ports.iter().flatten().enumerate().filter_map(port).collect()

@@ -8,7 +8,7 @@ use super::Problems;
 
 /// `None` where any part is not understood.
 pub(super) fn port(entry: &NetworkPolicyPort, at: &str, problems: &mut Problems) -> Option<PortMatch> {
-    let protocol = problems.keep(&format!("{at}.protocol"), protocol(entry.protocol.as_deref()));
+    let protocol = problems.keep(format_args!("{at}.protocol"), protocol(entry.protocol.as_deref()));
     let ports = ports(entry, at, problems);
     Some(match (protocol?, ports?) {
         (protocol, Wanted::Numbers(ports)) => PortMatch::Numbers { protocol, ports },

@@ -39,19 +39,19 @@ fn addresses(spec: &objects::ServiceSpec, problems: &mut Problems) -> Vec<IpAddr
 pub fn service_ranges(object: &objects::ServiceCidr) -> (Vec<IpNet>, Vec<Problem>) {
     let mut problems = Problems::default();
     let written = object.spec.iter().flat_map(|spec| spec.cidrs.iter().flatten()).enumerate();
-    let ranges = written.filter_map(|(i, text)| problems.keep(&format!("spec.cidrs[{i}]"), net(text)));
+    let ranges = written.filter_map(|(i, text)| problems.keep(format_args!("spec.cidrs[{i}]"), net(text)));
     let ranges = ranges.collect();
     (ranges, problems.0)
 }
 
 fn port(written: &objects::ServicePort, at: &str, problems: &mut Problems) -> Option<ServicePort> {
-    let protocol = problems.keep(&format!("{at}.protocol"), protocol(written.protocol.as_deref()));
-    let port = problems.keep(&format!("{at}.port"), number(written.port));
+    let protocol = problems.keep(format_args!("{at}.protocol"), protocol(written.protocol.as_deref()));
+    let port = problems.keep(format_args!("{at}.port"), number(written.port));
     let target = match &written.target_port {
         // 0 is what the API shows of headless Services without one.
         None | Some(IntOrString::Int(0)) => TargetPort::Number(port?),
         Some(IntOrString::Int(target)) => {
-            TargetPort::Number(problems.keep(&format!("{at}.targetPort"), number(*target))?)
+            TargetPort::Number(problems.keep(format_args!("{at}.targetPort"), number(*target))?)
         }
         Some(IntOrString::String(name)) => match name.parse() {
             Ok(number) => TargetPort::Number(number),
