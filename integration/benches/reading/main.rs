@@ -1,5 +1,5 @@
 //! What it takes to read manifests, and what the commands make of them: `verify`, `map`, `preview` and `run`, each as a process
-//! of its own. A row that has to do with reading alone asks `verify` about two addresses, which is answered at once.
+//! of its own. Where it is about reading alone that process is this program, which does nothing else.
 //!
 //! ```text
 //! cargo build --release -p palisade
@@ -10,12 +10,11 @@ mod files;
 mod process;
 
 use std::error::Error;
-use std::path::Path;
 use std::process::ExitCode;
 
 use palisade_integration::netns::Namespace;
 use palisade_model::testing::workload::Size;
-use process::{Usage, palisade};
+use process::{Usage, palisade, reading};
 use tempfile::TempDir;
 
 use files::{Form, Layout};
@@ -35,8 +34,10 @@ const MIDDLE: Size = Size { pods: 5_000, namespaces: 100, policies: 1_000, local
 
 fn main() -> ExitCode {
     // What children used is known of all together, so that each is the child of a process of its own.
-    if std::env::args().nth(1).as_deref() == Some(process::MEASURED) {
-        return process::measured();
+    match std::env::args().nth(1).as_deref() {
+        Some(process::MEASURED) => return process::measured(),
+        Some(process::READING) => return process::read(),
+        _ => {}
     }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,9 +76,6 @@ fn run() -> Outcome {
     Ok(())
 }
 
-const NOTHING: &str =
-    "cases: [{from: {address: 192.0.2.1}, to: {address: 192.0.2.2}, port: 1, expect: denied, allowEmpty: true}]";
-
 const ANY: &str = "cases:
 - {from: {any: true}, to: {any: true}, port: 8443, expect: denied}
 - {from: {any: true}, to: {any: true}, port: 8080, expect: allowed}
@@ -87,12 +85,6 @@ const CHANGE: &str =
     "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: more, namespace: namespace-7},
 spec: {podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: team-3}}}], ports: [{port: 9999}]}]}}
 ";
-
-fn reading(manifests: &Path) -> Outcome<Usage> {
-    let asked = tempfile::NamedTempFile::new()?;
-    std::fs::write(asked.path(), NOTHING)?;
-    palisade(&[&"verify", &asked.path(), &"--manifests", &manifests])
-}
 
 fn row(what: &str, bytes: u64, Usage { wall, user, peak }: &Usage) {
     let megabytes = bytes as f64 / 1e6;

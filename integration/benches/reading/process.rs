@@ -1,6 +1,7 @@
 //! A process, and what it used.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -13,6 +14,8 @@ use super::Outcome;
 
 /// The argument that has this program measure another.
 pub(crate) const MEASURED: &str = "measured";
+/// The one that has it read manifests, and nothing else.
+pub(crate) const READING: &str = "reading";
 
 /// What a process used.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,8 +30,33 @@ pub(crate) struct Usage {
 
 /// Runs palisade. What it finds wrong is no failure here.
 pub(crate) fn palisade(arguments: &[&dyn AsRef<OsStr>]) -> Outcome<Usage> {
+    usage(&binary()?, arguments)
+}
+
+/// Reads the manifests of a directory.
+pub(crate) fn reading(manifests: &Path) -> Outcome<Usage> {
+    usage(&std::env::current_exe()?, &[&READING, &manifests])
+}
+
+/// Reads the directory that the argument names, as commands do.
+pub(crate) fn read() -> ExitCode {
+    let directory = std::env::args_os().nth(2).unwrap_or_default();
+    match palisade::manifests::read(directory.as_ref(), palisade_model::testing::NODE) {
+        Ok(manifests) => {
+            // As where they are used: what is freed at the end is not reading.
+            std::mem::forget(manifests);
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            eprintln!("{errors}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(program: &Path, arguments: &[&dyn AsRef<OsStr>]) -> Outcome<Usage> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(MEASURED).arg(binary()?).args(arguments.iter().map(|argument| argument.as_ref()));
+    command.arg(MEASURED).arg(program).args(arguments.iter().map(|argument| argument.as_ref()));
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err(format!("{command:?}: {}", output.status).into());
