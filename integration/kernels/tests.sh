@@ -11,24 +11,17 @@ programs_directory() {
 }
 
 # build_tests SUITE...: builds what these suites run, and prints of each program its package, its name, where it is to run, and
-# where it is.
+# where it is. Of the whole workspace, as the test command does: of some packages alone dependencies would be built anew.
 build_tests() {
-    local suite tests=()
+    local suite targets=()
     for suite in "$@"; do
         case $suite in
-            units) build palisade-model -p palisade-nft --lib ;;
-            nft) build palisade-nft --lib ;;
-            controller) build palisade --lib ;;
-            *) tests+=(--test "${test_of[$suite]}") ;;
+            units | nft | controller) [[ " ${targets[*]} " == *" --lib "* ]] || targets+=(--lib) ;;
+            *) targets+=(--test "${test_of[$suite]}") ;;
         esac
     done
-    [[ ${#tests[@]} -gt 0 ]] || return 0
-    cargo build --quiet "${target_of_cargo[@]}" -p palisade --bin palisade
-    build palisade-integration "${tests[@]}"
-}
-
-build() {
-    cargo test --no-run --quiet "${target_of_cargo[@]}" --message-format=json -p "$@" |
+    cargo build --quiet "${target_of_cargo[@]}" --workspace --bin palisade
+    cargo test --no-run --quiet "${target_of_cargo[@]}" --message-format=json --workspace "${targets[@]}" |
         jq -r 'select(.reason == "compiler-artifact" and .executable and .profile.test)
             | [(.manifest_path | split("/")[-2]), .target.name, (.manifest_path | rtrimstr("/Cargo.toml")), .executable]
             | @tsv'
