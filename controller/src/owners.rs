@@ -7,6 +7,7 @@
 //! - Nothing is let to or from an address ([`Owners::held`]) from the commit that brings its new owner, of whichever node,
 //!   until the connections of the old one are forgotten; they are forgotten only when that commit is in force, and no packet
 //!   is under way any more that came in before.
+//! - What began before the agent's time counts as an earlier owner's, where the node is told of a new one ([`Owners::remembers`]).
 //! - The connections of an owner that stays are never forgotten, nor those of who was first seen at start.
 
 use std::collections::BTreeSet;
@@ -23,7 +24,33 @@ use crate::worker::{LONGEST_PAUSE, Worker, pauses};
 /// there is.
 const GATHERING: Duration = Duration::from_secs(10);
 
+/// Of how many addresses it is kept that they had connections before: some 2 MiB.
+const MOST_ENDS: usize = 1 << 16;
+
 type Addresses = BTreeSet<IpAddr>;
+
+/// What is asked of conntrack.
+enum Errand {
+    Forget(Addresses),
+    /// Which addresses have connections.
+    Ends,
+}
+
+enum Outcome {
+    /// How many there were.
+    Forgot(Result<usize, BackendError>),
+    Ends(Result<Option<Addresses>, BackendError>),
+}
+
+/// Of which addresses there were connections when this was asked.
+#[derive(Debug)]
+enum Before {
+    NotAsked,
+    Wanted,
+    UnderWay,
+    /// `None` where there were too many, or it is not known.
+    Known(Option<Addresses>),
+}
 
 /// Has the connections of earlier owners forgotten.
 pub struct Owners {
@@ -33,7 +60,8 @@ pub struct Owners {
     under_way: Addresses,
     /// Those of both that somebody has.
     held: Addresses,
-    worker: Worker<Addresses, Result<usize, BackendError>>,
+    before: Before,
+    worker: Worker<Errand, Outcome>,
     /// Till when what nobody waits for is gathered.
     gathering_until: Instant,
     /// Till when an error is rested from, and how long from the next ones.
@@ -43,7 +71,7 @@ pub struct Owners {
 impl Owners {
     /// Whoever asks waits for `conntrack`.
     pub fn new(mut conntrack: impl Conntrack + Send + 'static) -> Self {
-        Self::with(Worker::here(move |addresses| forget(&addresses, &mut conntrack)))
+        Self::with(Worker::here(move |errand| run(errand, &mut conntrack)))
     }
 
     /// A thread of its own waits for it.
@@ -51,14 +79,15 @@ impl Owners {
     /// # Errors
     /// Where there can be no further thread.
     pub fn in_background(mut conntrack: impl Conntrack + Send + 'static) -> io::Result<Self> {
-        Ok(Self::with(Worker::elsewhere("owners", move |addresses| forget(&addresses, &mut conntrack))?))
+        Ok(Self::with(Worker::elsewhere("owners", move |errand| run(errand, &mut conntrack))?))
     }
 
-    fn with(worker: Worker<Addresses, Result<usize, BackendError>>) -> Self {
+    fn with(worker: Worker<Errand, Outcome>) -> Self {
         Self {
             stale: Addresses::new(),
             under_way: Addresses::new(),
             held: Addresses::new(),
+            before: Before::NotAsked,
             worker,
             gathering_until: Instant::now(),
             resting: None,
@@ -92,6 +121,19 @@ impl Owners {
         self.held.extend(held);
     }
 
+    /// Asks which addresses have connections, once what is known of owners is in force.
+    pub fn look_back(&mut self) {
+        if let Before::NotAsked = self.before {
+            self.before = Before::Wanted;
+        }
+    }
+
+    /// Whether there may be connections of an address that had no owner until now: from [`Owners::look_back`] on nobody begins
+    /// one in the name of such an address.
+    pub fn remembers(&self, address: IpAddr) -> bool {
+        !matches!(&self.before, Before::Known(Some(ends)) if !ends.contains(&address))
+    }
+
     /// The addresses that nothing may be let to or from yet.
     pub fn held(&self) -> &Addresses {
         &self.held
@@ -99,12 +141,16 @@ impl Owners {
 
     /// When there is something to do; `None` where there is not, or it is [under way](Owners::done).
     pub fn due(&self) -> Option<Instant> {
-        if self.stale.is_empty() || !self.under_way.is_empty() {
-            return None;
-        }
+        let is_asking = !self.under_way.is_empty() || matches!(self.before, Before::UnderWay);
+        let ends_due = matches!(self.before, Before::Wanted).then(Instant::now);
+        self.forgetting_due().into_iter().chain(ends_due).min().filter(|_| !is_asking)
+    }
+
+    fn forgetting_due(&self) -> Option<Instant> {
         let awaited = !self.held.is_disjoint(&self.stale);
         let resting_until = self.resting.as_ref().map(|(until, _)| *until);
-        Some(resting_until.unwrap_or_else(|| if awaited { Instant::now() } else { self.gathering_until }))
+        let due = resting_until.unwrap_or_else(|| if awaited { Instant::now() } else { self.gathering_until });
+        (!self.stale.is_empty()).then_some(due)
     }
 
     /// Returns when what is under way is done. Can be dropped and called again.
@@ -115,10 +161,30 @@ impl Owners {
     /// What is held being in force, goes on. Says whether something need not be held any more.
     pub fn go_on(&mut self) -> bool {
         if self.due().is_some_and(|due| due <= Instant::now()) {
-            self.under_way = std::mem::take(&mut self.stale);
-            self.worker.send(self.under_way.clone());
+            // First for whom somebody waits.
+            let errand = if self.forgetting_due().is_some_and(|due| due <= Instant::now()) {
+                self.under_way = std::mem::take(&mut self.stale);
+                Errand::Forget(self.under_way.clone())
+            } else {
+                self.before = Before::UnderWay;
+                Errand::Ends
+            };
+            self.worker.send(errand);
         }
-        let Some(result) = self.worker.result() else { return false };
+        match self.worker.result() {
+            Some(Outcome::Forgot(result)) => self.forgot(result),
+            Some(Outcome::Ends(ends)) => {
+                if let Err(error) = &ends {
+                    tracing::warn!(%error, "it is not known which addresses had connections before: pods start some 30 ms later");
+                }
+                self.before = Before::Known(ends.unwrap_or_default());
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn forgot(&mut self, result: Result<usize, BackendError>) -> bool {
         let done = std::mem::take(&mut self.under_way);
         match result {
             Ok(connections) => {
@@ -140,9 +206,12 @@ impl Owners {
     }
 }
 
-fn forget(addresses: &Addresses, conntrack: &mut dyn Conntrack) -> Result<usize, BackendError> {
+fn run(errand: Errand, conntrack: &mut dyn Conntrack) -> Outcome {
     conntrack.settle();
-    conntrack.forget(addresses)
+    match errand {
+        Errand::Forget(addresses) => Outcome::Forgot(conntrack.forget(&addresses)),
+        Errand::Ends => Outcome::Ends(conntrack.ends(MOST_ENDS)),
+    }
 }
 
 impl std::fmt::Debug for Owners {

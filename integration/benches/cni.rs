@@ -42,20 +42,29 @@ const BETWEEN_EDITS: Duration = Duration::from_millis(50);
 
 fn main() {
     println!(
-        "{:>8} {:>8} {:>8}  {:>16} {:>8} {:>8} {:>8}",
-        "pods are", "at once", "edits", "ms: median", "p90", "p99", "longest"
+        "{:>8} {:>8} {:>8} {:>9}  {:>16} {:>8} {:>8} {:>8}",
+        "pods are", "at once", "edits", "addresses", "ms: median", "p90", "p99", "longest"
     );
     for (name, topology) in [("routed", Topology::routed(1)), ("bridged", Topology::routed(1).on_bridges())] {
-        for at_once in [1, AT_ONCE] {
-            for edits in [false, true] {
-                let Figures { mut added, mut bare } = measure(topology, at_once, edits);
-                let median = format!("{} ({})", percentile(&mut added, 50), percentile(&mut bare, 50));
-                let [p90, p99, longest] = [90, 99, 100].map(|percent| percentile(&mut added, percent));
-                let edits = if edits { "20/s" } else { "none" };
-                println!("{name:>8} {at_once:>8} {edits:>8}  {median:>16} {p90:>8} {p99:>8} {longest:>8}");
-            }
+        let new = [false, true].map(|edits| (edits, Addresses::New));
+        let measured = new.into_iter().chain([(false, Addresses::Again)]);
+        let measured = [1, AT_ONCE].into_iter().flat_map(|at_once| measured.clone().map(move |what| (at_once, what)));
+        for (at_once, (edits, addresses)) in measured {
+            let Figures { mut added, mut bare } = measure(topology, at_once, edits, addresses);
+            let median = format!("{} ({})", percentile(&mut added, 50), percentile(&mut bare, 50));
+            let [p90, p99, longest] = [90, 99, 100].map(|percent| percentile(&mut added, percent));
+            let edits = if edits { "20/s" } else { "none" };
+            let addresses = if addresses == Addresses::New { "new" } else { "again" };
+            println!("{name:>8} {at_once:>8} {edits:>8} {addresses:>9}  {median:>16} {p90:>8} {p99:>8} {longest:>8}");
         }
     }
+}
+
+/// Whether somebody had them a moment ago.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Addresses {
+    New,
+    Again,
 }
 
 /// How long the plugin took to add pods, and to do nothing.
@@ -65,7 +74,7 @@ struct Figures {
     bare: Vec<Duration>,
 }
 
-fn measure(topology: Topology, at_once: u8, edits: bool) -> Figures {
+fn measure(topology: Topology, at_once: u8, edits: bool, addresses: Addresses) -> Figures {
     let mut scene = Scene::enforcing(topology);
     let names: Vec<String> = (0..at_once).map(|number| format!("web-{number}")).collect();
     let others: [IpAddr; 1] = [[10, 1, 0, 250].into()];
@@ -88,7 +97,7 @@ fn measure(topology: Topology, at_once: u8, edits: bool) -> Figures {
             }
         };
         let editing = edits.then(|| scope.spawn(edit));
-        let figures = rounds(&mut scene, &names);
+        let figures = rounds(&mut scene, &names, addresses);
         stop.store(true, Relaxed);
         editing.into_iter().for_each(|editing| editing.join().unwrap());
         figures
@@ -105,11 +114,12 @@ fn policy(number: u16) -> String {
         .to_string()
 }
 
-fn rounds(scene: &mut Scene, names: &[String]) -> Figures {
+fn rounds(scene: &mut Scene, names: &[String], addresses: Addresses) -> Figures {
     let mut figures = Figures::default();
     for round in 0..usize::from(ROUNDS) / names.len() {
         let first_link = FIRST_LINK + round * names.len();
-        let hosts: Vec<_> = (FIRST..)
+        let before = if addresses == Addresses::New { round * names.len() } else { 0 };
+        let hosts: Vec<_> = (FIRST + u8::try_from(before).unwrap()..)
             .zip(names)
             .map(|(number, _)| scene.network.attach_one(Place::Behind(0), &Place::Behind(0).addresses(number)).unwrap())
             .collect();

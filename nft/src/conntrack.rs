@@ -32,6 +32,13 @@ pub trait Conntrack {
     /// [`BackendError`] where connections could not be listed, or one not be deleted; some may be gone.
     fn forget(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, BackendError>;
 
+    /// The sources and destinations of all connections, as the first packet names them and as a reply does; `None` where
+    /// there are more than `most`. Of connections that begin or end meanwhile, some.
+    ///
+    /// # Errors
+    /// [`BackendError`] where connections could not be listed.
+    fn ends(&mut self, most: usize) -> Result<Option<BTreeSet<IpAddr>>, BackendError>;
+
     /// Returns when all packets have passed that were on their way through the rules at the time of the call: none is
     /// then judged, and none marks its connection, by rules that a commit before the call replaced.
     fn settle(&mut self);
@@ -64,6 +71,10 @@ impl Conntrack for NoConntrack {
 
     fn forget(&mut self, _: &BTreeSet<IpAddr>) -> Result<usize, BackendError> {
         Ok(0)
+    }
+
+    fn ends(&mut self, _: usize) -> Result<Option<BTreeSet<IpAddr>>, BackendError> {
+        Ok(Some(BTreeSet::new()))
     }
 
     fn settle(&mut self) {}

@@ -103,6 +103,9 @@ impl Desk {
         let mut records: Vec<&Record> = self.records.values().collect();
         records.sort_by_key(|record| record.sequence);
         records.into_iter().for_each(|record| enforcer.set_sandbox(record.sandbox()));
+        if self.store.is_some() {
+            enforcer.look_back();
+        }
     }
 
     /// Takes in a question; answers what needs no commit.
@@ -240,10 +243,11 @@ impl Desk {
         let mut outcome = Outcome::default();
         self.waiting.retain_mut(|waiting| {
             let Some(entered) = waiting.entered else { return true };
-            if !enforcer.is_in_force(&waiting.add.namespace) {
+            let addresses = || waiting.add.addresses.iter().copied();
+            if !enforcer.is_in_force(&waiting.add.namespace) || enforcer.is_held(addresses()) {
                 return true;
             }
-            let is_located = enforcer.is_located(waiting.add.addresses.iter().copied());
+            let is_located = enforcer.is_located(addresses());
             if !is_located && now < entered + LOCATING {
                 waiting.look_again(enforcer, now);
                 return true;
@@ -300,6 +304,9 @@ impl Waiting {
             (Refusal::NotSynced, "its agent has not heard of all pods, namespaces and policies yet".to_owned())
         } else if pod_of(&self.add, enforcer).is_none() {
             (Refusal::UnknownPod, format!("its agent does not know pod {pod} on this node yet"))
+        } else if enforcer.is_held(self.add.addresses.iter().copied()) {
+            let what = "connections of the pod that had the address before are not forgotten yet";
+            (Refusal::NotCommitted, what.to_owned())
         } else {
             (Refusal::NotCommitted, format!("the policies of pod {pod} are not in force yet"))
         }

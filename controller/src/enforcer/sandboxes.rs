@@ -25,9 +25,21 @@ impl<B: Backend> Enforcer<B> {
         self.index.take_changed_sandboxes()
     }
 
-    /// Whatever conntrack knows of these addresses is to be forgotten: nothing is let to or from them meanwhile.
+    /// Asks which addresses have connections: of others there is [nothing to forget](Enforcer::forget_connections).
+    pub fn look_back(&mut self) {
+        self.owners.look_back();
+    }
+
+    /// These addresses had no owner that is known of until now: what conntrack may know of them is to be forgotten, and nothing is
+    /// let to or from them meanwhile.
     pub fn forget_connections(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
-        self.owners.forget(addresses, |_| true);
+        let remembered: Vec<IpAddr> = addresses.into_iter().filter(|address| self.owners.remembers(*address)).collect();
+        self.owners.forget(remembered, |_| true);
+    }
+
+    /// Whether nothing is let to or from one of these addresses, until what an earlier owner of it began is forgotten.
+    pub fn is_held(&self, addresses: impl IntoIterator<Item = IpAddr>) -> bool {
+        addresses.into_iter().any(|address| self.owners.held().contains(&address))
     }
 
     /// Whether it is known which interfaces these addresses are behind; also where nobody asks.

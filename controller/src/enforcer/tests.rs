@@ -77,6 +77,10 @@ impl Conntrack for Memory {
         Ok(1)
     }
 
+    fn ends(&mut self, _: usize) -> Result<Option<BTreeSet<IpAddr>>, BackendError> {
+        Ok(Some(BTreeSet::from([address(9)])))
+    }
+
     fn settle(&mut self) {}
 }
 
@@ -122,6 +126,28 @@ fn a_new_owner_waits_until_the_connections_of_the_old_one_are_forgotten() {
     assert_eq!(memory.forgotten(), [BTreeSet::from([address(1)])]);
     assert!(!is_held(&mut enforcer, 1));
     assert_eq!(enforcer.backend().ruleset().unwrap().clone(), *enforcer.desired());
+}
+
+#[test]
+fn of_who_comes_first_only_what_is_known_from_before_is_forgotten() {
+    let memory = Memory::default();
+    let mut enforcer = node(&memory);
+    let settle = |enforcer: &mut Enforcer<Fake>| {
+        while enforcer.commit_is_due().is_some() {
+            enforcer.commit().unwrap();
+        }
+    };
+    change(&mut enforcer, [pod("first", 1, 1)]);
+    enforcer.forget_connections([address(1)]);
+    settle(&mut enforcer);
+    assert_eq!(memory.forgotten(), [BTreeSet::from([address(1)])], "it has not been asked before");
+    enforcer.look_back();
+    settle(&mut enforcer);
+    enforcer.forget_connections([address(2), address(9)]);
+    assert!(!enforcer.is_held([address(2)]) && enforcer.is_held([address(9)]));
+    settle(&mut enforcer);
+    assert_eq!(memory.forgotten()[1..], [BTreeSet::from([address(9)])]);
+    assert!(!enforcer.is_held([address(9)]));
 }
 
 /// A pod of a stateful set comes again under its name, and may get its old address.

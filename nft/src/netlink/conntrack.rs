@@ -128,6 +128,21 @@ impl Conntrack for KernelConntrack {
         self.forget_all(addresses).map_err(|failure| failed("forget connections", failure))
     }
 
+    fn ends(&mut self, most: usize) -> Result<Option<BTreeSet<IpAddr>>, BackendError> {
+        let mut ends = BTreeSet::new();
+        let each = |entry: Entry<'_>| {
+            if ends.len() <= most {
+                for end in entry.ends()? {
+                    ends.insert(end?);
+                }
+            }
+            Ok(())
+        };
+        let all = listing(Mark { mask: 0, value: 0 });
+        tell(&mut self.listing, &all, each).map_err(|failure| failed("list the ends of connections", failure))?;
+        Ok((ends.len() <= most).then_some(ends))
+    }
+
     fn settle(&mut self) {
         passage::wait();
     }

@@ -66,6 +66,10 @@ impl Conntrack for Memory {
         Ok(0)
     }
 
+    fn ends(&mut self, _: usize) -> Result<Option<BTreeSet<IpAddr>>, BackendError> {
+        Ok(None)
+    }
+
     fn settle(&mut self) {
         drop(self.hold());
     }

@@ -49,8 +49,18 @@ impl<'a> Entry<'a> {
 
     /// Whether one of these addresses is the source or the destination of its packets, in either direction.
     pub(super) fn concerns(&self, addresses: &BTreeSet<IpAddr>) -> Result<bool, Malformed> {
+        for end in self.ends()? {
+            if addresses.contains(&end?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The sources and destinations of its packets, in both directions.
+    pub(super) fn ends(&self) -> Result<impl Iterator<Item = Result<IpAddr, Malformed>> + use<'a>, Malformed> {
         let reply = self.reply.ok_or(Malformed("a connection without its replies' addresses"))?;
-        Ok(concerns(self.key.tuple, addresses)? || concerns(reply, addresses)?)
+        Ok(ends(self.key.tuple)?.chain(ends(reply)?))
     }
 
     /// The message that marks it.
@@ -65,14 +75,9 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn concerns(tuple: &[u8], addresses: &BTreeSet<IpAddr>) -> Result<bool, Malformed> {
+fn ends(tuple: &[u8]) -> Result<impl Iterator<Item = Result<IpAddr, Malformed>> + use<'_>, Malformed> {
     let ends = Attributes(tuple).find(CTA_TUPLE_IP)?.ok_or(Malformed("a tuple without addresses"))?;
-    for end in ends.nested() {
-        if address(end?)?.is_some_and(|address| addresses.contains(&address)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(ends.nested().filter_map(|end| end.and_then(address).transpose()))
 }
 
 pub(super) fn address(attribute: Attribute<'_>) -> Result<Option<IpAddr>, Malformed> {

@@ -173,3 +173,19 @@ fn what_makes_no_sense_is_neither_deleted_nor_passed_over() {
     let without_id = Messages(&whole).next().unwrap().and_then(Entry::read).unwrap().unwrap();
     assert!(without_id.deletion().is_err());
 }
+
+#[test]
+fn the_ends_of_connections_are_told_unless_they_are_many() {
+    in_namespace(|| {
+        let ends = |most| KernelConntrack::open().unwrap().ends(most).unwrap();
+        assert_eq!(ends(0), Some(BTreeSet::new()));
+        begin(&[
+            made("10.1.0.6", "10.0.0.2", UDP),
+            translated(made("10.0.0.3", "10.96.0.1", TCP), "10.1.0.7", "10.0.0.3"),
+            made("fd01::6", "fd00::2", Proto::Icmpv6(128)),
+        ]);
+        let all = ["10.1.0.6", "10.0.0.2", "10.0.0.3", "10.96.0.1", "10.1.0.7", "fd01::6", "fd00::2"].map(address);
+        assert_eq!(ends(7), Some(BTreeSet::from(all)));
+        assert_eq!(ends(6), None);
+    });
+}
