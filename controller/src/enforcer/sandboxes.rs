@@ -8,6 +8,7 @@ use palisade_model::Sandbox;
 use palisade_nft::Backend;
 
 use super::Enforcer;
+use crate::render::Origins;
 
 impl<B: Backend> Enforcer<B> {
     /// A pod has these addresses, from the next commit on.
@@ -33,7 +34,10 @@ impl<B: Backend> Enforcer<B> {
     /// These addresses had no owner that is known of until now: what conntrack may know of them is to be forgotten, and nothing is
     /// let to or from them meanwhile.
     pub fn forget_connections(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
-        let remembered: Vec<IpAddr> = addresses.into_iter().filter(|address| self.owners.remembers(*address)).collect();
+        // Without the guard somebody may have begun some in their names later.
+        let is_guarded = self.renderer.origins() == Origins::Guarded;
+        let may_have_some = |address: &IpAddr| !is_guarded || self.owners.remembers(*address);
+        let remembered: Vec<IpAddr> = addresses.into_iter().filter(may_have_some).collect();
         self.owners.forget(remembered, |_| true);
     }
 

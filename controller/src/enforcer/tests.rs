@@ -148,6 +148,9 @@ fn of_who_comes_first_only_what_is_known_from_before_is_forgotten() {
     settle(&mut enforcer);
     assert_eq!(memory.forgotten()[1..], [BTreeSet::from([address(9)])]);
     assert!(!enforcer.is_held([address(9)]));
+    let mut unguarded = enforcer.with_origins(Origins::Believed);
+    unguarded.forget_connections([address(3)]);
+    assert!(unguarded.is_held([address(3)]), "others may have spoken for it");
 }
 
 /// A pod of a stateful set comes again under its name, and may get its old address.
