@@ -14,7 +14,7 @@ mod passage;
 mod pieces;
 mod sandboxes;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;

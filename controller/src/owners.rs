@@ -45,11 +45,11 @@ enum Outcome {
 /// Of which addresses there were connections when this was asked.
 #[derive(Debug)]
 enum Before {
-    NotAsked,
+    /// It has not been asked, or there were too many.
+    Unknown,
     Wanted,
     UnderWay,
-    /// `None` where there were too many, or it is not known.
-    Known(Option<Addresses>),
+    Known(Addresses),
 }
 
 /// Has the connections of earlier owners forgotten.
@@ -87,7 +87,7 @@ impl Owners {
             stale: Addresses::new(),
             under_way: Addresses::new(),
             held: Addresses::new(),
-            before: Before::NotAsked,
+            before: Before::Unknown,
             worker,
             gathering_until: Instant::now(),
             resting: None,
@@ -123,7 +123,7 @@ impl Owners {
 
     /// Asks which addresses have connections, once what is known of owners is in force.
     pub fn look_back(&mut self) {
-        if let Before::NotAsked = self.before {
+        if let Before::Unknown = self.before {
             self.before = Before::Wanted;
         }
     }
@@ -131,7 +131,7 @@ impl Owners {
     /// Whether there may be connections of an address that had no owner until now: from [`Owners::look_back`] on nobody begins
     /// one in the name of such an address.
     pub fn remembers(&self, address: IpAddr) -> bool {
-        !matches!(&self.before, Before::Known(Some(ends)) if !ends.contains(&address))
+        !matches!(&self.before, Before::Known(ends) if !ends.contains(&address))
     }
 
     /// The addresses that nothing may be let to or from yet.
@@ -147,10 +147,12 @@ impl Owners {
     }
 
     fn forgetting_due(&self) -> Option<Instant> {
+        if self.stale.is_empty() {
+            return None;
+        }
         let awaited = !self.held.is_disjoint(&self.stale);
         let resting_until = self.resting.as_ref().map(|(until, _)| *until);
-        let due = resting_until.unwrap_or_else(|| if awaited { Instant::now() } else { self.gathering_until });
-        (!self.stale.is_empty()).then_some(due)
+        Some(resting_until.unwrap_or_else(|| if awaited { Instant::now() } else { self.gathering_until }))
     }
 
     /// Returns when what is under way is done. Can be dropped and called again.
@@ -174,10 +176,11 @@ impl Owners {
         match self.worker.result() {
             Some(Outcome::Forgot(result)) => self.forgot(result),
             Some(Outcome::Ends(ends)) => {
-                if let Err(error) = &ends {
+                let ends = ends.unwrap_or_else(|error| {
                     tracing::warn!(%error, "it is not known which addresses had connections before: pods start some 30 ms later");
-                }
-                self.before = Before::Known(ends.unwrap_or_default());
+                    None
+                });
+                self.before = ends.map_or(Before::Unknown, Before::Known);
                 false
             }
             None => false,

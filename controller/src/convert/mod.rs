@@ -68,6 +68,37 @@ pub fn namespace(namespace: &Namespace) -> model::Namespace {
     model::Namespace { name: name.into(), labels: labels(&namespace.metadata).chain([(NAME_LABEL, name)]).collect() }
 }
 
+/// Where one of several values is written, or the only one: `status.podIPs[0].ip`, `status.podIP`.
+struct OneOf<'a> {
+    field: &'a str,
+    index: Option<usize>,
+    /// Within an entry of the list.
+    member: &'a str,
+}
+
+impl fmt::Display for OneOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "{}s[{index}]{}", self.field, self.member),
+            None => f.write_str(self.field),
+        }
+    }
+}
+
+/// What is written in the list that is named as `field` with an `s` (as `member` of its entries), or in `field` where there is
+/// nothing; each with its place.
+fn one_or_several<'a>(
+    field: &'a str,
+    member: &'a str,
+    several: impl Iterator<Item = &'a str>,
+    one: Option<&'a str>,
+) -> impl Iterator<Item = (OneOf<'a>, &'a str)> {
+    let mut several = several.enumerate().peekable();
+    let one = if several.peek().is_none() { one } else { None };
+    let several = several.map(move |(index, text)| (OneOf { field, index: Some(index), member }, text));
+    several.chain(one.map(move |text| (OneOf { field, index: None, member }, text)))
+}
+
 fn labels(metadata: &Metadata) -> impl Iterator<Item = (&str, &str)> {
     metadata.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
 }

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use palisade_model as model;
 
-use super::{Problem, Problems, address, labels};
+use super::{Problem, Problems, address, labels, one_or_several};
 use crate::objects::Node;
 
 /// The node's labels, and those of its addresses that are addresses: names of hosts are none.
@@ -20,12 +20,9 @@ pub fn node(node: &Node) -> model::Node {
 pub fn pod_range(node: &Node) -> (Vec<IpNet>, Vec<Problem>) {
     let mut problems = Problems::default();
     let Some(spec) = &node.spec else { return Default::default() };
-    let all = spec.pod_cidrs.iter().flatten().enumerate();
-    let written: Vec<(String, &String)> = match &spec.pod_cidr {
-        Some(one) if spec.pod_cidrs.as_ref().is_none_or(Vec::is_empty) => vec![("spec.podCIDR".to_owned(), one)],
-        Some(_) | None => all.map(|(i, text)| (format!("spec.podCIDRs[{i}]"), text)).collect(),
-    };
-    let networks = written.into_iter().filter_map(|(at, text)| problems.keep(&at, address::net(text)));
+    let several = spec.pod_cidrs.iter().flatten().map(String::as_str);
+    let written = one_or_several("spec.podCIDR", "", several, spec.pod_cidr.as_deref());
+    let networks = written.filter_map(|(at, text)| problems.keep(at, address::net(text)));
     let networks = networks.collect();
     (networks, problems.0)
 }

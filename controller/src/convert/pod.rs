@@ -8,7 +8,7 @@ use palisade_model::{Age, ContainerPort, Phase};
 
 use super::address::address;
 use super::port::{number, protocol};
-use super::{Problem, Problems, id, labels};
+use super::{Problem, Problems, id, labels, one_or_several};
 use crate::objects::{self, Container, Metadata, Pod, PodSpec, PodStatus};
 
 /// The pod as policy sees it, and what had to be left out: addresses and named ports that are not valid.
@@ -41,30 +41,25 @@ fn uid(metadata: &Metadata) -> Option<&str> {
 
 fn pod_ips(status: &PodStatus, problems: &mut Problems) -> Vec<IpAddr> {
     let several = status.pod_ips.iter().flatten().map(|entry| entry.ip.as_str());
-    addresses(several, status.pod_ip.as_deref(), "podIP", problems)
+    addresses("status.podIP", several, status.pod_ip.as_deref(), problems)
 }
 
 fn host_ips(status: &PodStatus, problems: &mut Problems) -> Vec<IpAddr> {
     let several = status.host_ips.iter().flatten().map(|entry| entry.ip.as_str());
-    addresses(several, status.host_ip.as_deref(), "hostIP", problems)
+    addresses("status.hostIP", several, status.host_ip.as_deref(), problems)
 }
 
-/// The addresses of `status.<field>s`, or that of `status.<field>` where there are none; each once.
+/// The addresses of a list, or that of the single field where there are none; each once.
 fn addresses<'a>(
+    field: &'a str,
     several: impl Iterator<Item = &'a str>,
     single: Option<&'a str>,
-    field: &str,
     problems: &mut Problems,
 ) -> Vec<IpAddr> {
     let mut known = Vec::new();
-    let mut add = |ip: Option<IpAddr>| known.extend(ip.filter(|ip| !known.contains(ip)));
-    let mut several = several.enumerate().peekable();
-    if several.peek().is_none()
-        && let Some(ip) = single.filter(|ip| !ip.is_empty())
-    {
-        add(problems.keep(format_args!("status.{field}"), address(ip)));
+    for (at, ip) in one_or_several(field, ".ip", several, single.filter(|ip| !ip.is_empty())) {
+        known.extend(problems.keep(at, address(ip)).filter(|ip| !known.contains(ip)));
     }
-    several.for_each(|(i, ip)| add(problems.keep(format_args!("status.{field}s[{i}].ip"), address(ip))));
     known
 }
 

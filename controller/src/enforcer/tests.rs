@@ -51,14 +51,14 @@ fn gone(name: &str) -> Change {
 
 /// A conntrack that remembers what it was to forget, and may fail.
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<(Vec<BTreeSet<IpAddr>>, bool)>>);
+pub(crate) struct Memory(Arc<Mutex<(Vec<BTreeSet<IpAddr>>, bool)>>);
 
 impl Memory {
     fn forgotten(&self) -> Vec<BTreeSet<IpAddr>> {
         self.0.lock().unwrap().0.clone()
     }
 
-    fn fails(&self, fails: bool) {
+    pub(crate) fn fails(&self, fails: bool) {
         self.0.lock().unwrap().1 = fails;
     }
 }

@@ -1,12 +1,10 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use palisade_model::testing::bare_pod;
 use palisade_model::{Change, ContainerPort, Enforcement, Labels, Policy, Protocol, Selector};
-use palisade_nft::{BackendError, Conntrack, Fake, Mark, Name};
+use palisade_nft::{Fake, Name};
 use tempfile::TempDir;
 
 use super::*;
+use crate::enforcer::tests::Memory;
 use crate::render;
 
 const NODE: &str = "node-1";
@@ -125,35 +123,17 @@ fn an_answer_comes_with_the_commit_that_enforces_it() {
     assert_eq!(scene.judged(), judged(&[("10.0.0.1", "shop/web")]));
 }
 
-/// Conntrack, of which nothing can be had while it is out of order.
-struct Troubled(Arc<AtomicBool>);
-
-impl Conntrack for Troubled {
-    fn clear(&mut self, _: u32, _: Option<Mark>) -> Result<usize, BackendError> {
-        Ok(0)
-    }
-
-    fn forget(&mut self, _: &BTreeSet<IpAddr>) -> Result<usize, BackendError> {
-        if self.0.load(Ordering::Relaxed) { Err(BackendError::Malformed("out of order".to_owned())) } else { Ok(0) }
-    }
-
-    fn ends(&mut self, _: usize) -> Result<Option<BTreeSet<IpAddr>>, BackendError> {
-        Ok(None)
-    }
-
-    fn settle(&mut self) {}
-}
-
 #[test]
 fn an_answer_waits_until_connections_of_before_are_forgotten() {
     let mut scene = Scene::new();
-    let trouble = Arc::new(AtomicBool::new(true));
-    scene.enforcer = enforcer().with_owners_of(Troubled(trouble.clone()));
+    let conntrack = Memory::default();
+    conntrack.fails(true);
+    scene.enforcer = enforcer().with_owners_of(conntrack.clone());
     scene.enforcer.apply(Change::Pod(web()));
     let mut answer = scene.add(add("a", "10.0.0.1"));
     scene.act();
     assert_eq!(now(&mut answer), None, "nothing is let to it yet");
-    trouble.store(false, Ordering::Relaxed);
+    conntrack.fails(false);
     while scene.enforcer.is_held(["10.0.0.1".parse().unwrap()]) {
         assert_eq!(now(&mut answer), None);
         scene.act();
