@@ -2,23 +2,33 @@
 //!
 //! A pod from the API server has thousands of bytes that policy never looks at, and a cluster has 150,000 of them.
 //! Names are those of the API, and what may be missing or `null` there is an `Option` here. The spec of a
-//! NetworkPolicy is used as a whole, so it is the generated type.
+//! NetworkPolicy is used as a whole, so it is the generated type. `S` of a pod is what holds its texts: they may be parts of what
+//! is read.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
 
 use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+
+/// What holds a text.
+pub trait Text: Default + Deref<Target = str> {}
+
+impl<S: Default + Deref<Target = str>> Text for S {}
 
 /// `v1` Pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the API")]
-pub struct Pod {
-    pub metadata: Metadata,
-    pub spec: Option<PodSpec>,
-    pub status: Option<PodStatus>,
+pub struct Pod<S = String> {
+    pub metadata: Metadata<S>,
+    pub spec: Option<PodSpec<S>>,
+    pub status: Option<PodStatus<S>>,
 }
 
 /// `v1` Namespace.
@@ -200,17 +210,21 @@ pub struct NodeSpec {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are those of the API")]
-pub struct Metadata {
-    pub name: Option<String>,
-    pub namespace: Option<String>,
-    pub uid: Option<String>,
+pub struct Metadata<S = String> {
+    pub name: Option<S>,
+    pub namespace: Option<S>,
+    pub uid: Option<S>,
     pub generation: Option<i64>,
-    pub resource_version: Option<String>,
-    pub labels: Option<BTreeMap<String, String>>,
+    pub resource_version: Option<S>,
+    pub labels: Option<Labels<S>>,
     pub annotations: Option<Annotations>,
     pub creation_timestamp: Option<Time>,
     pub deletion_timestamp: Option<Time>,
 }
+
+/// The labels of an object, in the order in which they are written: one that is written twice is there twice.
+#[derive(Clone, Debug, Hash)]
+pub struct Labels<S = String>(pub Vec<(S, S)>);
 
 /// The annotations that are looked at.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -230,29 +244,29 @@ pub struct Annotations {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are those of the API")]
-pub struct PodSpec {
-    pub node_name: Option<String>,
+pub struct PodSpec<S = String> {
+    pub node_name: Option<S>,
     pub host_network: Option<bool>,
-    pub containers: Option<Vec<Container>>,
-    pub init_containers: Option<Vec<Container>>,
+    pub containers: Option<Vec<Container<S>>>,
+    pub init_containers: Option<Vec<Container<S>>>,
 }
 
 /// `Container`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are those of the API")]
-pub struct Container {
-    pub restart_policy: Option<String>,
-    pub ports: Option<Vec<ContainerPort>>,
+pub struct Container<S = String> {
+    pub restart_policy: Option<S>,
+    pub ports: Option<Vec<ContainerPort<S>>>,
 }
 
 /// `ContainerPort`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are those of the API")]
-pub struct ContainerPort {
-    pub name: Option<String>,
-    pub protocol: Option<String>,
+pub struct ContainerPort<S = String> {
+    pub name: Option<S>,
+    pub protocol: Option<S>,
     pub container_port: i32,
 }
 
@@ -260,23 +274,57 @@ pub struct ContainerPort {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are those of the API")]
-pub struct PodStatus {
-    pub phase: Option<String>,
+pub struct PodStatus<S = String> {
+    pub phase: Option<S>,
     #[serde(rename = "podIP")]
-    pub pod_ip: Option<String>,
+    pub pod_ip: Option<S>,
     #[serde(rename = "podIPs")]
-    pub pod_ips: Option<Vec<Address>>,
+    pub pod_ips: Option<Vec<Address<S>>>,
     #[serde(rename = "hostIP")]
-    pub host_ip: Option<String>,
+    pub host_ip: Option<S>,
     #[serde(rename = "hostIPs")]
-    pub host_ips: Option<Vec<Address>>,
+    pub host_ips: Option<Vec<Address<S>>>,
 }
 
 /// `PodIP` and `HostIP`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the API")]
-pub struct Address {
-    pub ip: String,
+pub struct Address<S = String> {
+    pub ip: S,
+}
+
+impl<S> Labels<S> {
+    /// All labels.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone
+    where
+        S: Text,
+    {
+        self.0.iter().map(|(key, value)| (&**key, &**value))
+    }
+}
+
+impl<'de, S: Deserialize<'de>> Deserialize<'de> for Labels<S> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LabelsVisitor(PhantomData))
+    }
+}
+
+struct LabelsVisitor<S>(PhantomData<S>);
+
+impl<'de, S: Deserialize<'de>> Visitor<'de> for LabelsVisitor<S> {
+    type Value = Labels<S>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of text")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut labels = Vec::new();
+        while let Some(label) = map.next_entry()? {
+            labels.push(label);
+        }
+        Ok(Labels(labels))
+    }
 }
 
 #[cfg(test)]
@@ -306,7 +354,7 @@ mod tests {
         .unwrap();
         let (spec, status) = (pod.spec.unwrap(), pod.status.unwrap());
         assert_eq!(pod.metadata.creation_timestamp.unwrap().0.as_second(), 1_767_323_045);
-        assert_eq!((pod.metadata.generation, pod.metadata.labels), (Some(2), None));
+        assert_eq!((pod.metadata.generation, pod.metadata.labels.is_none()), (Some(2), true));
         assert_eq!((spec.node_name.as_deref(), spec.host_network), (Some("n1"), Some(false)));
         assert_eq!(spec.containers.unwrap()[0].ports.as_ref().unwrap()[0].container_port, 80);
         assert_eq!((status.pod_ips.unwrap().len(), status.host_ips.unwrap()[1].ip.as_str()), (1, "fd00::1"));

@@ -38,9 +38,8 @@ impl Remembered {
 
     /// A pod that has them, and these addresses, and of which nothing else is known.
     pub fn pod(&self, id: NamespacedName, ips: Vec<IpAddr>) -> Pod {
-        let protocol = |name: &str| Protocol::ALL.into_iter().find(|protocol| protocol.to_string() == name);
         let port = |port: &Port| {
-            let protocol = protocol(&port.protocol)?;
+            let protocol = Protocol::named(&port.protocol)?;
             Some(ContainerPort { name: port.name.as_str().into(), protocol, port: port.port })
         };
         Pod {

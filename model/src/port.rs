@@ -26,16 +26,26 @@ impl Protocol {
             Self::Sctp => 132,
         }
     }
-}
 
-/// As Kubernetes writes it: `TCP`, `UDP`, `SCTP`.
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// As Kubernetes writes it: `TCP`, `UDP`, `SCTP`.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
             Self::Sctp => "SCTP",
-        })
+        }
+    }
+
+    /// The one of this [`name`](Self::name).
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == name)
+    }
+}
+
+/// Its name.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -147,7 +147,7 @@ impl FromStr for WrittenWish {
         let mut protocol = Protocol::Tcp;
         let mut ports = Vec::new();
         for word in written.split([' ', ',']).filter(|word| !word.is_empty()) {
-            match Protocol::ALL.into_iter().find(|known| known.to_string().eq_ignore_ascii_case(word)) {
+            match Protocol::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(word)) {
                 Some(known) => protocol = known,
                 None => ports.push((protocol, parse_ports(word)?)),
             }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::line::Line;
 use crate::manifests::{self, Manifests};
-use crate::objects::Metadata;
+use crate::objects::{self, Metadata};
 use crate::source;
 
 /// How long anybody who pressed a key waits.
@@ -100,8 +100,8 @@ impl Names {
         let From::Cluster(runtime, client) = &self.from else { return Vec::new() };
         let asked = runtime.block_on(async { timeout(PATIENCE, source::names(client, path)).await });
         let listed = asked.ok().and_then(Result::ok).unwrap_or_default().into_iter();
-        let named = listed.filter_map(|Metadata { name, labels, .. }| Some((name?, labels.unwrap_or_default())));
-        named.map(|(name, labels)| (name, labels.into_iter().collect())).collect()
+        let named = listed.filter_map(|Metadata { name, labels, .. }| Some((name?, labels)));
+        named.map(|(name, labels)| (name, labels.iter().flat_map(objects::Labels::iter).collect())).collect()
     }
 }
 

@@ -60,7 +60,8 @@ fn number(text: &str) -> Option<u8> {
 /// As it is written: IPv4-mapped addresses are of IPv6.
 fn parse(text: &str) -> Option<IpAddr> {
     let is_separator = |letter| matches!(letter, '.' | ':');
-    text.split_inclusive(is_separator).map(without_zeros).collect::<String>().parse().ok()
+    let stripped = || text.split_inclusive(is_separator).map(without_zeros).collect::<String>().parse();
+    text.parse().or_else(|_| stripped()).ok()
 }
 
 /// One number of an address, and the separator after it.

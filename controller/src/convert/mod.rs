@@ -13,6 +13,7 @@ mod policy;
 mod port;
 mod selector;
 mod service;
+mod texts;
 mod workload;
 
 use std::fmt;
@@ -27,9 +28,10 @@ pub use pod::pod;
 pub use policy::{cluster_remarks, policy, remarks};
 pub(crate) use port::protocol;
 pub use service::{service, service_ranges};
+pub use texts::{Fresh, Texts};
 pub use workload::template;
 
-use crate::objects::{Metadata, Namespace};
+use crate::objects::{Labels, Metadata, Namespace, Text};
 
 /// A part of an object that could not be understood, and so was left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,8 +101,8 @@ fn one_or_several<'a>(
     several.chain(one.map(move |text| (OneOf { field, index: None, member }, text)))
 }
 
-fn labels(metadata: &Metadata) -> impl Iterator<Item = (&str, &str)> {
-    metadata.labels.iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
+fn labels<S: Text>(metadata: &Metadata<S>) -> impl Iterator<Item = (&str, &str)> + Clone {
+    metadata.labels.iter().flat_map(Labels::iter)
 }
 
 fn id(metadata: &Metadata) -> model::NamespacedName {

@@ -20,10 +20,7 @@ pub(super) fn port(entry: &NetworkPolicyPort, at: &str, problems: &mut Problems)
 pub(crate) fn protocol(name: Option<&str>) -> Result<Protocol, String> {
     match name {
         None => Ok(Protocol::Tcp),
-        Some(name) => Protocol::ALL
-            .into_iter()
-            .find(|protocol| protocol.to_string() == name)
-            .ok_or_else(|| format!("{name:?} is not one of TCP, UDP, SCTP")),
+        Some(name) => Protocol::named(name).ok_or_else(|| format!("{name:?} is not one of TCP, UDP, SCTP")),
     }
 }
 

@@ -5,7 +5,7 @@ use model::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::objects::NetworkPolicy;
+use crate::objects::{self, NetworkPolicy};
 
 fn convert(spec: Value) -> (model::Policy, Vec<Problem>) {
     let mut object = json!({
@@ -246,7 +246,7 @@ fn pod_of(spec: Value, status: Value) -> (model::Pod, Vec<Problem>) {
         "creationTimestamp": "1970-01-01T00:01:00Z", "resourceVersion": "77",
     }});
     (object["spec"], object["status"]) = (spec, status);
-    pod(&serde_json::from_value(object).unwrap())
+    pod(&serde_json::from_value::<objects::Pod>(object).unwrap(), &mut Fresh)
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_pod_that_is_not_there_yet_or_no_more() {
         assert_eq!(pod_of(json!({}), json!({"phase": phase})).0.phase, Phase::Finished);
     }
     let going = json!({"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": "x"}});
-    let (going, _) = pod(&serde_json::from_value(going).unwrap());
+    let (going, _) = pod(&serde_json::from_value::<objects::Pod>(going).unwrap(), &mut Fresh);
     assert!(going.terminating);
     assert_eq!(going.age, Age::default());
     assert!(pod_of(json!({"hostNetwork": true}), json!({})).0.host_network);
@@ -410,7 +410,7 @@ fn to_the_index_an_address_in_another_notation_has_one_owner() {
             "metadata": {"namespace": "shop", "name": name, "labels": {"app": name}, "creationTimestamp": created},
             "spec": {"nodeName": "n1"}, "status": {"podIPs": [{"ip": ip}]},
         });
-        model::Change::Pod(pod(&serde_json::from_value(object).unwrap()).0)
+        model::Change::Pod(pod(&serde_json::from_value::<objects::Pod>(object).unwrap(), &mut Fresh).0)
     };
     for (older, newer) in [("10.1.0.6", "::ffff:10.1.0.6"), ("::ffff:10.1.0.6", "010.001.000.006")] {
         let mut index = model::Index::new("n1");

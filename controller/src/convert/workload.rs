@@ -2,11 +2,11 @@
 
 use palisade_model as model;
 
-use super::Problem;
+use super::{Problem, Texts};
 use crate::objects::{Metadata, Pod, Workload};
 
 /// A pod as this workload would make it: of the workload's name, and without an address. `None` where it has no template.
-pub fn template(workload: &Workload) -> Option<(model::Pod, Vec<Problem>)> {
+pub fn template(workload: &Workload, texts: &mut impl Texts) -> Option<(model::Pod, Vec<Problem>)> {
     let spec = workload.spec.as_ref()?;
     let of_job = || spec.job_template.as_ref()?.spec.as_ref()?.template.as_ref();
     let template = spec.template.as_ref().or_else(of_job)?;
@@ -15,5 +15,5 @@ pub fn template(workload: &Workload) -> Option<(model::Pod, Vec<Problem>)> {
         namespace: workload.metadata.namespace.clone(),
         ..template.metadata.clone()
     };
-    Some(super::pod(&Pod { metadata, spec: template.spec.clone(), status: None }))
+    Some(super::pod(&Pod { metadata, spec: template.spec.clone(), status: None }, texts))
 }

@@ -162,6 +162,18 @@ impl<'t> Deserializer<'t> for &mut Events<'t> {
         }
     }
 
+    fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Odd> {
+        if self.is_null()? {
+            self.take()?;
+            return visitor.visit_none();
+        }
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'t>>(self, _: &'static str, visitor: V) -> Result<V::Value, Odd> {
+        visitor.visit_newtype_struct(self)
+    }
+
     fn deserialize_ignored_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Odd> {
         self.skip()?;
         visitor.visit_unit()
@@ -169,8 +181,7 @@ impl<'t> Deserializer<'t> for &mut Events<'t> {
 
     forward_to_deserialize_any! {
         <V: Visitor<'t>>
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map struct enum identifier
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum identifier
     }
 }
 

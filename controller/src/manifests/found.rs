@@ -12,8 +12,8 @@ use super::item::{Item, problem};
 use super::kind::Kind;
 use super::schema::{SERVICE, SERVICE_CIDR, Schema, WORKLOAD};
 use super::strings::Strings;
-use crate::convert::{self, Problem};
-use crate::objects;
+use crate::convert::{self, Problem, Texts as _};
+use crate::objects::{self, Text};
 
 /// An object, and where it is.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Keeper<'_> {
                 let read = item.read_as::<objects::Namespace>(kind)?;
                 Ok(Object::Namespace(model::Namespace { name: id.name, ..convert::namespace(&read) }))
             }
-            Kind::Pod => self.pod(item, id),
+            Kind::Pod => self.pod(&item.read_as::<objects::Pod>(kind)?, &id.namespace),
             Kind::NetworkPolicy => policy(item, &id),
             Kind::ClusterNetworkPolicy => cluster_policy(item),
             Kind::Node => {
@@ -117,19 +117,20 @@ impl Keeper<'_> {
             return unless(problems, Object::ServiceRanges(ranges));
         }
         // One that another one made (a ReplicaSet of a Deployment) is not told apart: its pods are the same.
-        match convert::template(&item.read::<objects::Workload>(kind, schema)?) {
+        match convert::template(&item.read::<objects::Workload>(kind, schema)?, &mut self.strings) {
             Some((pod, problems)) => unless(problems, Object::Template(model::Pod { id, ..pod })),
             None => Ok(Object::Nothing),
         }
     }
 
-    fn pod(&mut self, item: Item<'_>, id: NamespacedName) -> Result<Object, Vec<Problem>> {
-        let (pod, problems) = convert::pod(&item.read_as::<objects::Pod>(Kind::Pod)?);
-        let node = pod.node.as_deref().unwrap_or(self.node);
+    /// A pod of this namespace.
+    pub(super) fn pod<S: Text>(&mut self, pod: &objects::Pod<S>, namespace: &str) -> Result<Object, Vec<Problem>> {
+        let (pod, problems) = convert::pod(pod, &mut self.strings);
         let pod = model::Pod {
-            id: NamespacedName { namespace: self.strings.text(&id.namespace), name: id.name },
-            node: Some(self.strings.text(node)),
-            labels: self.strings.labels(&pod.labels),
+            id: NamespacedName { namespace: self.strings.text(namespace), ..pod.id },
+            // No kubelet knows it by what a file says.
+            uid: None,
+            node: Some(pod.node.unwrap_or_else(|| self.strings.text(self.node))),
             ..pod
         };
         unless(problems, Object::Pod(pod))

@@ -46,21 +46,15 @@ impl Item<'_> {
     /// The namespace and name; the namespace of what is in none is empty.
     pub(super) fn id(&self, kind: Kind) -> Result<NamespacedName, Problem> {
         let name = self.node.text(&["metadata", "name"]);
-        let name =
-            name.ok_or_else(|| problem("metadata.name", "is missing, or is not text: every object needs a name"))?;
         let namespace = match self.node.get("metadata").and_then(|metadata| metadata.node.get("namespace")) {
-            _ if kind.is_of_the_cluster() => "",
-            Some(entry) if !entry.node.is_null() => entry
-                .node
-                .text(&[])
-                .ok_or_else(|| problem("metadata.namespace", &format!("must be text, but is {}", entry.node.value)))?,
-            _ => "default",
+            Some(entry) if !kind.is_of_the_cluster() && !entry.node.is_null() => {
+                let not_text = || problem("metadata.namespace", &format!("must be text, but is {}", entry.node.value));
+                Some(entry.node.text(&[]).ok_or_else(not_text)?)
+            }
+            _ => None,
         };
-        let of_namespace = if kind.is_of_the_cluster() { None } else { Some(("metadata.namespace", namespace)) };
-        match [("metadata.name", name)].into_iter().chain(of_namespace).find(|(_, name)| !is_dns_subdomain(name)) {
-            Some((field, name)) => Err(problem(field, &format!("{name:?} is not a valid name: use [a-z0-9.-]"))),
-            None => Ok(NamespacedName::new(namespace, name)),
-        }
+        let (namespace, name) = names(kind, namespace, name)?;
+        Ok(NamespacedName::new(namespace, name))
     }
 
     /// The object in the type of its kind.
@@ -83,6 +77,21 @@ impl Item<'_> {
 
     pub(super) fn place(&self, line: Option<u64>) -> Place {
         Place { file: self.file.into(), document: Some(self.document), line }
+    }
+}
+
+/// The namespace and name of an object that has these.
+pub(super) fn names<'a>(
+    kind: Kind,
+    namespace: Option<&'a str>,
+    name: Option<&'a str>,
+) -> Result<(&'a str, &'a str), Problem> {
+    let name = name.ok_or_else(|| problem("metadata.name", "is missing, or is not text: every object needs a name"))?;
+    let namespace = if kind.is_of_the_cluster() { None } else { Some(namespace.unwrap_or("default")) };
+    let of_namespace = namespace.map(|namespace| ("metadata.namespace", namespace));
+    match [("metadata.name", name)].into_iter().chain(of_namespace).find(|(_, name)| !is_dns_subdomain(name)) {
+        Some((field, name)) => Err(problem(field, &format!("{name:?} is not a valid name: use [a-z0-9.-]"))),
+        None => Ok((namespace.unwrap_or_default(), name)),
     }
 }
 

@@ -7,7 +7,7 @@ use palisade_model::NamespacedName;
 use super::schema::{CLUSTER_NETWORK_POLICY, NAMESPACE, NETWORK_POLICY, NODE, POD, Schema, nearest};
 
 /// A kind that is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Kind {
     Namespace,
     Pod,

@@ -10,7 +10,7 @@ use super::json::NotRead;
 use super::kind::{Class, Kind};
 use super::node::Value;
 use super::{json, yaml};
-use crate::convert::Problem;
+use crate::convert::{Problem, Texts as _};
 
 /// What is in a text, and what is wrong with it.
 pub(super) fn contents(file: &Path, text: &str, keeper: &mut Keeper<'_>) -> Contents {

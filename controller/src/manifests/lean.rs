@@ -1,7 +1,8 @@
 //! Reading objects as they come by: of each only what is looked at, of a list one item after the other.
 //!
 //! This way knows no mistakes, and keeps no lines: where anything is out of the ordinary it gives up, and the text is read
-//! [once more](super::documents) in whole, to be understood or explained.
+//! [once more](super::documents) in whole, to be understood or explained. Pods, of which there are most by far, are not even
+//! kept as a tree where their kind is known before anything else of them.
 //!
 //! Invariant: what it reads, the other way reads as the same objects (`tests/lanes.rs`); but for keys that stand twice in what
 //! nobody looks at, of which it hears nothing.
@@ -9,14 +10,18 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::found::{Contents, Found, Keeper, Object, of_besides};
-use super::item::Item;
+use super::item::{Item, names};
 use super::kind::{Class, Kind};
 use super::node::{Entry, Node, Value};
-use super::part::{Key, Part, known};
+use super::part::{Key, Part, PartOf, known};
 use super::schema::Schema;
+use crate::convert::{Problem, Texts as _};
+use crate::objects;
 
 /// Lists within lists that are read this way.
 const DEPTH: usize = 4;
@@ -67,9 +72,52 @@ impl Lean<'_, '_> {
             }
             Class::List | Class::ListOf(_) => Ok(Object::Nothing),
         };
+        self.found(node.line, object)
+    }
+
+    fn keep_pod<E: Error>(&mut self, pod: &objects::Pod<PartOf<'_>>, line: Option<u64>) -> Result<(), E> {
+        let metadata = &pod.metadata;
+        let names = names(Kind::Pod, metadata.namespace.as_deref(), metadata.name.as_deref());
+        let (namespace, _) = names.map_err(|_| odd::<E>("a name"))?;
+        let object = self.keeper.pod(pod, namespace);
+        if let Ok(Object::Pod(kept)) = &object
+            && kept.labels.len() < metadata.labels.as_ref().map_or(0, |labels| labels.0.len())
+        {
+            return Err(odd("a label again"));
+        }
+        self.found(line, object)
+    }
+
+    fn found<E: Error>(&mut self, line: Option<u64>, object: Result<Object, Vec<Problem>>) -> Result<(), E> {
         let object = object.map_err(|_| odd::<E>("an object"))?;
-        self.contents.found.push(Found { document: self.document, line: node.line, object });
+        self.contents.found.push(Found { document: self.document, line, object });
         Ok(())
+    }
+}
+
+/// What comes of a pod after its kind.
+#[derive(Deserialize)]
+struct RestOfPod<S> {
+    #[serde(default, rename = "apiVersion", alias = "kind")]
+    _again: Again,
+    metadata: objects::Metadata<S>,
+    spec: Option<objects::PodSpec<S>>,
+    status: Option<objects::PodStatus<S>>,
+}
+
+impl<S> From<RestOfPod<S>> for objects::Pod<S> {
+    fn from(RestOfPod { metadata, spec, status, .. }: RestOfPod<S>) -> Self {
+        Self { metadata, spec, status }
+    }
+}
+
+/// A field that must not come, because it has come.
+#[derive(Default)]
+struct Again;
+
+impl<'de> Deserialize<'de> for Again {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(odd("a key again"))
     }
 }
 
@@ -115,6 +163,10 @@ impl<'de> Visitor<'de> for Whole<'_, '_, '_> {
                 Wanted::Part(schema) => {
                     let node = map.next_value_seed(Part::new(schema))?;
                     so_far.add::<A::Error>(key, node)?;
+                    if so_far.is_pod() {
+                        let rest = RestOfPod::<PartOf<'de>>::deserialize(MapAccessDeserializer::new(map))?;
+                        return self.lean.keep_pod(&rest.into(), so_far.line);
+                    }
                 }
                 Wanted::Items(within) => {
                     so_far.listed = true;
@@ -185,6 +237,12 @@ impl<'de> SoFar<'de> {
     fn expect_new<E: Error>(&self, key: &str) -> Result<(), E> {
         let again = self.entries.iter().any(|entry| entry.key == key) || self.listed && key == "items";
         if again { Err(odd("a key again")) } else { Ok(()) }
+    }
+
+    /// Whether it is said to be a pod, and nothing else yet.
+    fn is_pod(&self) -> bool {
+        let is_said = ["apiVersion", "kind"].into_iter().all(|key| self.text(key).is_some());
+        is_said && self.entries.len() == 2 && self.class == Some(Class::Read(Kind::Pod))
     }
 
     fn wanted(&self, key: &str) -> Wanted {

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::lean::odd;
 use super::node::{Entry, Node, Value, number};
@@ -23,6 +24,24 @@ pub(super) struct Part {
 
 /// A key of a map.
 pub(super) struct Key;
+
+/// A text that is a part of what is read, if it can be.
+#[derive(Debug, Default)]
+pub(super) struct PartOf<'t>(Cow<'t, str>);
+
+impl Deref for PartOf<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for PartOf<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Key.deserialize(deserializer).map(Self)
+    }
+}
 
 /// What a field is read for: where a schema is closed, one that it does not know is kept, to be refused.
 pub(super) fn known(schema: &'static Schema, key: &str) -> Option<&'static Schema> {

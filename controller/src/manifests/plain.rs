@@ -39,9 +39,15 @@ fn number_or_text(text: &str) -> Option<Plain> {
         return text.parse().ok().map(Plain::Number);
     }
     let unsigned = text.trim_start_matches(['-', '+']);
-    let has_base = unsigned.starts_with('0') && unsigned.as_bytes().get(1).is_some_and(u8::is_ascii_alphabetic);
-    let is_text = !is_decimal && !has_base && !text.contains('_') && text.parse::<f64>().is_err();
+    let is_text = !is_decimal && !has_base(unsigned) && !text.contains('_') && text.parse::<f64>().is_err();
     (is_text && !unsigned.starts_with('.')).then_some(Plain::Text)
+}
+
+/// Whether it may be a number of another base than ten, as `0x1f` is, but not what begins alike: `0b1c-2d3e`.
+fn has_base(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix('0') else { return false };
+    digits.starts_with(|letter: char| letter.is_ascii_alphabetic())
+        && digits.bytes().skip(1).all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -55,6 +61,7 @@ mod tests {
             ("10.0.0.1", Some(Plain::Text)),
             ("2026-01-02T03:04:05Z", Some(Plain::Text)),
             ("5d8f7b9c6d", Some(Plain::Text)),
+            ("0b1c2d3e-4f5a-6789-abcd-ef0123456789", Some(Plain::Text)),
             ("--listen=:8080", Some(Plain::Text)),
             ("::1", Some(Plain::Text)),
             ("8080", Some(Plain::Number(8080))),

@@ -1,6 +1,7 @@
 //! From files to the model, collecting what is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,8 +25,10 @@ pub(super) struct Reader<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     manifests: Manifests,
+    /// To be ordered in the end: that is much quicker for many at once.
+    pods: Vec<Pod>,
     /// Where each object was defined.
-    places: BTreeMap<(Kind, NamespacedName), Spot>,
+    places: HashMap<(Kind, NamespacedName), Spot>,
     files: Vec<Arc<Path>>,
     objects: usize,
     errors: Vec<ReadError>,
@@ -74,64 +77,62 @@ impl Merged {
             let message = "holds no object: put the cluster's namespaces, pods and network policies there";
             self.errors.push(ReadError::file(dir, message));
         }
+        self.manifests.pods = self.pods.into_iter().map(|pod| (pod.id.clone(), pod)).collect();
         if self.errors.is_empty() { Ok(self.manifests) } else { Err(ReadErrors(self.errors)) }
     }
 
     fn found(&mut self, Found { document, line, object }: Found) {
         let spot = Spot { file: self.files.len() - 1, document, line };
         if let Some(key) = object.key() {
-            if let Some(first) = self.places.get(&key) {
-                let message = format!("is defined twice, first at {}: remove one of them", self.place(*first));
-                let object = Some(key.0.title(&key.1));
-                self.errors.push(ReadError { place: self.place(spot), object, field: None, message });
-                return;
+            match self.places.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(spot)),
+                Entry::Occupied(first) => {
+                    let (first, object) = (*first.get(), Some(first.key().0.title(&first.key().1)));
+                    let message = format!("is defined twice, first at {}: remove one of them", self.place(first));
+                    self.errors.push(ReadError { place: self.place(spot), object, field: None, message });
+                    return;
+                }
             }
-            self.places.insert(key, spot);
         }
-        self.manifests.insert(object);
+        self.insert(object);
     }
 
-    fn place(&self, Spot { file, document, line }: Spot) -> Place {
-        Place { file: self.files[file].to_path_buf(), document: Some(document), line }
-    }
-}
-
-impl Manifests {
     fn insert(&mut self, object: Object) {
+        let manifests = &mut self.manifests;
         match object {
-            Object::Namespace(namespace) => drop(self.namespaces.insert(namespace.name.clone(), namespace)),
-            Object::Pod(pod) => drop(self.pods.insert(pod.id.clone(), pod)),
+            Object::Namespace(namespace) => drop(manifests.namespaces.insert(namespace.name.clone(), namespace)),
+            Object::Pod(pod) => self.pods.push(pod),
             Object::Policy { policy, remarks, enforced } => {
                 let title = || Kind::NetworkPolicy.title(&policy.id);
-                self.enforced_all_the_same.extend(enforced.map(|problem| (title(), problem)));
+                manifests.enforced_all_the_same.extend(enforced.map(|problem| (title(), problem)));
                 if remarks != Remarks::default() {
-                    self.besides.remarks.insert(policy.id.clone(), remarks);
+                    manifests.besides.remarks.insert(policy.id.clone(), remarks);
                 }
-                self.policies.insert(policy.id.clone(), policy);
+                manifests.policies.insert(policy.id.clone(), policy);
             }
             Object::ClusterPolicy { policy, remarks, closed, enforced } => {
                 let title = || format!("{} {}", Kind::ClusterNetworkPolicy, policy.name);
-                self.enforced_all_the_same.extend(enforced.map(|problem| (title(), problem)));
+                manifests.enforced_all_the_same.extend(enforced.map(|problem| (title(), problem)));
                 if remarks != Remarks::default() {
-                    self.besides.remarks.insert(NamespacedName::new("", policy.name.clone()), remarks);
+                    manifests.besides.remarks.insert(NamespacedName::new("", policy.name.clone()), remarks);
                 }
                 if !closed.is_empty() {
-                    self.closed_rules.insert(policy.name.clone(), closed);
+                    manifests.closed_rules.insert(policy.name.clone(), closed);
                 }
-                self.cluster_policies.insert(policy.name.clone(), policy);
+                manifests.cluster_policies.insert(policy.name.clone(), policy);
             }
             Object::Node(node, range) => {
-                self.pod_ranges.insert(node.name.clone(), range);
-                self.nodes.insert(node.name.clone(), node);
+                manifests.pod_ranges.insert(node.name.clone(), range);
+                manifests.nodes.insert(node.name.clone(), node);
             }
-            Object::Service(service) => drop(self.besides.services.insert(service.id.clone(), service)),
-            Object::ServiceRanges(ranges) => self.besides.service_ranges.extend(ranges),
-            Object::Template(pod) => self.template(pod),
+            Object::Service(service) => drop(manifests.besides.services.insert(service.id.clone(), service)),
+            Object::ServiceRanges(ranges) => manifests.besides.service_ranges.extend(ranges),
+            Object::Template(pod) => drop(manifests.besides.templates.insert(pod.id.clone(), pod)),
             Object::Nothing => {}
         }
     }
 
-    fn template(&mut self, pod: Pod) {
-        self.besides.templates.insert(pod.id.clone(), pod);
+    fn place(&self, Spot { file, document, line }: Spot) -> Place {
+        Place { file: self.files[file].to_path_buf(), document: Some(document), line }
     }
 }

@@ -66,7 +66,7 @@ impl Kind for Pod {
     }
 
     fn change(&self) -> (Option<Change>, Vec<Problem>) {
-        let (pod, problems) = convert::pod(self);
+        let (pod, problems) = convert::pod(self, &mut convert::Fresh);
         (Some(Change::Pod(pod)), problems)
     }
 

@@ -23,7 +23,7 @@ items:
     name: web-1
     namespace: shop
     resourceVersion: \"1234\"
-    uid: 0a1b2c3d-4e5f-6789-abcd-ef0123456789
+    uid: 0b1c2d3e-4e5f-6789-abcd-ef0123456789
   spec:
     containers:
     - args:
@@ -178,6 +178,26 @@ fn items_that_do_not_name_their_kind_are_read_leanly() {
 
 fn contents_of(text: &str) -> Contents {
     contents(Path::new("f"), text, &mut keeper())
+}
+
+/// Only one of the two would be taken.
+#[test]
+fn a_key_of_a_pod_that_comes_again_is_not_read_leanly() {
+    let pod = r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "labels": {"app": "a"}}, "spec": {}}"#;
+    assert!(json::read(pod, &mut keeper()).is_ok());
+    for (once, twice) in [
+        (r#""app": "a""#, r#""app": "a", "app": "b""#),
+        (r#""app": "a""#, r#""app": "a", "app": "a""#),
+        (r#""name": "a""#, r#""name": "a", "name": "b""#),
+        (r#""spec": {}"#, r#""spec": {}, "spec": {}"#),
+        (r#""spec": {}"#, r#""spec": {}, "kind": "Service""#),
+        (r#""spec": {}"#, r#""spec": {}, "apiVersion": null"#),
+    ] {
+        let text = pod.replace(once, twice);
+        assert_ne!(text, pod);
+        assert!(json::read(&text, &mut keeper()).is_err(), "{text}");
+        assert_eq!(contents_of(&text).errors.len(), 1, "{text}");
+    }
 }
 
 #[test]
