@@ -10,6 +10,7 @@ use palisade_model::{NamespacedName, Service};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::failure::Failure;
 use crate::convert;
 use crate::manifests::Besides;
 use crate::objects::{self, ClusterNetworkPolicy, NetworkPolicy, ServiceCidr};
@@ -23,7 +24,7 @@ struct List<T> {
 ///
 /// # Errors
 /// Where the API does not list them.
-pub async fn services(client: &Client) -> kube::Result<BTreeMap<NamespacedName, Service>> {
+pub async fn services(client: &Client) -> Result<BTreeMap<NamespacedName, Service>, Failure> {
     let services: List<objects::Service> = list(client, "/api/v1/services").await?;
     let services = services.items.iter().map(|service| convert::service(service).0);
     Ok(services.map(|service| (service.id.clone(), service)).collect())
@@ -33,7 +34,7 @@ pub async fn services(client: &Client) -> kube::Result<BTreeMap<NamespacedName, 
 ///
 /// # Errors
 /// Where the API does not list them. Ranges and cluster policies it need not know, nor the caller be allowed to list.
-pub async fn besides(client: Client) -> kube::Result<Besides> {
+pub async fn besides(client: Client) -> Result<Besides, Failure> {
     let services = services(&client).await?;
     let policies: List<NetworkPolicy> = list(&client, "/apis/networking.k8s.io/v1/networkpolicies").await?;
     let of_cluster = "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies";
@@ -54,9 +55,9 @@ pub async fn besides(client: Client) -> kube::Result<Besides> {
 }
 
 /// Nothing, where there is no such resource, or the caller may not see it.
-fn optional<T>(listed: kube::Result<List<T>>) -> kube::Result<List<T>> {
+fn optional<T>(listed: Result<List<T>, Failure>) -> Result<List<T>, Failure> {
     match listed {
-        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Ok(List { items: Vec::new() }),
+        Err(failure) if failure.is_forbidden() || failure.is_not_found() => Ok(List { items: Vec::new() }),
         listed => listed,
     }
 }
@@ -65,7 +66,7 @@ fn optional<T>(listed: kube::Result<List<T>>) -> kube::Result<List<T>> {
 ///
 /// # Errors
 /// Where the API does not list them.
-pub async fn names(client: &Client, path: &str) -> kube::Result<Vec<objects::Metadata>> {
+pub async fn names(client: &Client, path: &str) -> Result<Vec<objects::Metadata>, Failure> {
     let request = Request::new(path).list_metadata(&ListParams::default().limit(NAMES));
     let listed: List<Named> = client.request(request.map_err(kube::Error::BuildRequest)?).await?;
     Ok(listed.items.into_iter().map(|one| one.metadata).collect())
@@ -79,7 +80,7 @@ struct Named {
     metadata: objects::Metadata,
 }
 
-async fn list<T: DeserializeOwned + 'static>(client: &Client, path: &str) -> kube::Result<List<T>> {
+async fn list<T: DeserializeOwned + 'static>(client: &Client, path: &str) -> Result<List<T>, Failure> {
     let request = Request::new(path).list(&ListParams::default());
-    client.request(request.map_err(kube::Error::BuildRequest)?).await
+    Ok(client.request(request.map_err(kube::Error::BuildRequest)?).await?)
 }

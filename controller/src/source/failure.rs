@@ -10,29 +10,38 @@ use super::Closed;
 
 /// Why a request failed, or a watch ended before its time. All but [`Failure::Closed`] are tried again.
 #[derive(Debug, Error)]
-pub(super) enum Failure {
+pub enum Failure {
     /// The API server said so.
     #[error("{} {}: {}", .0.code, .0.reason, .0.message)]
     Status(Box<Status>),
+    /// It did not get there, or the answer did not get back.
     #[error("{}", chain(.0))]
     Request(kube::Error),
+    /// In the middle of a watch.
     #[error("the connection broke: {}", chain(.0))]
     Connection(std::io::Error),
+    /// Not what a watch says.
     #[error("the server sent what is no watch event: {0}")]
     Garbled(serde_json::Error),
+    /// For too long.
     #[error("no answer within {0:?}")]
     NoAnswer(Duration),
+    /// A watch without events and bookmarks.
     #[error("nothing received for {0:?}")]
     Silent(Duration),
+    /// By whoever counts how many there are.
     #[error("the watch was cut")]
     Cut,
+    /// So that there is nothing to watch from.
     #[error("the list has no metadata.resourceVersion")]
     NoVersion,
+    /// Perhaps for a moment.
     #[error("the resource is gone: waiting whether it stays so")]
     Vanished,
     /// Of a resource that is served, but not as it is watched.
     #[error("served only in other versions ({0}), which this agent does not know")]
     OtherVersions(String),
+    /// Nobody listens any more.
     #[error("the agent is stopping")]
     Closed,
 }

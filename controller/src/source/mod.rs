@@ -40,6 +40,7 @@ use palisade_model::Change;
 pub use besides::{besides, names, services};
 pub use client::{ConnectError, client};
 pub use closings::tell as tell_closings;
+pub use failure::Failure;
 pub use health::{Health, WatchState};
 pub use node::{exists as node_exists, pod_range, tell_pod_range};
 

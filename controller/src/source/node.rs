@@ -11,6 +11,7 @@ use kube::{Api, Client};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{sleep, timeout};
 
+use super::failure::Failure;
 use super::{Feed, Health};
 use crate::convert;
 use crate::input::Input;
@@ -40,7 +41,7 @@ pub(super) async fn look(client: Client, feed: &Feed, health: &Health) {
                 missing(node, health);
                 PAUSE
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
+            Ok(Err(failure)) if failure.is_forbidden() => {
                 tracing::info!(node, "not known whether there is such a Node: no right to get nodes");
                 LONG_PAUSE
             }
@@ -72,11 +73,11 @@ fn missing(node: &str, health: &Health) {
 ///
 /// # Errors
 /// Where it does not say.
-pub async fn exists(client: Client, node: &str) -> kube::Result<bool> {
-    match Api::<Node>::all(client).get_metadata(node).await {
+pub async fn exists(client: Client, node: &str) -> Result<bool, Failure> {
+    match Api::<Node>::all(client).get_metadata(node).await.map_err(Failure::from) {
         Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => Err(error),
+        Err(failure) if failure.is_not_found() => Ok(false),
+        Err(failure) => Err(failure),
     }
 }
 
@@ -97,8 +98,8 @@ pub async fn tell_pod_range(client: Client, node: String, inputs: UnboundedSende
                 let _ = inputs.send(Input::PodRange(networks));
                 return;
             }
-            Ok(Err(kube::Error::Api(status))) if [403, 404].contains(&status.code) => {
-                tell_none(&inputs, &mut told, &node, &status.message);
+            Ok(Err(failure)) if failure.is_forbidden() || failure.is_not_found() => {
+                tell_none(&inputs, &mut told, &node, &failure.to_string());
                 pause_after_none(&mut soon)
             }
             Ok(Err(error)) => {
@@ -129,7 +130,7 @@ fn tell_none(inputs: &UnboundedSender<Input>, told: &mut bool, node: &str, why: 
 ///
 /// # Errors
 /// Where the API does not say.
-pub async fn pod_range(client: Client, node: &str) -> kube::Result<Vec<IpNet>> {
+pub async fn pod_range(client: Client, node: &str) -> Result<Vec<IpNet>, Failure> {
     let request = Request::new("/api/v1/nodes").get(node, &kube::api::GetParams::default());
     let node: objects::Node = client.request(request.map_err(kube::Error::BuildRequest)?).await?;
     let (networks, problems) = convert::pod_range(&node);

@@ -7,6 +7,7 @@
 //! - `nodes::NAME`: what the agent makes of its node's name.
 //! - `pods::NAME`: pods as clusters have them.
 //! - `rights::NAME`: what the agent's ServiceAccount may do, and what it does.
+//! - `services::NAME`: what commands make of Services.
 //!
 //! `integration/setup-api.sh` provides etcd and kube-apiserver; `PALISADE_BIN` names another binary than the one that
 //! was built beside these tests.
@@ -20,6 +21,7 @@ mod nodes;
 mod pods;
 mod rights;
 mod scene;
+mod services;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -65,6 +67,7 @@ fn trials() -> Result<Vec<Trial>, Box<dyn Error>> {
         ("nodes", nodes::TESTS),
         ("pods", pods::TESTS),
         ("rights", rights::TESTS),
+        ("services", services::TESTS),
     ];
     let named = named.into_iter().flat_map(|(group, tests)| tests.iter().map(move |test| (group, test)));
     let mut trials: Vec<_> =

@@ -13,6 +13,7 @@ use palisade_model::{Labels, NamespacedName, workload};
 
 use crate::cli::{AgentsArgs, FilterArgs, Named};
 use crate::meant::{meant, meant_name};
+use crate::source::Failure;
 
 /// How many pods are listed at a time.
 const PAGE: u32 = 500;
@@ -65,7 +66,7 @@ impl Agents {
     }
 
     /// The agents of the nodes that are wanted: those that run what the filters name, or all.
-    pub(super) async fn wanted(&self) -> kube::Result<Vec<Agent>> {
+    pub(super) async fn wanted(&self) -> Result<Vec<Agent>, Failure> {
         let pods = list(&self.pods(), &ListParams::default().labels(&self.selector)).await?;
         let agents = pods.iter().filter_map(Agent::of);
         let Some(nodes) = self.nodes().await else { return Ok(agents.collect()) };
@@ -73,7 +74,7 @@ impl Agents {
     }
 
     /// The one of `node`, where there is one that runs.
-    pub(super) async fn of_node(&self, node: &str) -> kube::Result<Option<Agent>> {
+    pub(super) async fn of_node(&self, node: &str) -> Result<Option<Agent>, Failure> {
         let on_node = ListParams::default().labels(&self.selector).fields(&format!("spec.nodeName={node}"));
         Ok(list(&self.pods(), &on_node).await?.iter().find_map(Agent::of))
     }
@@ -156,7 +157,7 @@ fn workload_of(id: &NamespacedName, pod: &Pod) -> NamespacedName {
     NamespacedName::new(id.namespace.clone(), workload(&id.name, &labels))
 }
 
-async fn list(pods: &Api<Pod>, wanted: &ListParams) -> kube::Result<Vec<Pod>> {
+async fn list(pods: &Api<Pod>, wanted: &ListParams) -> Result<Vec<Pod>, Failure> {
     let (mut found, mut page) = (Vec::new(), wanted.clone().limit(PAGE));
     loop {
         let list = pods.list(&page).await?;

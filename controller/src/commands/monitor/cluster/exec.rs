@@ -16,6 +16,7 @@ use super::agents::{Agent, Agents};
 use crate::commands::monitor::feed::{Event, NobodyListens, Teller};
 use crate::commands::monitor::plan::Plan;
 use crate::flows::{Message, Messages};
+use crate::source::Failure;
 use crate::text::shorten;
 
 /// The agents' container.
@@ -82,7 +83,7 @@ impl Feed {
     async fn run(mut self, first: Agent) -> Result<(), NobodyListens> {
         let pauses = ExponentialBuilder::new().with_min_delay(Duration::from_secs(1)).with_max_delay(LONGEST_PAUSE);
         let pauses = pauses.without_max_times().with_jitter();
-        let mut agent: kube::Result<Option<Agent>> = Ok(Some(first));
+        let mut agent: Result<Option<Agent>, Failure> = Ok(Some(first));
         let (mut pause, mut silent) = (pauses.build(), None);
         loop {
             let Attempt { heard, error } = match agent {
