@@ -129,15 +129,16 @@ fn skeleton() -> Ruleset {
     });
     let ports = statement([], Action::Vmap(IIFNAME, name("ports")));
     let guard = chain("where frames come from", [ports].into_iter().chain(elsewhere));
+    // What rules out most packets is asked first: each set costs them as much as all comparisons together.
     let local = [
-        Match::In(IIFNAME, name("isolated-egress")),
         Match::In(Key::Address(Family::Ipv6, AddressField::Saddr), name("link-local-6")),
+        Match::In(IIFNAME, name("isolated-egress")),
     ];
     // Who has no address yet asks for one, but no pod.
     let nobody = [
+        saddr(Ipv4Addr::UNSPECIFIED.into()),
         Match::In(IIFNAME, name("isolated-egress")),
         Match::In(OIFNAME, name("pod-ports")),
-        Match::Address(AddressField::Saddr, Ipv4Addr::UNSPECIFIED.into()),
     ];
     let forward = [
         counted_drop(nobody, "from an isolated pod without an address, to a pod"),
@@ -204,17 +205,22 @@ fn port_chain(link: &LinkName, port: &PodPort) -> Chain {
         rules.push(drop(vec![Match::EtherSaddrIsNot(mac)], "not from the link address"));
     }
     // A bridge has netfilter take these in for the node, too, and conntrack note them, whatever becomes of them.
-    for (family, group) in
-        Family::ALL.into_iter().flat_map(|f| [Group::Broadcast, Group::Multicast].map(|group| (f, group)))
-    {
-        let pods = Match::In(Key::Address(family, AddressField::Daddr), bridged(family));
-        rules.push(drop(vec![Match::ToGroup(group), pods], "to everybody, for one"));
-    }
+    let to_everybody = |family| {
+        [Group::Broadcast, Group::Multicast].map(|group| {
+            let pods = Match::In(Key::Address(family, AddressField::Daddr), bridged(family));
+            drop(vec![Match::ToGroup(group), pods], "to everybody, for one")
+        })
+    };
+    rules.extend(to_everybody(Family::Ipv4));
+    // Most packets get no further than here.
+    let proven = addresses.iter().flatten();
+    rules.extend(proven.filter(|address| address.is_ipv4()).map(|address| accept([saddr(*address)])));
+    rules.extend(to_everybody(Family::Ipv6));
     for kind in [ROUTER_ADVERT, REDIRECT] {
         rules.push(drop(vec![icmpv6(kind)], "a router's words, out of the mouth"));
     }
     match addresses {
-        Some(addresses) => rules.extend(sources(addresses)),
+        Some(addresses) => rules.extend(other_sources(addresses)),
         None => rules.push(accept([])),
     }
     if *forwards {
@@ -235,13 +241,16 @@ pub(super) fn sender_of(comment: &str) -> Option<&str> {
     comment.strip_prefix(FRAMES_OF)
 }
 
-/// What whoever has these addresses may send.
-fn sources(addresses: &BTreeSet<IpAddr>) -> Vec<Statement> {
-    let saddr = |address| Match::Address(AddressField::Saddr, address);
-    let v4 = || addresses.iter().filter_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
+fn saddr(address: IpAddr) -> Match {
+    Match::Address(AddressField::Saddr, address)
+}
+
+/// What whoever has these addresses may send beside IPv4 from them.
+fn other_sources(addresses: &BTreeSet<IpAddr>) -> Vec<Statement> {
+    let v4 = addresses.iter().filter_map(|address| if let IpAddr::V4(v4) = address { Some(*v4) } else { None });
     let v6 = || addresses.iter().filter_map(|address| if let IpAddr::V6(v6) = address { Some(*v6) } else { None });
-    let mut rules: Vec<Statement> = v4().map(|address| accept([saddr(address.into())])).collect();
-    rules.extend(v4().chain([Ipv4Addr::UNSPECIFIED]).map(|address| accept([Match::ArpSaddr(address)])));
+    let arp = v4.chain([Ipv4Addr::UNSPECIFIED]).map(|address| accept([Match::ArpSaddr(address)]));
+    let mut rules: Vec<Statement> = arp.collect();
     rules.extend(v6().map(|address| accept([Match::NeighborAdvert(address)])));
     rules.push(counted_drop([icmpv6(NEIGHBOR_ADVERT)], "advertises what it does not have"));
     // Routers do not forward what comes from a link-local address; a node does where it goes back to the same bridge.

@@ -55,20 +55,24 @@ struct Behind {
 /// What a node without pods has besides.
 pub(super) fn skeleton(ruleset: &mut Ruleset) {
     let base = BaseChain { hook: Hook::Prerouting, priority: RAW };
-    let sources = goto([Match::In(IIFNAME, names::pod_links())], names::guard_sources());
+    // Most packets come the way that the node would answer them, and this is all that they are asked: a pod's address, which is
+    // routed over its link, comes by no other then.
+    let unrouted = goto([Match::FibMissing], names::guard_unrouted());
+    let of_pods = goto([Match::In(IIFNAME, names::pod_links())], names::guard_forged());
     let elsewhere = Family::ALL.map(|family| {
         let pods = Match::In(Key::Address(family, AddressField::Saddr), names::guarded(family));
         counted_drop([pods], "with the address of a pod of this node, from elsewhere")
     });
-    let guard = chain("where packets come from", [sources].into_iter().chain(elsewhere));
-    let missing = goto([Match::FibMissing], names::guard_forged());
     let forged = [
         statement([], Action::Vmap(IIFNAME, names::forgers())),
         counted_drop([], "from a link of pods, with a source that is not routed over it"),
     ];
     ruleset.chains.extend([
-        (names::guard(), Chain { base: Some(base), ..guard }),
-        (names::guard_sources(), chain("what comes from pods", [missing])),
+        (names::guard(), Chain { base: Some(base), ..chain("where packets come from", [unrouted]) }),
+        (
+            names::guard_unrouted(),
+            chain("what the node would not answer the way it came", [of_pods].into_iter().chain(elsewhere)),
+        ),
         (names::guard_forged(), chain("what no pod may send", forged)),
     ]);
     ruleset.sets.extend([

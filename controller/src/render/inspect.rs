@@ -76,7 +76,7 @@ pub fn forger(chain: &Name, comment: Option<&Comment>) -> Option<Forger> {
         let (namespace, name) = text.split_once('/')?;
         Some(Forger::Pod(NamespacedName::new(namespace, name)))
     };
-    if *chain == names::guard() {
+    if [names::guard(), names::guard_unrouted()].contains(chain) {
         return Some(Forger::Elsewhere);
     }
     if *chain == names::guard_forged() {

@@ -49,9 +49,9 @@ pub(super) fn guard() -> Name {
     name("guard".to_owned())
 }
 
-/// The chain of what comes from pods' links.
-pub(super) fn guard_sources() -> Name {
-    name("guard-sources".to_owned())
+/// The chain of what the node would not answer the way it came.
+pub(super) fn guard_unrouted() -> Name {
+    name("guard-unrouted".to_owned())
 }
 
 /// The chain of what comes from pods' links and may not.
