@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cluster::Cluster;
 use super::objects::{ClassKey, Space};
 use super::postings::filed_under;
-use super::slots::{ClassId, SpaceId};
+use super::slots::ClassId;
 use crate::{EndpointGroup, IpBlock, Member, NamespaceScope, Peer, PodGroup, Protocol, Selector, SetKey};
 
 /// One definition of a [`SetKey`].
@@ -55,14 +55,31 @@ impl Definition {
 
     /// All classes that match, each once: in no order.
     pub(super) fn find_classes(&self, cluster: &Cluster) -> Vec<ClassId> {
-        let spaces: Vec<SpaceId> = match self.pods().map(|pods| &pods.namespaces) {
-            Some(NamespaceScope::Named(name)) => cluster.space(name).into_iter().collect(),
-            Some(NamespaceScope::Matching(selector)) => cluster.candidates(selector).collect(),
-            None => cluster.spaces.iter().map(|(space, _)| space).collect(),
-        };
-        let spaces = spaces.into_iter().map(|space| &cluster.spaces[space]).filter(|space| self.covers(space));
+        let spaces = self.spaces(cluster).filter(|space| self.covers(space));
         let classes = spaces.flat_map(|space| &space.classes).filter(|(key, _)| self.selects(key));
         classes.map(|(_, class)| *class).collect()
+    }
+
+    /// Whether there are fewer classes than that in the namespaces that may match.
+    pub(super) fn is_among_fewer(&self, classes: usize, cluster: &Cluster) -> bool {
+        let mut left = classes;
+        self.spaces(cluster).all(|space| match left.checked_sub(space.classes.len().max(1)) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// The namespaces that may match.
+    fn spaces<'a>(&'a self, cluster: &'a Cluster) -> Box<dyn Iterator<Item = &'a Space> + 'a> {
+        let those = move |space| &cluster.spaces[space];
+        match self.pods().map(|pods| &pods.namespaces) {
+            Some(NamespaceScope::Named(name)) => Box::new(cluster.space(name).into_iter().map(those)),
+            Some(NamespaceScope::Matching(selector)) => Box::new(cluster.candidates(selector).map(those)),
+            None => Box::new(cluster.spaces.iter().map(|(_, space)| space)),
+        }
     }
 
     /// What the address of a pod of a matching class is as a member.

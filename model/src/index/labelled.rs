@@ -39,7 +39,16 @@ impl<E: Ord + Copy> Labelled<E> {
 
     /// What the selector may match.
     pub(crate) fn candidates(&self, selector: &Selector) -> impl Iterator<Item = E> {
-        let sets: Vec<&BTreeSet<E>> = match filed_under(selector) {
+        self.sets(selector).into_iter().flatten().copied()
+    }
+
+    /// How much the selector may match.
+    pub(crate) fn count(&self, selector: &Selector) -> usize {
+        self.sets(selector).into_iter().map(BTreeSet::len).sum()
+    }
+
+    fn sets(&self, selector: &Selector) -> Vec<&BTreeSet<E>> {
+        match filed_under(selector) {
             None => vec![&self.all],
             Some(requirement) => {
                 let values = self.keys.get(requirement.key());
@@ -50,8 +59,7 @@ impl<E: Ord + Copy> Labelled<E> {
                     }
                 }
             }
-        };
-        sets.into_iter().flatten().copied()
+        }
     }
 }
 
