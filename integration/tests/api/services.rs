@@ -25,7 +25,7 @@ fn explain_tells(context: &Context) -> Outcome {
     }))?;
     let address = service.spec.and_then(|spec| spec.cluster_ip).expect("the API gives it one");
 
-    let refused = explain(context, &scene, "friend", "svc/shop/front").unwrap_err().to_string();
+    let refused = explain(context, &scene, "friend", "svc/shop/front").expect_err("it may not list them").to_string();
     assert_eq!(refused.matches("services is forbidden").count(), 1, "{refused}");
     assert!(refused.contains("error: cannot list Services: 403 Forbidden: services is forbidden"), "{refused}");
     let unknown = explain(context, &scene, "friend", &address)?;
