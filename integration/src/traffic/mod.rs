@@ -228,8 +228,13 @@ fn address(host: &Host, family: Family) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::netns::{Network, Place};
+
+    /// For some connections, on a busy machine.
+    const LONG_ENOUGH: Duration = Duration::from_secs(60);
 
     const FORBID: &str = "table inet t { chain f { type filter hook forward priority 0; ct state established accept; \
                           ip saddr 10.1.0.3 drop; ip6 saddr fd01::3 drop; }; }";
@@ -247,6 +252,11 @@ mod tests {
         traffic.pass(500);
         while_it_runs(node);
         traffic.pass(500);
+        // Whose SYN was lost tries again a second later.
+        let started = Instant::now();
+        while traffic.sent.connections.load(Ordering::Relaxed) <= 10 && started.elapsed() < LONG_ENOUGH {
+            thread::sleep(Duration::from_millis(1));
+        }
         let tally = traffic.stop().unwrap();
         assert!(tally.allowed > 1_000 && tally.forbidden > 1_000, "{tally}");
         assert!(tally.connections > 10, "{tally}");
