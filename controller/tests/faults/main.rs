@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use backend::{Fault, Faulty, Lie, fault};
 use palisade::enforcer::Enforcer;
-use palisade::render::{TABLE, render};
+use palisade::render::{TABLE, closed, render};
 use palisade_model::reference::Cluster;
 use palisade_model::testing::{self, NODE};
 use palisade_model::{Change, Index};
@@ -101,9 +101,12 @@ impl Node {
     }
 
     fn commit(&mut self) -> Result<(), String> {
+        let was_gone = self.held().is_none();
         let result = self.enforcer.commit();
         let desired = self.enforcer.desired().clone();
         if result.is_err() {
+            // A table that is gone, and takes long to write, is first one in which who is isolated is closed.
+            self.asked.extend(was_gone.then(|| Some(closed(&desired))));
             self.asked.push(Some(desired));
             return Ok(());
         }
