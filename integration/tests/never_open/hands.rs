@@ -127,7 +127,8 @@ fn what_is_not_owned_is_repaired_within_moments() {
         scene.nft(GUARD);
         slowest = slowest.max(repaired_after(scene, damage));
         repairs += 1;
-        assert_eq!(scene.blocks(), held);
+        // An epoch may have begun between the damage and its repair.
+        eventually(|| (scene.blocks() == held).then_some(()), || format!("{damage}: {:?}", scene.blocks()));
         scene.nft("delete table inet guard");
     };
     scene.holds_while(|_| {
