@@ -22,7 +22,7 @@ const LOCAL: usize = 100;
 const NAMESPACES: usize = 10_000;
 const PODS_A_NAMESPACE: usize = 15;
 /// Requests under way at once while filling.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
 
 /// The namespace in which things change.
 pub(crate) const BENCH: &str = "bench";
