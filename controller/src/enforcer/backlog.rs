@@ -58,6 +58,10 @@ impl Backlog {
 
     /// What packets may still be at that are under way. Nothing in force leads to it.
     pub(super) fn retire(&mut self, retired: Diff) {
+        // It may have come back alone, and still name what was to go with it.
+        if self.leaving.iter().any(|leaving| retired.goes_before(leaving)) {
+            self.going = join(mem::take(&mut self.leaving)).then(mem::take(&mut self.going));
+        }
         self.going = mem::take(&mut self.going).then(retired);
     }
 
@@ -70,6 +74,11 @@ impl Backlog {
     /// Whether there is anything that waits for packets, or can go.
     pub(super) fn has_retired(&self) -> bool {
         !self.going.is_empty() || !self.leaving.is_empty()
+    }
+
+    /// Whether what waits to go names anything that `part` takes away.
+    pub(super) fn names(&self, part: &Diff) -> bool {
+        self.leaving.iter().chain([&self.going]).any(|retired| retired.goes_before(part))
     }
 
     /// The next to go, packets having passed.
@@ -137,7 +146,10 @@ fn join(parts: impl IntoIterator<Item = Diff>) -> Diff {
 
 #[cfg(test)]
 mod tests {
-    use palisade_nft::{Backend, Elements, Fake, Ruleset, Set, Transaction, diff};
+    use palisade_nft::{
+        Action, AddressField, Backend, Chain, Elements, Fake, Family, Key, Match, Rule, Ruleset, Set, Statement,
+        Transaction, Verdict, diff,
+    };
 
     use super::*;
 
@@ -178,5 +190,44 @@ mod tests {
         assert!(backlog.parts.len() > 1, "the large one is not done");
         let held = std::iter::from_fn(|| commit(&mut backlog)).last();
         assert_eq!(held.as_ref(), Some(&states[3]));
+    }
+
+    /// A chain that is to go comes back otherwise and goes again before it was written: what it still looks up goes after it.
+    #[test]
+    fn what_still_names_something_goes_before_it() {
+        let rule = |matches, verdict| Statement { matches, action: Action::Verdict(verdict), ..Statement::default() };
+        let looks_up = Match::In(Key::Address(Family::Ipv4, AddressField::Saddr), name("web"));
+        let holding = |chains: &[(&str, Statement)], sets: Vec<(&'static str, u32)>| {
+            let chain = |rule: &Statement| Chain { rules: vec![Rule::Own(rule.clone())], ..Chain::default() };
+            let chains = chains.iter().map(|(text, rule)| (name(text), chain(rule))).collect();
+            Ruleset { chains, ..ruleset(sets) }
+        };
+        let [accept, drop] = [Verdict::Accept, Verdict::Drop].map(|verdict| rule(vec![], verdict));
+        let states = [
+            holding(&[("chain", rule(vec![looks_up], Verdict::Accept))], vec![("web", 1)]),
+            ruleset([]),
+            holding(&[("chain", accept.clone()), ("other", accept)], vec![]),
+            holding(&[("other", drop)], vec![]),
+        ];
+        let mut fake = Fake::holding(states[0].clone());
+        let mut backlog = Backlog::new();
+        backlog.retire(diff(Some(&states[0]), &states[1]));
+        backlog.take_leave();
+        for (before, after) in [(1, 2), (2, 3)] {
+            backlog.add(diff(Some(&states[before]), &states[after]), 0);
+        }
+        let mut commit = |step: &Diff| fake.commit(&name("palisade").into(), &Transaction::from(step)).unwrap();
+        while let Some(part) = backlog.next() {
+            let (comes, goes) = part.split_removals();
+            commit(&comes);
+            backlog.retire(goes);
+        }
+        while backlog.has_retired() {
+            while let Some(part) = backlog.next_to_leave() {
+                commit(&part);
+            }
+            backlog.take_leave();
+        }
+        assert_eq!(fake.ruleset(), Some(&states[3]));
     }
 }

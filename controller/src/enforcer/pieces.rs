@@ -132,9 +132,9 @@ impl<B: Backend> Enforcer<B> {
     }
 
     /// The steps of a part that are to be committed now. What goes waits for packets, and whatever something names that
-    /// waits waits, too. What should not be there at all goes at once.
+    /// waits waits, too. What else should not be there at all goes at once.
     fn steps(&mut self, part: Diff) -> Vec<Diff> {
-        if self.compared && part.is_retirement() {
+        if self.compared && part.is_retirement() && !self.backlog.names(&part) {
             self.passage.wait();
             return part.into_steps();
         }

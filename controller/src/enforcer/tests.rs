@@ -516,8 +516,30 @@ fn nobody_waits_for_packets_that_may_be_at_what_goes() {
     assert_eq!(held(&mut enforcer), *enforcer.desired());
 }
 
+/// However it is divided, and although all that should not be there goes at once when that is looked for.
+#[test]
+fn what_was_found_to_be_too_much_goes_after_what_names_it() {
+    for budget in 1..150 {
+        let mut enforcer = enforcer_of(Fake::new(table()));
+        change(&mut enforcer, [pod_of("shop", 1), policy("shop", "p", &["a", "b"]), policy("shop", "q", &["c"])]);
+        enforcer.backlog.set_budget(budget);
+        let pass = with_packets(&mut enforcer);
+        enforcer.apply(policy("shop", "p", &["d"]));
+        enforcer.apply(Change::PolicyGone(NamespacedName::new("shop", "q")));
+        enforcer.distrust();
+        enforcer.commit_some().unwrap();
+        while enforcer.backlog.has_retired() || !enforcer.is_all_in_force() {
+            if enforcer.passage.is_awaited() {
+                pass.send(()).unwrap();
+            }
+            enforcer.commit_some().unwrap();
+        }
+        assert_eq!(held(&mut enforcer), *enforcer.desired());
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(80))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn what_waits_to_go_may_come_back(
@@ -525,12 +547,16 @@ proptest! {
         packets in prop::collection::vec(any::<bool>(), 60),
         budget in 1..300_usize,
         slow in prop::collection::vec(prop::bool::weighted(0.3), 60),
+        checks in prop::collection::vec(prop::bool::weighted(0.1), 60),
     ) {
         let mut enforcer = enforcer_of(Fake::new(table()));
         enforcer.backlog.set_budget(budget);
         let pass = with_packets(&mut enforcer);
         enforcer.commit_some().unwrap();
-        for ((change, passes), is_slow) in changes.into_iter().zip(packets).zip(slow) {
+        for (((change, passes), is_slow), is_checked) in changes.into_iter().zip(packets).zip(slow).zip(checks) {
+            if is_checked {
+                enforcer.distrust();
+            }
             // A part each time, or all of them.
             enforcer.piece = if is_slow { Duration::ZERO } else { Duration::MAX };
             enforcer.apply(change);

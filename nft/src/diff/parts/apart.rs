@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::mem;
 
-use super::{Object, switches};
+use super::{Object, removals, switches};
 use crate::diff::steps::is_removed;
 use crate::{ChainChange, CounterChange, Diff, Name, SetChange};
 
@@ -36,6 +36,15 @@ impl Diff {
         let is_gone = |change: &ChainChange| matches!(change, ChainChange::Removed(_));
         let gone = self.extract(is_gone, is_removed, CounterChange::is_removal);
         (self, gone)
+    }
+
+    /// Whether what it takes away names anything that `other` takes away, which can go only after it.
+    pub fn goes_before(&self, other: &Self) -> bool {
+        removals::references_in(self).any(|(object, name)| match object {
+            Object::Chain => matches!(other.chains.get(&name), Some(ChainChange::Removed(_))),
+            Object::Set => other.sets.get(&name).is_some_and(is_removed),
+            Object::Counter => other.counters.get(&name).is_some_and(CounterChange::is_removal),
+        })
     }
 
     /// Whether both change something of one name.
