@@ -40,7 +40,9 @@ pub(super) struct Bill {
     pub(super) tables: BTreeSet<Arc<TableKey>>,
     /// What its tables cost, the sets that they look up aside. Of those that are not compiled only the grants.
     pub(super) own: Cost,
-    /// The same with all sets that were counted: each once, and as if no other namespace asked for it.
+    /// What the sets cost that were counted and nobody else asks for.
+    pub(super) unshared: Cost,
+    /// What its tables cost with all sets that were counted: each once, and as if no other namespace asked for it.
     pub(super) cost: Cost,
     /// The compiled tables that do not ask for all of their sets yet, because it is over its share without them.
     unasked: BTreeSet<Arc<TableKey>>,
@@ -166,6 +168,16 @@ impl Bills {
         self.slots[bill].cost -= cost;
     }
 
+    /// A set is asked for by this one alone from now on.
+    pub(super) fn add_unshared(&mut self, bill: BillId, cost: Cost) {
+        self.slots[bill].unshared += cost;
+    }
+
+    /// Another one asks for the set, too, or this one no more.
+    pub(super) fn subtract_unshared(&mut self, bill: BillId, cost: Cost) {
+        self.slots[bill].unshared -= cost;
+    }
+
     /// A set costs another number of elements and bytes than before. Many may ask for it.
     pub(super) fn reprice(&mut self, bill: BillId, before: &Cost, now: &Cost) {
         let cost = &mut self.slots[bill].cost;
@@ -266,6 +278,7 @@ impl Bill {
             other: None,
             tables: BTreeSet::new(),
             own: Cost::default(),
+            unshared: Cost::default(),
             cost: Cost::default(),
             unasked: BTreeSet::new(),
             too_many_grants: None,

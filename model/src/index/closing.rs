@@ -70,9 +70,9 @@ fn open(bills: &Bills, last: Enforcement, closed: &BTreeMap<BillId, Limit>) -> V
 /// What everything costs that is open.
 pub(super) fn total(bills: &Bills, sets: &Sets) -> Cost {
     let is_open = |bill: &Bill| !bills.is_closed(bill);
-    let own: Cost = bills.iter().filter(|(_, bill)| is_open(bill)).map(|(_, bill)| bill.own).sum();
-    let asked = sets.all_askers().filter_map(|(set, mut by)| by.any(|bill| is_open(bills.bill(bill))).then_some(set));
-    own + asked.map(|set| sets.cost(set)).sum()
+    let alone: Cost = bills.iter().filter(|(_, bill)| is_open(bill)).map(|(_, bill)| bill.own + bill.unshared).sum();
+    let asked = sets.shared().filter_map(|(set, mut by)| by.any(|bill| is_open(bills.bill(bill))).then_some(set));
+    alone + asked.map(|set| sets.cost(set)).sum()
 }
 
 /// What a namespace costs that may have to be closed.
@@ -92,13 +92,14 @@ fn over_total(bills: &Bills, sets: &Sets, open: &[BillId], of: Enforcement) -> B
     let mut charges = vec![None; bills.bound()];
     let mut sum = Cost::default();
     for id in open {
-        let own = bills.bill(*id).own;
-        sum += own;
-        charges[id.index()] = Some(Charge { cost: own, alone: own, shared: Vec::new() });
+        let bill = bills.bill(*id);
+        let alone = bill.own + bill.unshared;
+        sum += alone;
+        charges[id.index()] = Some(Charge { cost: alone, alone, shared: Vec::new() });
     }
     let mut askers = HashMap::<SetId, usize>::new();
     let mut by = Vec::new();
-    for (set, all) in sets.all_askers() {
+    for (set, all) in sets.shared() {
         by.clear();
         by.extend(all.filter(|bill| charges[bill.index()].is_some()));
         if by.is_empty() {

@@ -30,6 +30,8 @@ pub(super) struct Sets {
     out: usize,
     /// What those cost that tables of namespaces ask for, each once.
     total: Cost,
+    /// Those that several namespaces ask for.
+    shared: BTreeSet<SetId>,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl Sets {
             moved: BTreeSet::new(),
             out: 0,
             total: Cost::default(),
+            shared: BTreeSet::new(),
         }
     }
 
@@ -82,9 +85,9 @@ impl Sets {
         self.slots[set].cost
     }
 
-    /// The sets, with the namespaces that ask for them.
-    pub(super) fn all_askers(&self) -> impl Iterator<Item = (SetId, impl Iterator<Item = BillId>)> {
-        self.slots.iter().map(|(id, set)| (id, set.askers.keys().copied()))
+    /// The sets that several namespaces ask for, with those.
+    pub(super) fn shared(&self) -> impl Iterator<Item = (SetId, impl Iterator<Item = BillId>)> {
+        self.shared.iter().map(|id| (*id, self.slots[*id].askers.keys().copied()))
     }
 
     /// One more compiled table asks for `key`. A set that is new is listed if its matches are no more than `budget`.
@@ -94,14 +97,17 @@ impl Sets {
             None => self.insert(key, bills.budget(bill), cluster),
         };
         let set = &mut self.slots[id];
-        if set.askers.is_empty() {
-            self.total += set.cost;
-        }
-        let tables = set.askers.entry(bill).or_default();
-        *tables += 1;
-        if *tables == 1 {
+        if !set.askers.contains_key(&bill) {
             bills.add(bill, set.cost);
+            if set.askers.is_empty() {
+                self.total += set.cost;
+                bills.add_unshared(bill, set.cost);
+            } else if let Some(other) = set.only_asker() {
+                bills.subtract_unshared(other, set.cost);
+                self.shared.insert(id);
+            }
         }
+        *set.askers.entry(bill).or_default() += 1;
         id
     }
 
@@ -115,6 +121,10 @@ impl Sets {
             bills.subtract(bill, set.cost);
             if set.askers.is_empty() {
                 self.total -= set.cost;
+                bills.subtract_unshared(bill, set.cost);
+            } else if let Some(other) = set.only_asker() {
+                bills.add_unshared(other, set.cost);
+                self.shared.remove(&id);
             }
             self.touched.insert(id);
         }
@@ -210,6 +220,10 @@ impl Sets {
             let before = std::mem::replace(&mut set.cost, cost);
             if before != cost && !set.askers.is_empty() {
                 self.total = self.total - before + cost;
+                if let Some(only) = set.only_asker() {
+                    bills.subtract_unshared(only, before);
+                    bills.add_unshared(only, cost);
+                }
                 set.askers.keys().for_each(|bill| bills.reprice(*bill, &before, &cost));
             }
         }
@@ -351,6 +365,14 @@ impl Sets {
         let set = self.slots.remove(id);
         self.by_key.remove(&set.key);
         self.moved.remove(&id);
+    }
+}
+
+impl Set {
+    /// The namespace that asks for it, if it is one alone.
+    fn only_asker(&self) -> Option<BillId> {
+        let mut askers = self.askers.keys().copied();
+        askers.next().filter(|_| askers.next().is_none())
     }
 }
 
