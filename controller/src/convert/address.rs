@@ -1,5 +1,6 @@
 //! Addresses and blocks of them, as text.
 
+use std::fmt::Arguments;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -19,9 +20,8 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
 }
 
 /// `None` where any part is not understood: without one of its exceptions a block would be wider than it says.
-pub(super) fn block(block: &IPBlock, at: &str, problems: &mut Problems) -> Option<IpBlock> {
-    let at_cidr = format!("{at}.cidr");
-    let cidr = problems.keep(&at_cidr, net(&block.cidr));
+pub(super) fn block(block: &IPBlock, at: Arguments<'_>, problems: &mut Problems) -> Option<IpBlock> {
+    let cidr = problems.keep(format_args!("{at}.cidr"), net(&block.cidr));
     let written = block.except.iter().flatten().enumerate();
     let except: Vec<Option<IpNet>> =
         written.map(|(i, text)| problems.keep(format_args!("{at}.except[{i}]"), net(text))).collect();

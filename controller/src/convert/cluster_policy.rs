@@ -5,6 +5,7 @@
 //! is not understood which pods a policy judges, or when, there is no policy.
 
 use std::collections::BTreeMap;
+use std::fmt::Arguments;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ pub fn cluster_policy(policy: &ClusterNetworkPolicy) -> (Option<ClusterPolicy>, 
             Direction::Ingress => &spec.ingress,
         };
         let rules = written.iter().flatten().enumerate();
-        let rule = |(i, written)| rule(direction, written, &format!("spec.{direction}[{i}]"), &mut problems);
+        let rule = |(i, written)| rule(direction, written, format_args!("spec.{direction}[{i}]"), &mut problems);
         rules.map(rule).collect::<Vec<_>>()
     });
     let name = policy.metadata.name.as_deref().unwrap_or_default().into();
@@ -70,10 +71,10 @@ fn priority(written: Option<i64>) -> Result<u16, String> {
 
 fn subject(written: Option<&Value>, problems: &mut Problems) -> Option<PodGroup> {
     let missing = Value::Null;
-    let Subject { namespaces, pods } = read("spec.subject", written.unwrap_or(&missing), problems)?;
+    let Subject { namespaces, pods } = read(format_args!("spec.subject"), written.unwrap_or(&missing), problems)?;
     match (namespaces, pods) {
-        (Some(namespaces), None) => in_namespaces(&namespaces, "spec.subject.namespaces", problems),
-        (None, Some(pods)) => pods_of(&pods, "spec.subject.pods", problems),
+        (Some(namespaces), None) => in_namespaces(&namespaces, format_args!("spec.subject.namespaces"), problems),
+        (None, Some(pods)) => pods_of(&pods, format_args!("spec.subject.pods"), problems),
         _ => {
             problems.add("spec.subject", "needs exactly one of namespaces, pods");
             None
@@ -82,13 +83,13 @@ fn subject(written: Option<&Value>, problems: &mut Problems) -> Option<PodGroup>
 }
 
 /// The rule; closed, where any part of it is not understood.
-fn rule(direction: Direction, written: &Value, at: &str, problems: &mut Problems) -> ClusterRule {
+fn rule(direction: Direction, written: &Value, at: Arguments<'_>, problems: &mut Problems) -> ClusterRule {
     let text = |field: &str| written.get(field).and_then(Value::as_str);
     let name: Option<Arc<str>> = text("name").map(Into::into);
     let action = problems.keep(format_args!("{at}.action"), action(text("action")));
     let before = problems.0.len();
     let understood = read::<Rule>(at, written, problems).map(|rule| {
-        let ports = ports(rule.protocols.as_deref(), &format!("{at}.protocols"), problems);
+        let ports = ports(rule.protocols.as_deref(), format_args!("{at}.protocols"), problems);
         let peers = peers(direction, &rule, at, problems);
         (ports, peers)
     });
@@ -107,7 +108,7 @@ fn action(written: Option<&str>) -> Result<TierAction, String> {
     known.ok_or_else(|| format!("{written:?} is not one of Accept, Deny, Pass"))
 }
 
-fn peers(direction: Direction, rule: &Rule, at: &str, problems: &mut Problems) -> Vec<ClusterPeer> {
+fn peers(direction: Direction, rule: &Rule, at: Arguments<'_>, problems: &mut Problems) -> Vec<ClusterPeer> {
     let (field, peers, other) = match direction {
         Direction::Ingress => ("from", &rule.from, rule.to.as_ref().map(|_| "to")),
         Direction::Egress => ("to", &rule.to, rule.from.as_ref().map(|_| "from")),
@@ -121,11 +122,19 @@ fn peers(direction: Direction, rule: &Rule, at: &str, problems: &mut Problems) -
     }
     let is_named = rule.protocols.iter().flatten().any(|entry| entry.destination_named_port.is_some());
     let peers = peers.iter().enumerate();
-    peers.flat_map(|(i, written)| peer(direction, written, is_named, &format!("{at}.{field}[{i}]"), problems)).collect()
+    peers
+        .flat_map(|(i, written)| peer(direction, written, is_named, format_args!("{at}.{field}[{i}]"), problems))
+        .collect()
 }
 
 /// What a peer stands for: as many as it has networks.
-fn peer(direction: Direction, peer: &Peer, is_named: bool, at: &str, problems: &mut Problems) -> Vec<ClusterPeer> {
+fn peer(
+    direction: Direction,
+    peer: &Peer,
+    is_named: bool,
+    at: Arguments<'_>,
+    problems: &mut Problems,
+) -> Vec<ClusterPeer> {
     let Peer { namespaces, pods, networks, nodes, domain_names } = peer;
     let count = [namespaces.is_some(), pods.is_some(), networks.is_some(), nodes.is_some(), domain_names.is_some()];
     if count.into_iter().filter(|is_there| *is_there).count() != 1 {
@@ -137,11 +146,11 @@ fn peer(direction: Direction, peer: &Peer, is_named: bool, at: &str, problems: &
         return Vec::new();
     }
     if let Some(namespaces) = namespaces {
-        let group = in_namespaces(namespaces, &format!("{at}.namespaces"), problems);
+        let group = in_namespaces(namespaces, format_args!("{at}.namespaces"), problems);
         return group.map(ClusterPeer::Pods).into_iter().collect();
     }
     if let Some(pods) = pods {
-        let group = pods_of(pods, &format!("{at}.pods"), problems);
+        let group = pods_of(pods, format_args!("{at}.pods"), problems);
         return group.map(ClusterPeer::Pods).into_iter().collect();
     }
     if direction == Direction::Ingress {
@@ -161,7 +170,7 @@ fn peer(direction: Direction, peer: &Peer, is_named: bool, at: &str, problems: &
         return known.map(ClusterPeer::Network).collect();
     }
     if let Some(nodes) = nodes {
-        let selector = nodes.selector(&format!("{at}.nodes"), problems);
+        let selector = nodes.selector(format_args!("{at}.nodes"), problems);
         return selector.map(ClusterPeer::Nodes).into_iter().collect();
     }
     problems.add(format!("{at}.domainNames"), "names of domains are not enforced by this version");
@@ -181,23 +190,23 @@ fn network(text: &str) -> Result<IpBlock, String> {
     IpBlock::new(net, []).map_err(|error| error.to_string())
 }
 
-fn ports(protocols: Option<&[ProtocolEntry]>, at: &str, problems: &mut Problems) -> Ports {
+fn ports(protocols: Option<&[ProtocolEntry]>, at: Arguments<'_>, problems: &mut Problems) -> Ports {
     let Some(entries) = protocols else { return Ports::All };
     if entries.is_empty() {
         problems.add(at, "is empty: leave it out to mean all");
     }
     let entries = entries.iter().enumerate();
-    Ports::AnyOf(entries.flat_map(|(i, entry)| port(entry, &format!("{at}[{i}]"), problems)).collect())
+    Ports::AnyOf(entries.flat_map(|(i, entry)| port(entry, format_args!("{at}[{i}]"), problems)).collect())
 }
 
 /// A name means ports of whichever protocol.
-fn port(entry: &ProtocolEntry, at: &str, problems: &mut Problems) -> Vec<PortMatch> {
+fn port(entry: &ProtocolEntry, at: Arguments<'_>, problems: &mut Problems) -> Vec<PortMatch> {
     let ProtocolEntry { tcp, udp, sctp, destination_named_port } = entry;
     let numbers = [(Protocol::Tcp, "tcp", tcp), (Protocol::Udp, "udp", udp), (Protocol::Sctp, "sctp", sctp)];
     let mut numbers = numbers.into_iter().filter_map(|(protocol, field, of)| Some((protocol, field, of.as_ref()?)));
     match (numbers.next(), numbers.next(), destination_named_port) {
         (Some((protocol, field, of)), None, None) => {
-            let ports = range(of, &format!("{at}.{field}.destinationPort"), problems);
+            let ports = range(of, format_args!("{at}.{field}.destinationPort"), problems);
             ports.map(|ports| PortMatch::Numbers { protocol, ports }).into_iter().collect()
         }
         (None, _, Some(name)) if name.is_empty() => {
@@ -215,7 +224,7 @@ fn port(entry: &ProtocolEntry, at: &str, problems: &mut Problems) -> Vec<PortMat
     }
 }
 
-fn range(of: &PortsOf, at: &str, problems: &mut Problems) -> Option<PortRange> {
+fn range(of: &PortsOf, at: Arguments<'_>, problems: &mut Problems) -> Option<PortRange> {
     match of.destination_port.as_ref().map(|ports| (ports.number, &ports.range)) {
         Some((Some(port), None)) => problems.keep(format_args!("{at}.number"), number(port)).map(PortRange::single),
         Some((None, Some(range))) => {
@@ -240,19 +249,19 @@ fn range(of: &PortsOf, at: &str, problems: &mut Problems) -> Option<PortRange> {
     }
 }
 
-fn in_namespaces(namespaces: &WrittenSelector, at: &str, problems: &mut Problems) -> Option<PodGroup> {
+fn in_namespaces(namespaces: &WrittenSelector, at: Arguments<'_>, problems: &mut Problems) -> Option<PodGroup> {
     let namespaces = NamespaceScope::Matching(namespaces.selector(at, problems)?);
     Some(PodGroup { namespaces, pods: Selector::default() })
 }
 
 /// All namespaces, where none are selected.
-fn pods_of(pods: &NamespacedPods, at: &str, problems: &mut Problems) -> Option<PodGroup> {
+fn pods_of(pods: &NamespacedPods, at: Arguments<'_>, problems: &mut Problems) -> Option<PodGroup> {
     let namespaces = match &pods.namespace_selector {
-        Some(written) => written.selector(&format!("{at}.namespaceSelector"), problems),
+        Some(written) => written.selector(format_args!("{at}.namespaceSelector"), problems),
         None => Some(Selector::default()),
     };
     let of_pods = match &pods.pod_selector {
-        Some(written) => written.selector(&format!("{at}.podSelector"), problems),
+        Some(written) => written.selector(format_args!("{at}.podSelector"), problems),
         None => {
             problems.add(format!("{at}.podSelector"), "is missing: {} selects all pods");
             None
@@ -262,11 +271,11 @@ fn pods_of(pods: &NamespacedPods, at: &str, problems: &mut Problems) -> Option<P
 }
 
 /// A part of the object in its form; `None` and a problem where it is of another, as with a field that is not known.
-fn read<T: DeserializeOwned>(at: &str, written: &Value, problems: &mut Problems) -> Option<T> {
+fn read<T: DeserializeOwned>(at: Arguments<'_>, written: &Value, problems: &mut Problems) -> Option<T> {
     let read = serde_path_to_error::deserialize(written);
     read.map_err(|error| {
         let path = error.path().to_string();
-        let at = if path == "." { at.to_owned() } else { format!("{at}.{path}") };
+        let at = if path == "." { at.to_string() } else { format!("{at}.{path}") };
         problems.add(at, error.inner());
     })
     .ok()
@@ -302,7 +311,7 @@ struct Expression {
 }
 
 impl WrittenSelector {
-    fn selector(&self, at: &str, problems: &mut Problems) -> Option<Selector> {
+    fn selector(&self, at: Arguments<'_>, problems: &mut Problems) -> Option<Selector> {
         let expressions = self.match_expressions.as_ref().map(|expressions| {
             let expression = |one: &Expression| LabelSelectorRequirement {
                 key: one.key.clone(),

@@ -54,13 +54,14 @@ impl fmt::Display for Problem {
 struct Problems(Vec<Problem>);
 
 impl Problems {
-    fn add(&mut self, field: impl Into<String>, message: impl fmt::Display) {
-        self.0.push(Problem { field: field.into(), message: message.to_string() });
+    /// `field`: where it is written, which becomes a text only where something is wrong with it.
+    fn add(&mut self, field: impl fmt::Display, message: impl fmt::Display) {
+        self.0.push(Problem { field: field.to_string(), message: message.to_string() });
     }
 
     /// The value, or `None` and a problem at `field`.
     fn keep<T, E: fmt::Display>(&mut self, field: impl fmt::Display, result: Result<T, E>) -> Option<T> {
-        result.map_err(|error| self.add(field.to_string(), error)).ok()
+        result.map_err(|error| self.add(field, error)).ok()
     }
 }
 

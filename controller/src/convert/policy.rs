@@ -1,6 +1,7 @@
 //! NetworkPolicy.
 
 use std::collections::BTreeSet;
+use std::fmt::Arguments;
 use std::sync::Arc;
 
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
@@ -28,14 +29,14 @@ pub fn policy(policy: &NetworkPolicy) -> (Policy, Vec<Problem>) {
     let spec = policy.spec.as_ref().unwrap_or(&defaults);
     let types = policy_types(spec, &mut problems);
     let pods = match &spec.pod_selector {
-        Some(pods) => selector(pods, "spec.podSelector", &mut problems),
+        Some(pods) => selector(pods, format_args!("spec.podSelector"), &mut problems),
         None => Some(Selector::default()),
     };
     let mut rules = Rules { namespace: &id.namespace, problems: &mut problems };
     let ingress = spec.ingress.iter().flatten().map(|rule| (&rule.from, &rule.ports));
-    let ingress = rules.all("spec.ingress", "from", ingress);
+    let ingress = rules.all(format_args!("spec.ingress"), "from", ingress);
     let egress = spec.egress.iter().flatten().map(|rule| (&rule.to, &rule.ports));
-    let egress = rules.all("spec.egress", "to", egress);
+    let egress = rules.all(format_args!("spec.egress"), "to", egress);
     let known = pods.is_some();
     let in_force = |isolates: bool, rules: Vec<Rule>| isolates.then(|| if known { rules } else { vec![] });
     let policy = Policy {
@@ -114,33 +115,33 @@ struct Rules<'a> {
 type Entries<'a> = (&'a Option<Vec<NetworkPolicyPeer>>, &'a Option<Vec<NetworkPolicyPort>>);
 
 impl Rules<'_> {
-    fn all<'r>(&mut self, at: &str, peers_field: &str, rules: impl Iterator<Item = Entries<'r>>) -> Vec<Rule> {
+    fn all<'r>(&mut self, at: Arguments<'_>, peers_field: &str, rules: impl Iterator<Item = Entries<'r>>) -> Vec<Rule> {
         let rule = |(i, (peers, ports)): (usize, Entries<'r>)| Rule {
-            peers: self.peers(peers.as_deref().unwrap_or_default(), &format!("{at}[{i}].{peers_field}")),
-            ports: self.ports(ports.as_deref().unwrap_or_default(), &format!("{at}[{i}].ports")),
+            peers: self.peers(peers.as_deref().unwrap_or_default(), format_args!("{at}[{i}].{peers_field}")),
+            ports: self.ports(ports.as_deref().unwrap_or_default(), format_args!("{at}[{i}].ports")),
         };
         rules.enumerate().map(rule).collect()
     }
 
-    fn peers(&mut self, peers: &[NetworkPolicyPeer], at: &str) -> Peers {
+    fn peers(&mut self, peers: &[NetworkPolicyPeer], at: Arguments<'_>) -> Peers {
         if peers.is_empty() {
             return Peers::All;
         }
         let peers = peers.iter().enumerate();
-        Peers::AnyOf(peers.filter_map(|(i, peer)| self.peer(peer, &format!("{at}[{i}]"))).collect())
+        Peers::AnyOf(peers.filter_map(|(i, peer)| self.peer(peer, format_args!("{at}[{i}]"))).collect())
     }
 
-    fn ports(&mut self, ports: &[NetworkPolicyPort], at: &str) -> Ports {
+    fn ports(&mut self, ports: &[NetworkPolicyPort], at: Arguments<'_>) -> Ports {
         if ports.is_empty() {
             return Ports::All;
         }
         let ports = ports.iter().enumerate();
-        Ports::AnyOf(ports.filter_map(|(i, entry)| port(entry, &format!("{at}[{i}]"), self.problems)).collect())
+        Ports::AnyOf(ports.filter_map(|(i, entry)| port(entry, format_args!("{at}[{i}]"), self.problems)).collect())
     }
 
-    fn peer(&mut self, peer: &NetworkPolicyPeer, at: &str) -> Option<Peer> {
+    fn peer(&mut self, peer: &NetworkPolicyPeer, at: Arguments<'_>) -> Option<Peer> {
         match (&peer.ip_block, &peer.namespace_selector, &peer.pod_selector) {
-            (Some(written), None, None) => block(written, &format!("{at}.ipBlock"), self.problems).map(Peer::Block),
+            (Some(written), None, None) => block(written, format_args!("{at}.ipBlock"), self.problems).map(Peer::Block),
             (Some(_), _, _) => {
                 self.problems.add(at, "ipBlock goes with no selector: make them two peers");
                 None
@@ -153,15 +154,20 @@ impl Rules<'_> {
         }
     }
 
-    fn pods(&mut self, namespaces: Option<&LabelSelector>, pods: Option<&LabelSelector>, at: &str) -> Option<PodGroup> {
+    fn pods(
+        &mut self,
+        namespaces: Option<&LabelSelector>,
+        pods: Option<&LabelSelector>,
+        at: Arguments<'_>,
+    ) -> Option<PodGroup> {
         let namespaces = match namespaces {
             Some(written) => {
-                selector(written, &format!("{at}.namespaceSelector"), self.problems).map(NamespaceScope::Matching)
+                selector(written, format_args!("{at}.namespaceSelector"), self.problems).map(NamespaceScope::Matching)
             }
             None => Some(NamespaceScope::Named(self.namespace.into())),
         };
         let pods = match pods {
-            Some(written) => selector(written, &format!("{at}.podSelector"), self.problems),
+            Some(written) => selector(written, format_args!("{at}.podSelector"), self.problems),
             None => Some(Selector::default()),
         };
         Some(PodGroup { namespaces: namespaces?, pods: pods? })

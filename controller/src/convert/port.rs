@@ -1,5 +1,7 @@
 //! Ports and protocols.
 
+use std::fmt::Arguments;
+
 use k8s_openapi::api::networking::v1::NetworkPolicyPort;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use palisade_model::{PortMatch, PortRange, Protocol};
@@ -7,7 +9,7 @@ use palisade_model::{PortMatch, PortRange, Protocol};
 use super::Problems;
 
 /// `None` where any part is not understood.
-pub(super) fn port(entry: &NetworkPolicyPort, at: &str, problems: &mut Problems) -> Option<PortMatch> {
+pub(super) fn port(entry: &NetworkPolicyPort, at: Arguments<'_>, problems: &mut Problems) -> Option<PortMatch> {
     let protocol = problems.keep(format_args!("{at}.protocol"), protocol(entry.protocol.as_deref()));
     let ports = ports(entry, at, problems);
     Some(match (protocol?, ports?) {
@@ -37,24 +39,28 @@ enum Wanted<'a> {
     Name(&'a str),
 }
 
-fn ports<'a>(entry: &'a NetworkPolicyPort, at: &str, problems: &mut Problems) -> Option<Wanted<'a>> {
-    let (at_port, at_end) = (format!("{at}.port"), format!("{at}.endPort"));
+fn ports<'a>(entry: &'a NetworkPolicyPort, at: Arguments<'_>, problems: &mut Problems) -> Option<Wanted<'a>> {
     match (&entry.port, entry.end_port) {
         (None, None) => Some(Wanted::Numbers(PortRange::ALL)),
         (None, Some(_)) => {
-            problems.add(at_end, "endPort needs a port, the first of the range");
+            problems.add(format_args!("{at}.endPort"), "endPort needs a port, the first of the range");
             None
         }
         (Some(IntOrString::Int(port)), None) => {
-            Some(Wanted::Numbers(PortRange::single(problems.keep(&at_port, number(*port))?)))
+            Some(Wanted::Numbers(PortRange::single(problems.keep(format_args!("{at}.port"), number(*port))?)))
         }
         (Some(IntOrString::Int(port)), Some(end)) => {
-            let (port, end) = (problems.keep(&at_port, number(*port)), problems.keep(&at_end, number(end)));
-            Some(Wanted::Numbers(problems.keep(&at_end, PortRange::new(port?, end?))?))
+            let (port, end) = (
+                problems.keep(format_args!("{at}.port"), number(*port)),
+                problems.keep(format_args!("{at}.endPort"), number(end)),
+            );
+            Some(Wanted::Numbers(problems.keep(format_args!("{at}.endPort"), PortRange::new(port?, end?))?))
         }
-        (Some(IntOrString::String(name)), None) => Some(Wanted::Name(problems.keep(&at_port, service_name(name))?)),
+        (Some(IntOrString::String(name)), None) => {
+            Some(Wanted::Name(problems.keep(format_args!("{at}.port"), service_name(name))?))
+        }
         (Some(IntOrString::String(_)), Some(_)) => {
-            problems.add(at_end, "endPort goes only with a numeric port, not with a named one");
+            problems.add(format_args!("{at}.endPort"), "endPort goes only with a numeric port, not with a named one");
             None
         }
     }

@@ -1,6 +1,7 @@
 //! Services.
 
 use std::collections::BTreeSet;
+use std::fmt::Arguments;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -22,7 +23,8 @@ pub fn service(service: &objects::Service) -> (Service, Vec<Problem>) {
         problems.keep("spec.selector", requirements.collect::<Result<_, _>>())
     });
     let ports = spec.ports.iter().flatten().enumerate();
-    let ports = ports.filter_map(|(i, written)| port(written, &format!("spec.ports[{i}]"), &mut problems)).collect();
+    let ports =
+        ports.filter_map(|(i, written)| port(written, format_args!("spec.ports[{i}]"), &mut problems)).collect();
     let addresses = addresses(spec, &mut problems);
     (Service { id: id(&service.metadata), selector, ports, addresses }, problems.0)
 }
@@ -44,7 +46,7 @@ pub fn service_ranges(object: &objects::ServiceCidr) -> (Vec<IpNet>, Vec<Problem
     (ranges, problems.0)
 }
 
-fn port(written: &objects::ServicePort, at: &str, problems: &mut Problems) -> Option<ServicePort> {
+fn port(written: &objects::ServicePort, at: Arguments<'_>, problems: &mut Problems) -> Option<ServicePort> {
     let protocol = problems.keep(format_args!("{at}.protocol"), protocol(written.protocol.as_deref()));
     let port = problems.keep(format_args!("{at}.port"), number(written.port));
     let target = match &written.target_port {

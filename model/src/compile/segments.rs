@@ -151,15 +151,20 @@ impl Lookups {
     fn clauses<'a>(&'a self, bundles: &'a [Bundle<'_>]) -> Vec<Arc<[Clause]>> {
         let mut unions = Unions { bundles, numbers: HashMap::new(), clauses: Vec::new() };
         let nodes: Vec<Option<usize>> = self.nodes.iter().map(|of| unions.number(of)).collect();
+        let is_lifted = nodes.iter().any(Option::is_some);
         let mut shared = HashMap::<Vec<usize>, Arc<[Clause]>>::new();
+        let mut path = Vec::new();
         let mut clauses = Vec::new();
         for (leaf, own) in self.own.iter().enumerate() {
             let up = successors(Some(leaf + self.first_leaf), |node| (*node > 1).then_some(node / 2));
-            let path: Vec<usize> = unions.number(own).into_iter().chain(up.filter_map(|node| nodes[node])).collect();
-            let all = shared
-                .entry(path)
-                .or_insert_with_key(|path| path.iter().flat_map(|of| unions.clauses[*of].iter().cloned()).collect());
-            clauses.push(all.clone());
+            path.clear();
+            path.extend(unions.number(own));
+            path.extend(up.take_while(|_| is_lifted).filter_map(|node| nodes[node]));
+            if !shared.contains_key(&path) {
+                let all = path.iter().flat_map(|of| unions.clauses[*of].iter().cloned()).collect();
+                shared.insert(path.clone(), all);
+            }
+            clauses.push(shared[&path].clone());
         }
         clauses
     }
