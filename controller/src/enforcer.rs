@@ -62,6 +62,8 @@ pub struct Enforcer<B> {
     awaits_pod_range: bool,
     /// Whether the table that was there at start was looked at.
     met: bool,
+    /// Whether those namespaces were left out of the first commit whose policies are long.
+    begins_later: bool,
     backlog: Backlog,
     /// After so long others have their turn.
     piece: Duration,
@@ -168,6 +170,7 @@ impl<B: Backend> Enforcer<B> {
             follows_pod_range: false,
             awaits_pod_range: false,
             met: false,
+            begins_later: false,
             backlog: Backlog::new(),
             piece: PIECE,
             turns: Turns::default(),
@@ -501,11 +504,12 @@ impl<B: Backend> Enforcer<B> {
     }
 
     /// What has to be committed for those namespaces whose turn it is, which is that of all where the backend is asked what
-    /// it holds.
+    /// it holds, and holds anything or did before.
     fn difference(&mut self, is_turn: impl Fn(&str) -> bool) -> Result<Difference, EnforceError> {
         self.release();
-        let in_step = self.in_step;
-        let delta = self.index.take_delta_of(|namespace| !in_step || is_turn(namespace));
+        let asked = (!self.in_step).then(|| self.backend.read()).transpose()?;
+        let of_all = asked.as_ref().is_some_and(|held| self.met || held.is_some());
+        let delta = self.index.take_delta_of(|namespace| of_all || is_turn(namespace));
         self.owners.owned(&delta.owned);
         // Of what came together at first it is not known who had an address before.
         let disowned = delta.disowned.iter().filter(|_| self.met);
@@ -519,12 +523,11 @@ impl<B: Backend> Enforcer<B> {
             self.end_epoch(&mut edit);
         }
         let diff_to_last = self.edit(edit);
-        if self.in_step {
+        let Some(held) = asked else {
             self.compared &= !self.backlog.is_empty();
             return Ok(Difference { closing: None, diff: diff_to_last, compiled });
-        }
+        };
         let was_met = self.met;
-        let held = self.backend.read()?;
         let difference = self.difference_to(held.as_ref());
         self.backlog.clear();
         (self.in_step, self.compared) = (true, true);

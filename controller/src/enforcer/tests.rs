@@ -448,6 +448,38 @@ fn who_takes_long_waits_for_his_turn() {
     assert_eq!(enforcer.backend().ruleset().unwrap().clone(), *enforcer.desired());
 }
 
+/// Where nothing is there yet, who has short policies does not wait for who has long ones. What is there stays, of everybody.
+#[test]
+fn at_the_start_of_a_node_what_is_long_comes_last() {
+    let apps: Vec<String> = (0..200).map(|number| format!("app-{number}")).collect();
+    let apps: Vec<&str> = apps.iter().map(String::as_str).collect();
+    let policies = [policy("shop", "p", &["a"]), policy("big", "p", &apps), policy("long", "p", &apps[..120])];
+    let all: Vec<_> = [pod_of("big", 1), pod_of("shop", 2), pod_of("long", 3)].into_iter().chain(policies).collect();
+    let mut enforcer = enforcer_of(Fake::new(table()));
+    all.iter().cloned().for_each(|change| enforcer.apply(change));
+    let mut steps = Vec::new();
+    while enforcer.commit_is_due().is_some() || steps.is_empty() {
+        enforcer.commit_some().unwrap();
+        let waiting = enforcer.waiting();
+        let held = enforcer.backend().ruleset().unwrap().clone();
+        let judges = |namespace: &str| {
+            held.chains.keys().any(|name| name.as_str().starts_with(&format!("pod-ingress-{namespace}")))
+        };
+        assert!(waiting.iter().all(|namespace| !judges(namespace)) && judges("shop"));
+        assert_eq!(render::local_pods(&held).len(), 3, "pods do not wait");
+        steps.push(waiting);
+    }
+    steps.dedup();
+    assert_eq!(steps, [["big".into(), "long".into()].into(), BTreeSet::new()]);
+    let held = enforcer.backend().ruleset().unwrap().clone();
+    assert_eq!(held, *enforcer.desired());
+
+    let mut restarted = enforcer_of(Fake::holding(held));
+    all.into_iter().for_each(|change| restarted.apply(change));
+    assert!(restarted.commit_some().unwrap().is_none(), "nothing has changed");
+    assert_eq!(restarted.waiting(), BTreeSet::new());
+}
+
 /// Who no longer has to be closed because somebody else needs less is enforced although nothing else happens.
 #[test]
 fn who_is_opened_by_anothers_change_does_not_wait_for_the_next() {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::Index;
 use super::bills::Bill;
 use super::closing;
+use super::objects::Space;
 use super::slots::BillId;
 use crate::compile::grants;
-use crate::{Closed, Cost, Enforcement, Limit, NamespacedName, Shares};
+use crate::{Closed, Cost, Direction, Enforcement, Limit, NamespacedName, Shares};
 
 impl Index {
     /// The node whose pods are local.
@@ -27,6 +28,17 @@ impl Index {
         let enforced = self.bills.find(namespace, Enforcement::Enforced);
         let audit = self.bills.find(namespace, Enforcement::Audited).filter(|bill| !self.bills.is_closed(bill));
         enforced.into_iter().chain(audit).map(|bill| bill.cost).sum()
+    }
+
+    /// The namespaces with pods here whose policies need more than so many grants to be compiled: whether they select any of
+    /// these pods, and what ports with names are, is not looked at. In no order.
+    pub fn grants_above(&self, limit: u64) -> impl Iterator<Item = Arc<str>> {
+        let grants = |space: &Space| {
+            let of = |direction| grants(direction, space.policies.values().map(|policy| &**policy), &[]);
+            Direction::ALL.into_iter().map(of).fold(0, u64::saturating_add)
+        };
+        let spaces = self.cluster.spaces.iter().filter(|(_, space)| !space.local.is_empty());
+        spaces.filter(move |(_, space)| grants(space) > limit).map(|(_, space)| space.name.clone())
     }
 
     /// The namespaces whose policies select pods here, with what they cost: in no order.
