@@ -31,6 +31,8 @@ pub(crate) struct Measured {
     pub(crate) event: &'static str,
     pub(crate) verdicts: Vec<Duration>,
     pub(crate) floor: Vec<Duration>,
+    /// How much later than the floor the same change was obeyed.
+    pub(crate) above: Vec<Duration>,
     pub(crate) cpu: Duration,
 }
 
@@ -149,8 +151,13 @@ fn measure_toggle(bench: &Bench, floor: &Floor, toggle: &Toggle) -> Outcome<[Mea
     let cluster = bench.api.cluster();
     let (from, to) = ((toggle.from)(&bench.hosts), (toggle.to)(&bench.hosts));
     let steady = Steady::start(&[Stream { from, to, family: Family::Ipv4, port: 7000 }], PROBE_PERIOD)?;
-    let mut results =
-        toggle.names.map(|event| Measured { event, verdicts: vec![], floor: vec![], cpu: Duration::ZERO });
+    let mut results = toggle.names.map(|event| Measured {
+        event,
+        verdicts: vec![],
+        floor: vec![],
+        above: vec![],
+        cpu: Duration::ZERO,
+    });
     sleep(PERIOD);
     for _ in 0..ROUNDS {
         for (side, result) in results.iter_mut().enumerate() {
@@ -161,10 +168,14 @@ fn measure_toggle(bench: &Bench, floor: &Floor, toggle: &Toggle) -> Outcome<[Mea
             let start = Instant::now();
             (toggle.write[side])(&cluster)?;
             let answer = Instant::now();
-            result.verdicts.push(after(answer, verdict(&steady, start, toggle.passes[side])?));
+            let obeyed = verdict(&steady, start, toggle.passes[side])?;
+            result.verdicts.push(after(answer, obeyed));
             sleep((began + PERIOD).saturating_duration_since(Instant::now()));
             result.cpu += bench.agent.usage()?.cpu.saturating_sub(used) / u32::try_from(ROUNDS)?;
-            result.floor.extend(floor.first_since(toggle.object, start).map(|seen| after(answer, seen)));
+            if let Some(seen) = floor.first_since(toggle.object, start) {
+                result.floor.push(after(answer, seen));
+                result.above.push(after(answer.max(seen), obeyed));
+            }
         }
     }
     drop(steady.stop());

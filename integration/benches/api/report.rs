@@ -9,16 +9,26 @@ pub(crate) fn header(memory: bool) {
     if !memory {
         println!("times in milliseconds from the API's answer; CPU of the agent per write");
         println!(
-            "{:>6} {:>8}  {:<28} {:>7} {:>7} {:>7} {:>9} {:>9} {:>8}",
-            "pods", "policies", "event", "p50", "p99", "max", "floor p50", "floor p99", "CPU ms"
+            "{:>6} {:>8}  {:<28} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8}",
+            "pods",
+            "policies",
+            "event",
+            "p50",
+            "p99",
+            "max",
+            "floor p50",
+            "floor p99",
+            "above p50",
+            "above p99",
+            "CPU ms"
         );
     }
 }
 
 pub(crate) fn line(size: Size, measured: &Measured) {
-    let Measured { event, verdicts, floor, cpu } = measured;
+    let Measured { event, verdicts, floor, above, cpu } = measured;
     println!(
-        "{:>6} {:>8}  {event:<28} {:>7} {:>7} {:>7} {:>9} {:>9} {:>8.3}",
+        "{:>6} {:>8}  {event:<28} {:>7} {:>7} {:>7} {:>9} {:>9} {:>9} {:>9} {:>8.3}",
         size.pods,
         size.policies,
         percentile(verdicts, 50),
@@ -26,6 +36,8 @@ pub(crate) fn line(size: Size, measured: &Measured) {
         percentile(verdicts, 100),
         percentile(floor, 50),
         percentile(floor, 99),
+        percentile(above, 50),
+        percentile(above, 99),
         cpu.as_secs_f64() * 1e3,
     );
 }
