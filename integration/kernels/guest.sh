@@ -38,10 +38,14 @@ tests() {
     (cd "$directory" && exec "$program" "$@")
 }
 
+# What the processor has done since the start, in hundredths of seconds: for programs, for the kernel.
+processor() { awk '$1 == "cpu" { print $2 + $3, $4 + $7 + $8 }' /proc/stat; }
+
 run() {
     local start=$SECONDS status=0
     echo "@ begin $1"
     "suite-$1" 2>&1 || status=$?
+    echo "@ processor $(processor)"
     echo "@ end $1 $status $((SECONDS - start))"
 }
 

@@ -49,10 +49,12 @@ impl Namespace {
         })
         .map_err(kernel("make a network namespace"))?;
         let namespace = Self { file };
+        // All links of a node have one address on their own, so that a redirect from any of them would be believed on each.
         namespace.sysctl(&[
             ("net.ipv6.conf.all.disable_ipv6", "0"),
             ("net.ipv6.conf.default.disable_ipv6", "0"),
             ("net.ipv6.conf.default.accept_dad", "0"),
+            ("net.ipv6.conf.default.accept_redirects", "0"),
             ("net.ipv6.conf.default.router_solicitations", "0"),
         ])?;
         namespace.ip("link set lo up\n")?;
