@@ -14,4 +14,4 @@ dpkg --print-foreign-architectures | grep -qx -e "$1" || [ "$1" = "$own" ] || dp
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     pkg-config binutils gcc libc6-dev "$compiler" "libc6-dev:$1" "libgcc-s1:$1" "libnftnl-dev:$1" "libmnl-dev:$1" >&2
-rustup --quiet target add "$rust"
+rustup --quiet target add "$rust" "${rust%-gnu}-musl"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the tests of deploy/ and .github/ need: helm and actionlint, which are built once from the Go modules in integration/helm
+# What the tests of deploy/ and .github/ need: Rust's standard library for musl, which the CNI plugin is built with; helm and actionlint, which are built once from the Go modules in integration/helm
 # and integration/actionlint and kept in ${XDG_CACHE_HOME:-~/.cache}/palisade, readelf, and shellcheck, which actionlint calls.
 # Programs named in HELM and ACTIONLINT are taken instead.
 set -euo pipefail
@@ -36,5 +36,6 @@ build() {
 has apt-get && need binutils shellcheck
 has readelf || fail "readelf is missing: install binutils"
 has shellcheck || fail "shellcheck is missing: install it with this system's package manager"
+has rustup && rustup --quiet target add "$(rustc -vV | sed -n 's/^host: \(.*\)-gnu$/\1-musl/p')"
 build helm helm.sh/helm/v4 helm.sh/helm/v4/cmd/helm HELM
 build actionlint github.com/rhysd/actionlint github.com/rhysd/actionlint/cmd/actionlint ACTIONLINT

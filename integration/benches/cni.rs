@@ -1,8 +1,8 @@
 //! How much longer does a pod take to start with the CNI plugin? Opt-in:
 //!
 //! ```text
-//! cargo build --release -p palisade -p palisade-cni
-//! cargo bench -p palisade-integration --bench cni
+//! cargo build --release -p palisade
+//! PALISADE_CNI=$(deploy/build-plugin.sh) cargo bench -p palisade-integration --bench cni
 //! ```
 //!
 //! One agent, pods with interfaces of their own that have just been made, in a namespace that lets its pods reach each other

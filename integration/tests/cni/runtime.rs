@@ -1,5 +1,6 @@
 //! What a container runtime does with a plugin.
 
+use std::env;
 use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,9 @@ use std::time::{Duration, Instant};
 use palisade_integration::agent::binary;
 use serde_json::{Value, json};
 
-/// The program.
+/// The program: that which `PALISADE_CNI` names, or the one beside the agent's.
 pub(crate) fn plugin() -> PathBuf {
-    binary().unwrap().with_file_name("palisade-cni")
+    env::var_os("PALISADE_CNI").map_or_else(|| binary().unwrap().with_file_name("palisade-cni"), PathBuf::from)
 }
 
 /// A call of the plugin.
