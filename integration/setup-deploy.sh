@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What the tests of deploy/ and .github/ need: Rust's standard library for musl, which the CNI plugin is built with; helm and actionlint, which are built once from the Go modules in integration/helm
-# and integration/actionlint and kept in ${XDG_CACHE_HOME:-~/.cache}/palisade, readelf, and shellcheck, which actionlint calls.
-# Programs named in HELM and ACTIONLINT are taken instead.
+# What the tests of deploy/ and .github/ need: helm and actionlint, which are built once from the Go modules in integration/helm
+# and integration/actionlint and kept in ${XDG_CACHE_HOME:-~/.cache}/palisade, readelf, shellcheck, which actionlint calls, and
+# Rust's standard library for musl, which the CNI plugin is built with. Programs named in HELM and ACTIONLINT are taken instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./packages.sh

@@ -41,6 +41,7 @@ pub(crate) struct Bench {
     pub(crate) api: ApiServer,
     /// From the agent's start to its table.
     pub(crate) synced: Duration,
+    started: Instant,
     _network: Network,
     _control_plane: Host,
 }
@@ -91,7 +92,22 @@ pub(crate) fn fill(size: Size, more: impl FnOnce(&ApiServer) -> Outcome) -> Outc
         std::thread::sleep(Duration::from_millis(20));
     }
     let synced = started.elapsed();
-    Ok(Bench { agent, hosts, api, synced, _network: network, _control_plane: control_plane })
+    Ok(Bench { agent, hosts, api, synced, started, _network: network, _control_plane: control_plane })
+}
+
+impl Bench {
+    /// Waits until the agent has nothing to do. Gives how long after its start that was.
+    pub(crate) fn rest(&self) -> Outcome<Duration> {
+        const QUIET: Duration = Duration::from_millis(300);
+        const NOTHING: Duration = Duration::from_millis(3);
+        loop {
+            let (since, used) = (self.started.elapsed(), self.agent.usage()?.cpu);
+            std::thread::sleep(QUIET);
+            if self.agent.usage()?.cpu < used + NOTHING {
+                return Ok(since);
+            }
+        }
+    }
 }
 
 /// The address of the real pod of this number.

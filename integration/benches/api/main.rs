@@ -80,9 +80,13 @@ fn run() -> Outcome {
 fn measure_beside_tenants(size: Size) -> Outcome {
     let tenants = Tenants::of(size);
     let bench = fill::fill(size, |api| tenants.write(api))?;
+    let rested = bench.rest()?;
     let (results, written) = tenants.write_while(&bench.api, || events::measure(&bench, &events::EDITS))?;
     results.iter().for_each(|result| report::line(size, result));
     report::memory(size, bench.agent.usage()?, bench.synced);
-    println!("{:>6} {:>8}  others wrote {written} times", size.pods, size.policies);
+    let Size { pods, policies } = size;
+    println!(
+        "{pods:>6} {policies:>8}  all was in force {rested:.1?} after the start; then others wrote {written} times"
+    );
     Ok(())
 }
