@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The long versions of the tests that random moments and random events make better: never open, through ROUNDS rounds of
 # everything that happens there (300), a third as many rounds of odd packets, and EVENTS events (a million) in which
-# addresses are reused, late and told twice, and as many with a failing netlink. Half an hour on two idle cores.
+# addresses are reused, late and told twice, as many with a failing netlink, and a third as many put in force piece by piece.
+# Half an hour on two idle cores.
 #
 #     integration/soak.sh [ROUNDS [EVENTS]]
 set -euo pipefail
@@ -26,6 +27,8 @@ status=0
 run env PROPTEST_CASES=$((events / 78)) cargo test -p palisade-model --test events -- --nocapture || status=1
 # And 15 changes, among commits and faults.
 run env PROPTEST_CASES=$((events / 15)) cargo test -p palisade --test faults -- --nocapture || status=1
+# And 30, in pieces, while packets are waited for.
+run env PROPTEST_CASES=$((events / 90)) cargo test -p palisade --lib what_waits_to_go -- --nocapture || status=1
 run env PALISADE_SOAK="$rounds" cargo test -p palisade-integration --test never_open -- --nocapture || status=1
 run env PALISADE_SOAK=$((rounds / 3 + 1)) cargo test -p palisade-integration --test forging odd -- --nocapture || status=1
 exit "$status"

@@ -571,8 +571,6 @@ fn what_was_found_to_be_too_much_goes_after_what_names_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     #[test]
     fn what_waits_to_go_may_come_back(
         changes in changes(60),
