@@ -62,8 +62,6 @@ pub struct Enforcer<B> {
     awaits_pod_range: bool,
     /// Whether the table that was there at start was looked at.
     met: bool,
-    /// Whether those namespaces were left out of the first commit whose policies are long.
-    begins_later: bool,
     backlog: Backlog,
     /// After so long others have their turn.
     piece: Duration,
@@ -170,7 +168,6 @@ impl<B: Backend> Enforcer<B> {
             follows_pod_range: false,
             awaits_pod_range: false,
             met: false,
-            begins_later: false,
             backlog: Backlog::new(),
             piece: PIECE,
             turns: Turns::default(),

@@ -30,10 +30,8 @@ impl<B: Backend> Enforcer<B> {
     pub fn commit_is_due(&self) -> Option<Instant> {
         let left = self.index.unsettled();
         let may_go = self.backlog.has_retired() && !self.passage.is_awaited();
-        let is_ready = !self.backlog.is_empty()
-            || self.begins_later
-            || may_go
-            || left.iter().any(|namespace| self.turns.is_light(namespace));
+        let is_ready =
+            !self.backlog.is_empty() || may_go || left.iter().any(|namespace| self.turns.is_light(namespace));
         let due = if is_ready { Some(Instant::now()) } else { self.turns.due(&left) };
         self.owners.due().into_iter().chain(due).min().filter(|_| self.in_step)
     }
@@ -54,9 +52,8 @@ impl<B: Backend> Enforcer<B> {
         let from_backend = !self.in_step;
         let ceased = self.in_step && self.owners.go_on();
         self.follow_links()?;
-        let later = if from_backend && extent == Extent::Piece { self.what_begins_later()? } else { BTreeSet::new() };
-        let left = mem::replace(&mut self.begins_later, !later.is_empty());
-        let everything = from_backend || left || extent == Extent::All || self.turns.are_light();
+        let later = self.what_begins_later(extent);
+        let everything = from_backend || extent == Extent::All || self.turns.are_light();
         self.take_up(|turns, namespace| (everything || turns.is_light(namespace)) && !later.contains(namespace))?;
         let mut done = Diff::default();
         self.work_off(extent, start, &mut done)?;
@@ -72,11 +69,12 @@ impl<B: Backend> Enforcer<B> {
         Ok((!done.is_empty()).then(|| Commit { diff: done, from_backend, elapsed: start.elapsed() }))
     }
 
-    /// The namespaces whose policies are long, where nothing is there yet, as after the node's start: nobody has to wait for
-    /// those. All of them come next and together, because who is closed follows from what all of them cost.
-    fn what_begins_later(&mut self) -> Result<BTreeSet<Arc<str>>, EnforceError> {
-        let begins = !self.met && !self.backend.exists()?;
-        Ok(if begins { self.index.grants_above(SHORT).collect() } else { BTreeSet::new() })
+    /// The namespaces whose policies are long, for when it turns out that nothing is there yet, as after the node's start:
+    /// nobody has to wait for those. All of them come next and together, because who is closed follows from what all of them
+    /// cost.
+    fn what_begins_later(&self, extent: Extent) -> BTreeSet<Arc<str>> {
+        let begins = !self.met && extent == Extent::Piece;
+        begins.then(|| self.index.grants_above(SHORT)).into_iter().flatten().collect()
     }
 
     /// Decides about the changes of those namespaces whose turn it is.

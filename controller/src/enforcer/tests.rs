@@ -461,7 +461,7 @@ fn at_the_start_of_a_node_what_is_long_comes_last() {
     while enforcer.commit_is_due().is_some() || steps.is_empty() {
         enforcer.commit_some().unwrap();
         let waiting = enforcer.waiting();
-        let held = enforcer.backend().ruleset().unwrap().clone();
+        let held = held(&mut enforcer);
         let judges = |namespace: &str| {
             held.chains.keys().any(|name| name.as_str().starts_with(&format!("pod-ingress-{namespace}")))
         };
@@ -471,7 +471,7 @@ fn at_the_start_of_a_node_what_is_long_comes_last() {
     }
     steps.dedup();
     assert_eq!(steps, [["big".into(), "long".into()].into(), BTreeSet::new()]);
-    let held = enforcer.backend().ruleset().unwrap().clone();
+    let held = held(&mut enforcer);
     assert_eq!(held, *enforcer.desired());
 
     let mut restarted = enforcer_of(Fake::holding(held));
@@ -510,6 +510,16 @@ fn with_packets(enforcer: &mut Enforcer<Fake>) -> UnboundedSender<()> {
     std::mem::forget(begun);
     enforcer.passage = Passage::with(|| {}, Worker::Elsewhere { errands, outcomes, outcome: None });
     pass
+}
+
+/// Commits until nothing is left, not even what waits for packets.
+fn finish(enforcer: &mut Enforcer<Fake>, pass: &UnboundedSender<()>) {
+    while enforcer.backlog.has_retired() || !enforcer.is_all_in_force() {
+        if enforcer.passage.is_awaited() {
+            pass.send(()).unwrap();
+        }
+        enforcer.commit_some().unwrap();
+    }
 }
 
 fn held(enforcer: &mut Enforcer<Fake>) -> Ruleset {
@@ -560,12 +570,7 @@ fn what_was_found_to_be_too_much_goes_after_what_names_it() {
         enforcer.apply(Change::PolicyGone(NamespacedName::new("shop", "q")));
         enforcer.distrust();
         enforcer.commit_some().unwrap();
-        while enforcer.backlog.has_retired() || !enforcer.is_all_in_force() {
-            if enforcer.passage.is_awaited() {
-                pass.send(()).unwrap();
-            }
-            enforcer.commit_some().unwrap();
-        }
+        finish(&mut enforcer, &pass);
         assert_eq!(held(&mut enforcer), *enforcer.desired());
     }
 }
@@ -596,12 +601,7 @@ proptest! {
             }
         }
         enforcer.piece = Duration::MAX;
-        while enforcer.backlog.has_retired() || !enforcer.is_all_in_force() {
-            if enforcer.passage.is_awaited() {
-                pass.send(()).unwrap();
-            }
-            enforcer.commit_some().unwrap();
-        }
+        finish(&mut enforcer, &pass);
         prop_assert_eq!(&held(&mut enforcer), enforcer.desired());
     }
 }

@@ -181,10 +181,6 @@ impl Backend for Kernel {
         Ok(contents.map(|contents| read::ruleset(self.table.clone(), contents)))
     }
 
-    fn exists(&mut self) -> Result<bool, BackendError> {
-        Ok(self.consistently(Self::table)?.is_some())
-    }
-
     fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         if *table != self.table {
             let what = format!("write table {table} where only {} is ours", self.table);

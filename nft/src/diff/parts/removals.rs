@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Object, switches};
-use crate::{Chain, ChainChange, Diff, Name, SetChange};
+use crate::{ChainChange, Diff, Name, SetChange};
 
 /// What `diff` removes: what names comes before what is named.
 pub(super) fn in_order(diff: &Diff) -> Vec<(Name, Object)> {
@@ -37,7 +37,9 @@ pub(super) fn references_in(diff: &Diff) -> impl Iterator<Item = (Object, Name)>
 
 fn chains_and_sets(diff: &Diff) -> impl Iterator<Item = ((Object, Name), BTreeSet<(Object, Name)>)> {
     let chains = diff.chains.iter().filter_map(|(name, change)| match change {
-        ChainChange::Removed(chain) => Some(((Object::Chain, name.clone()), references(chain))),
+        ChainChange::Removed(chain) => {
+            Some(((Object::Chain, name.clone()), switches::references_of_rules(&chain.rules).collect()))
+        }
         _ => None,
     });
     let sets = diff.sets.iter().filter_map(|(name, change)| match change {
@@ -45,9 +47,4 @@ fn chains_and_sets(diff: &Diff) -> impl Iterator<Item = ((Object, Name), BTreeSe
         _ => None,
     });
     chains.chain(sets)
-}
-
-fn references(chain: &Chain) -> BTreeSet<(Object, Name)> {
-    let created = ChainChange::Created(chain.clone());
-    switches::references_of_chain(Some(&created))
 }

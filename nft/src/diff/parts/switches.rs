@@ -200,7 +200,7 @@ pub(super) fn references_of_chain(change: Option<&ChainChange>) -> BTreeSet<(Obj
     references_of_rules(rules).collect()
 }
 
-fn references_of_rules(rules: &[Rule]) -> impl Iterator<Item = (Object, Name)> {
+pub(super) fn references_of_rules(rules: &[Rule]) -> impl Iterator<Item = (Object, Name)> {
     Chain::statements_of(rules).flat_map(references_of_statement)
 }
 
