@@ -10,9 +10,9 @@
 //!
 //! One agent, a real kube-apiserver, 100 local pods, 10 changes a second, for each kind of event. The floor is a bare
 //! watcher in this process, which sees the same writes: the time until its event has arrived; what is above it is the
-//! agent's, and what that waits for. Datagrams that each begin
-//! a connection of their own are sent all the time; the verdict changes with the first that comes out as it should. Both
-//! times are counted from the moment at which the API server has answered the write.
+//! agent's, and what that waits for. Datagrams that each begin a connection of their own are sent all the time; the verdict
+//! changes with the first that comes out as it should. Both times are counted from the moment at which the API server has
+//! answered the write.
 
 mod events;
 mod fill;
