@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::RcvBufForce;
 
-/// Far longer than anything takes: only a failing test waits for it.
+/// Far longer than anything takes, also on a busy machine, after an agent that has paused between two tries or a TCP that sends
+/// again ever later: only a failing test waits for it.
 pub const LIMIT: Duration = Duration::from_secs(90);
 
 /// Some 20,000 datagrams.

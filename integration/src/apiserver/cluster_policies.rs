@@ -12,9 +12,9 @@ use kube::api::{
 use serde_json::Value;
 
 use super::{ApiError, Cluster};
+use crate::patience::LIMIT;
 
 const NAME: &str = "clusternetworkpolicies.policy.networking.k8s.io";
-const LIMIT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Which of upstream's two definitions an API server has.

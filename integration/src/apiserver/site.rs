@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{ApiError, ClusterAgent, Kubeconfig, Lease, Pool, Proxy, Request, entrance};
 use crate::netns::{Host, Network, Node};
+use crate::patience::LIMIT;
 
 /// The namespace of the agents' ServiceAccount.
 pub const AGENT_NAMESPACE: &str = "palisade-system";
@@ -13,7 +14,6 @@ pub const AGENT_NAMESPACE: &str = "palisade-system";
 pub const AGENT_ACCOUNT: &str = "palisade";
 
 const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 3600);
-const SYNC_LIMIT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A network whose agents find an API server of their own behind one proxy.
@@ -69,8 +69,8 @@ fn wait_for_table(agent: &mut ClusterAgent, node: &Node) -> Result<(), ApiError>
     let started = Instant::now();
     while !has_table(node)? {
         agent.check()?;
-        if started.elapsed() > SYNC_LIMIT {
-            let reason = format!("{} has no table after {SYNC_LIMIT:?}", node.name());
+        if started.elapsed() > LIMIT {
+            let reason = format!("{} has no table after {LIMIT:?}", node.name());
             return Err(ApiError::NotReady { program: "palisade", reason, log: agent.last_words() });
         }
         sleep(POLL_INTERVAL);

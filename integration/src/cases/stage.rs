@@ -1,16 +1,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use thiserror::Error;
 
 use super::{Action, Case, Expectation, Hosts, LiveFlow, ManifestDirectory, NoHost, World, WorldError, manifests};
 use crate::agent::{Agent, AgentError};
 use crate::netns::{NetnsError, Network, Node, Topology};
+use crate::patience::LIMIT;
 use crate::probe::{Connection, Patience, ProbeError, probe};
-
-/// How long an agent may take to enforce a change, on a machine that is busy with other cases.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a cluster cannot be set up, changed or probed.
 #[derive(Debug, Error)]

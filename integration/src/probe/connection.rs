@@ -7,9 +7,8 @@ use socket2::{Domain, Socket, Type};
 
 use super::servers::patiently;
 use super::{Flow, Kind, Patience, ProbeError};
+use crate::patience::LIMIT;
 
-/// How long a connection may take that nothing forbids.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A TCP connection on which both ends have been heard.
@@ -48,7 +47,7 @@ impl Connection {
             let bound = SocketAddr::new(source, flow.from.fresh_port());
             let socket = Socket::new(Domain::for_address(bound), Type::STREAM, None)?;
             socket.bind(&bound.into())?;
-            socket.connect_timeout(&called.into(), CONNECT_LIMIT)?;
+            socket.connect_timeout(&called.into(), LIMIT)?;
             Ok(socket.into())
         };
         let client = flow.from.namespace().enter(connect)?.map_err(failed("connect".to_owned()))?;

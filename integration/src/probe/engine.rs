@@ -14,12 +14,14 @@ use super::{Flow, Kind, Patience, ProbeError};
 use crate::netns::Host;
 
 /// When unanswered flows are asked again, after the start. Flows that should not be answered are asked again once.
-const RETRIES: [Duration; 5] = [
+const RETRIES: [Duration; 7] = [
     Duration::from_millis(90),
     Duration::from_millis(300),
     Duration::from_millis(1_000),
     Duration::from_millis(2_000),
     Duration::from_millis(3_500),
+    Duration::from_millis(7_000),
+    Duration::from_millis(13_000),
 ];
 
 /// Probes all the flows at once; gives for each whether it was answered. The hosts must be of one network.

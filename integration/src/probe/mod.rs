@@ -78,7 +78,7 @@ pub struct Patience {
 impl Patience {
     /// For a final verdict, also on a busy machine.
     pub const FULL: Self =
-        Self { answers: Duration::from_secs(5), silence: Duration::from_millis(250), stops_at_surprise: false };
+        Self { answers: Duration::from_secs(20), silence: Duration::from_millis(250), stops_at_surprise: false };
     /// For a first look, when what comes out wrong is asked again.
     pub const SHORT: Self =
         Self { answers: Duration::from_millis(600), silence: Duration::from_millis(120), stops_at_surprise: true };

@@ -11,13 +11,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::sctp;
 use super::{Family, Kind, icmp};
+use crate::patience::LIMIT;
 
 const IPPROTO_ICMP: i32 = 1;
 const IPPROTO_ICMPV6: i32 = 58;
 const IPPROTO_SCTP: i32 = 132;
-
-/// How long a closed socket may still hold its address.
-const CLOSING_LIMIT: Duration = Duration::from_secs(1);
 
 /// A socket of a host that is there for all flows.
 #[derive(Debug)]
@@ -138,7 +136,7 @@ pub(super) fn patiently<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
     let started = Instant::now();
     loop {
         match bind() {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && started.elapsed() < CLOSING_LIMIT => {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && started.elapsed() < LIMIT => {
                 sleep(Duration::from_millis(1));
             }
             bound => return bound,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use super::{ECHO_PORT, Going, SINK_PORT, Sent};
+use crate::patience::LIMIT;
 
 /// Sends from one address to another, until it is told to end.
 pub(super) type Sender = fn((IpAddr, IpAddr), &Going, &Sent);
@@ -20,8 +21,6 @@ pub(super) const STRANGER: [Sender; 3] = [new_flows_forbidden, one_flow_forbidde
 
 const PERIOD: Duration = Duration::from_micros(2_500);
 const CONNECTION_PERIOD: Duration = Duration::from_millis(10);
-/// Far longer than it takes to send a lost segment again.
-const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST_PORT: u16 = 1_024;
 
 fn new_flows_allowed(ends: (IpAddr, IpAddr), going: &Going, sent: &Sent) {
@@ -104,8 +103,8 @@ fn bound(from: SocketAddr) -> io::Result<Socket> {
 }
 
 fn connect(socket: Socket, to: IpAddr) -> io::Result<TcpStream> {
-    socket.connect_timeout(&SocketAddr::new(to, ECHO_PORT).into(), PATIENCE)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.connect_timeout(&SocketAddr::new(to, ECHO_PORT).into(), LIMIT)?;
+    socket.set_read_timeout(Some(LIMIT))?;
     // Closing resets it: no port stays taken.
     socket.set_linger(Some(Duration::ZERO))?;
     let stream = TcpStream::from(socket);

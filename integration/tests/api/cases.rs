@@ -1,11 +1,12 @@
 use std::error::Error;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use palisade_integration::apiserver::{Mirror, Site, deployed_rules};
 use palisade_integration::cases::{
     Case, Expectation, Hosts, LiveFlow, LoadError, World, built_in, manifests, wrong_connections,
 };
+use palisade_integration::patience::LIMIT;
 use palisade_integration::probe::{Connection, Patience, probe};
 
 use super::{Context, Outcome};
@@ -17,9 +18,6 @@ const STRIDE: usize = 6;
 
 /// Tags cases whose objects an API server refuses: only manifests can hold them.
 const UNKNOWN_FIELDS: &str = "unknown-fields";
-
-/// How long an agent may take to enforce a change, on a machine that is busy with other cases.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Every case of ClusterNetworkPolicy that an API server lets be, every case with several steps, IPv6, host network or named
 /// ports, and some of the others.

@@ -6,6 +6,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use palisade_integration::apiserver::{AGENT_ACCOUNT, Channel, Labels, Site, deployed_rules};
 use palisade_integration::netns::Place;
+use palisade_integration::patience::LIMIT;
 use palisade_integration::steady::Steady;
 use serde_json::{Value, json};
 
@@ -27,8 +28,6 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 /// Longer than an agent takes to find that it may not ask.
 const AWHILE: Duration = Duration::from_secs(12);
 const PERIOD: Duration = Duration::from_millis(5);
-/// Longer than agents wait before they write an Event.
-const LIMIT: Duration = Duration::from_secs(90);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// An Admin policy for the pods `role=web`, with these rules for egress.

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use palisade_integration::patience::LIMIT;
+
 use super::scene::Scene;
 use super::{Context, Outcome};
 
@@ -12,7 +14,6 @@ type Test = fn(&Context) -> Outcome;
 /// Who is refused finds out why.
 pub(crate) const TESTS: &[(&str, Test)] = &[("a-refused-pod-finds-its-line", refused)];
 
-const LIMIT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// `web` lets `friend` in: of a stranger it is told that it is none.

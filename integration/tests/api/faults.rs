@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::WatchParams;
 use palisade_integration::apiserver::{AGENT_ACCOUNT, AGENT_NAMESPACE, Fault, Request};
+use palisade_integration::patience::LIMIT;
 use palisade_integration::steady::{Record, Steady};
 use serde_json::json;
 
@@ -28,8 +29,6 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 const PERIOD: Duration = Duration::from_millis(5);
 /// How long the fault lasts, at least: some hundred datagrams on every stream.
 const AWHILE: Duration = Duration::from_secs(2);
-/// How long an agent may need after a fault: for a minute it keeps a token that it has read; its pauses are shorter.
-const LIMIT: Duration = Duration::from_secs(90);
 /// So many of the last datagrams must agree before a verdict counts as changed.
 const AGREEING: usize = 40;
 /// Pods that make a list long.

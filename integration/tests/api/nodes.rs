@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use palisade_integration::apiserver::{ClusterAgent, Site};
 use palisade_integration::netns::{NetnsError, Place};
+use palisade_integration::patience::LIMIT;
 use serde_json::Value;
 
 use super::scene::{SHOP, Scene, addresses};
@@ -19,7 +20,6 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("its-pod-range-is-guarded-when-it-has-one", pod_range),
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 fn not_there(context: &Context) -> Outcome {

@@ -9,6 +9,7 @@ use kube::api::ListParams;
 use palisade_integration::apiserver::{
     ClusterAgent, Request, Site, deployed_rules, deployed_rules_of_namespace, has_table,
 };
+use palisade_integration::patience::LIMIT;
 use serde_json::{Value, json};
 
 use super::scene::{SHOP, Scene};
@@ -23,8 +24,6 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("without-events-it-enforces", without_events),
 ];
 
-/// Longer than agents wait before they write an Event.
-const LIMIT: Duration = Duration::from_secs(60);
 /// Longer than an agent with all its rights takes to write its table.
 const AWHILE: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);

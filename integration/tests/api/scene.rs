@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use palisade_integration::apiserver::{ClusterAgent, Labels, Site, deployed_rules};
 use palisade_integration::netns::{Host, Place};
+use palisade_integration::patience::LIMIT;
 use palisade_integration::probe::{Family, Flow, Kind, Patience, probe};
 use palisade_integration::steady::Stream;
 use serde_json::{Value, json};
@@ -17,9 +18,6 @@ use super::{Context, Outcome};
 pub(crate) const SHOP: &str = "shop";
 /// The one port that policies allow, with every protocol.
 const KINDS: [Kind; 2] = [Kind::Tcp(80), Kind::Udp(80)];
-/// How long a change may take, on a busy machine.
-const LIMIT: Duration = Duration::from_secs(30);
-
 /// A small cluster: pods by their names, and the policy `web`, by which pods labelled `role=web` are reached only by
 /// those labelled `role=friend`.
 pub(crate) struct Scene<'c> {

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use palisade_integration::agent::binary;
 use palisade_integration::netns::{Daemon, Namespace};
+use palisade_integration::patience::LIMIT;
 use serde_json::json;
 
 use super::chart::{PROBES, every_value, render};
 use super::{arguments, one_file, output, the};
 
-const LIMIT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A directory with one pod that one policy isolates.

@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use palisade_integration::agent::{Agent, binary};
 use palisade_integration::netns::{Host, Network, Node, Place};
+use palisade_integration::patience::LIMIT;
 use palisade_integration::probe::{Family, Flow, Kind, Patience, probe};
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// For what takes as long as the machine is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `shop/db-0` and `shop/web` behind the node, a stranger outside.
 pub(crate) struct Scene {
@@ -61,7 +59,7 @@ impl Scene {
         let program = binary().unwrap();
         let node = &self.network.nodes()[0];
         let mut agent = Agent::start_with(&program, node, &manifests, &log, &arguments).unwrap();
-        agent.catch_up(node, PATIENCE).unwrap();
+        agent.catch_up(node, LIMIT).unwrap();
         self.agent = Some(agent);
     }
 
@@ -72,7 +70,7 @@ impl Scene {
     /// Replaces the policies, and waits until they are in force.
     pub(crate) fn change(&mut self, policies: &str) {
         self.write(policies);
-        self.agent.as_mut().unwrap().catch_up(&self.network.nodes()[0], PATIENCE).unwrap();
+        self.agent.as_mut().unwrap().catch_up(&self.network.nodes()[0], LIMIT).unwrap();
     }
 
     pub(crate) fn log(&self) -> String {
@@ -145,7 +143,7 @@ impl Scene {
             if records.iter().any(&is_it) {
                 return records;
             }
-            assert!(start.elapsed() < PATIENCE, "not told: {records:#?}\n{}", self.log());
+            assert!(start.elapsed() < LIMIT, "not told: {records:#?}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }

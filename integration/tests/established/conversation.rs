@@ -7,12 +7,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use palisade_integration::netns::Host;
+use palisade_integration::patience::LIMIT;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::sctp::{self, CLIENT_TAG, Chunk, SERVER_TAG};
 
-/// What is awaited takes so long at most, on a busy machine, after a TCP that waits ever longer to send again.
-const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +90,7 @@ impl Conversation {
             self.say(side);
             let start = Instant::now();
             while self.heard(side.other()) == before {
-                assert!(start.elapsed() < PATIENCE, "{self}: the {side:?} is not heard");
+                assert!(start.elapsed() < LIMIT, "{self}: the {side:?} is not heard");
                 sleep(PAUSE);
             }
         }
@@ -129,7 +128,7 @@ fn tcp((client, from): (&Host, SocketAddr), (server, at): (&Host, SocketAddr), c
     let connect = || {
         let socket = Socket::new(Domain::for_address(from), Type::STREAM, None).unwrap();
         socket.bind(&from.into()).unwrap();
-        socket.connect_timeout(&called.into(), PATIENCE).unwrap();
+        socket.connect_timeout(&called.into(), LIMIT).unwrap();
         TcpStream::from(socket)
     };
     let one = client.namespace().enter(connect).unwrap();
@@ -215,7 +214,7 @@ impl Association {
     fn expect(&self, chunk: Chunk) {
         let start = Instant::now();
         while self.received() != Some(chunk as u8) {
-            assert!(start.elapsed() < PATIENCE, "no {chunk:?}");
+            assert!(start.elapsed() < LIMIT, "no {chunk:?}");
             sleep(PAUSE);
         }
     }

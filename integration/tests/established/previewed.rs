@@ -1,9 +1,9 @@
 //! What a preview says that a change cuts is what stops when it is applied, and nothing else.
 
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use palisade_integration::agent::binary;
+use palisade_integration::patience::LIMIT;
 use serde_json::Value;
 
 use super::conversation::{Conversation, Kind, Side, at};
@@ -11,7 +11,6 @@ use super::program::Program;
 use super::world::World;
 use super::{are_silent, go_on};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const TCP: u16 = 7001;
 const UDP: u16 = 7002;
 
@@ -69,7 +68,7 @@ fn what_a_preview_says_is_cut_stops_and_nothing_else() {
     assert!(live["not_heard"]["this node"].as_str().unwrap().contains("no agent answers"), "{live:#}");
 
     program.apply(&change("TCP", TCP));
-    agent.catch_up(world.node(), PATIENCE).unwrap();
+    agent.catch_up(world.node(), LIMIT).unwrap();
     are_silent(&mut datagrams);
     go_on(&mut stream);
 }

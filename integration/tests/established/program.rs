@@ -8,12 +8,12 @@ use std::time::Duration;
 use palisade::render::Epoch;
 use palisade_integration::agent::{Agent, binary};
 use palisade_integration::patience;
+use palisade_integration::patience::LIMIT;
 use tempfile::TempDir;
 
 use super::world::World;
 use super::{all_kinds, are_silent, go_on};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(10);
 
 const PODS: &str = "
@@ -69,7 +69,7 @@ impl Program {
     pub(super) fn start(&self, world: &World) -> Agent {
         let log = self.directory.path().join("log");
         let mut agent = Agent::start(&binary().unwrap(), world.node(), &self.manifests(), &log).unwrap();
-        agent.catch_up(world.node(), PATIENCE).unwrap();
+        agent.catch_up(world.node(), LIMIT).unwrap();
         agent
     }
 

@@ -8,10 +8,10 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use palisade_integration::netns::Host;
+use palisade_integration::patience::LIMIT;
 
 use super::conversation::at;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(5);
 const READ_LIMIT: Duration = Duration::from_millis(50);
 
@@ -44,7 +44,7 @@ impl Work {
     fn wait_for(&self, more: usize) {
         let (start, before) = (Instant::now(), self.done());
         while self.done() < before + more {
-            assert!(start.elapsed() < PATIENCE, "it stands still");
+            assert!(start.elapsed() < LIMIT, "it stands still");
             sleep(PAUSE);
         }
     }

@@ -4,6 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use palisade_integration::netns::{Place, Topology};
+use palisade_integration::patience::LIMIT;
 
 use crate::policies::admits;
 use crate::scene::Scene;
@@ -11,8 +12,6 @@ use crate::sources::{AS_WHO_IS_ADMITTED, BY_THE_MUTE, HOSTS, Lie, Name, honest, 
 use crate::volley::Volley;
 use crate::{BRIDGED, ROUTED, TUNNELLED};
 
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(20);
 
 fn without_agents(topology: Topology) {

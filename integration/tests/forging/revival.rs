@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 use palisade_integration::forge::protocol;
 use palisade_integration::forge::transport::{Segment, flags, tcp};
 use palisade_integration::netns::{Place, Topology};
+use palisade_integration::patience::LIMIT;
 
 use crate::policies::{admits, no_ingress};
 use crate::scene::Scene;
 use crate::talk::SILENCE;
 use crate::{BRIDGED, FAMILIES, ROUTED, family};
 
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A TCP connection between ordinary sockets.

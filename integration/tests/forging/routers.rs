@@ -6,14 +6,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use palisade_integration::netns::Topology;
+use palisade_integration::patience::LIMIT;
 
 use crate::errors::{HOSTS, NOWHERE, PORT, node};
 use crate::policies::no_ingress;
 use crate::scene::Scene;
 use crate::{BRIDGED, FAMILIES, ROUTED, family};
 
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Who speaks to a port where nobody listens hears so.

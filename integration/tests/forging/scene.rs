@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use palisade_integration::agent::{Agent, binary};
 use palisade_integration::forge::Link;
 use palisade_integration::netns::{Host, Namespace, Network, Node, Place, Topology};
+use palisade_integration::patience::LIMIT;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::policies::{Policy, list, manifest};
-
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// First what is to end first.
 pub(crate) struct Scene {

@@ -5,12 +5,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use palisade_integration::patience::LIMIT;
+
 use crate::scene::Scene;
 
 /// What has not been heard for so long will not be.
 pub(crate) const SILENCE: Duration = Duration::from_millis(250);
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A socket at a fixed port of a host.

@@ -6,14 +6,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use palisade_integration::forge::Frame;
+use palisade_integration::patience::LIMIT;
 
 use crate::policies::Policy;
 use crate::scene::Scene;
 
 /// What has not arrived so long after everything honest will not.
 const SILENCE: Duration = Duration::from_millis(250);
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
 /// So many, and the queues of no link are full.
 const AT_ONCE: usize = 100;

@@ -8,9 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use palisade_integration::netns::Host;
+use palisade_integration::patience::LIMIT;
 
-/// How long an answer that is expected may take; only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(10);
 /// How long an answer that must not come is waited for.
 const SILENCE: Duration = Duration::from_millis(300);
 const POLL: Duration = Duration::from_millis(2);

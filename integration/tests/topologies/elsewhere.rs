@@ -6,12 +6,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use palisade_integration::netns::{Host, Place, Topology};
+use palisade_integration::patience::LIMIT;
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::scene::{Scene, pods, subject};
 
-const LIMIT: Duration = Duration::from_secs(10);
 /// How long what must not come is waited for.
 const SILENCE: Duration = Duration::from_millis(500);
 /// Where nothing else answers.
@@ -82,7 +82,7 @@ fn sctp_associations_obey_policies_as_long_as_they_live() {
     scene.enforce(&[("sctp", ingress(PORT))]);
     // What was said meanwhile is said again by the kernels, and arrives at last.
     for (client, server) in &lives {
-        assert!(says(client, server, 6 * LIMIT) && says(server, client, 6 * LIMIT), "what is allowed again goes on");
+        assert!(says(client, server, LIMIT) && says(server, client, LIMIT), "what is allowed again goes on");
     }
 }
 

@@ -4,9 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use palisade_integration::netns::{Fabric, Namespace, Place, PodLinks, Topology};
+use palisade_integration::patience::LIMIT;
 use serde_json::json;
 
 use crate::echo::{Protocol, ask, ask_briefly};
@@ -15,9 +15,6 @@ use crate::scene::{PORT, Scene, pods, subject};
 
 /// Much more than fits into one packet, or into what a connection may send unacknowledged.
 const BULK: usize = 3_000_000;
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// `near` and `web` on one node, `far` on the other.
 fn scene(topology: Topology) -> Scene {
     Scene::new(topology, &[("near", Place::Behind(0)), ("web", Place::Behind(0)), ("far", Place::Behind(1))])

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use palisade_integration::agent::{Agent, binary};
 use palisade_integration::netns::{Host, Network, Node, Place, Topology};
+use palisade_integration::patience::LIMIT;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -15,7 +15,6 @@ use crate::kube_proxy::{self, Service};
 
 /// Where every pod and outside host answers.
 pub(crate) const PORT: u16 = 8080;
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// First what is to end first.
 pub(crate) struct Scene {

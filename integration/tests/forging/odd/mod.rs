@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use palisade_integration::forge::transport::udp;
 use palisade_integration::netns::{Place, Topology};
+use palisade_integration::patience::LIMIT;
 
 use self::cast::{Actor, Cast};
 use crate::policies::{Policy, isolated, no_egress, no_ingress};
@@ -37,8 +38,6 @@ const SHOWN: usize = 40;
 
 const PAUSE: Duration = Duration::from_millis(1);
 const SILENCE: Duration = Duration::from_millis(5);
-/// Only a failing test waits for it.
-const LIMIT: Duration = Duration::from_secs(10);
 
 const HOSTS: [(&str, Place); 6] = [
     ("closed", Place::Behind(0)),
