@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failing set-up fails the test")]
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Config, ResourceExt};
 use palisade_integration::apiserver::{AGENT_ACCOUNT, AGENT_NAMESPACE, Fault, Labels, Pool, Site};
 use serde_json::{Value, json};
@@ -70,6 +71,47 @@ fn objects_are_written_as_a_cluster_writes_them() {
     let gone = cluster.wait("get", async { cluster.of::<Pod>("shop").get("web").await });
     assert!(gone.unwrap_err().to_string().contains("not found"));
     cluster.create_namespace("shop", &Labels::new()).unwrap();
+}
+
+/// As agents do, which say in its status what they make of it.
+#[test]
+fn a_cluster_policy_is_replaced_while_others_write_its_status() {
+    const EDITS: u32 = 30;
+    let pool = Pool::default();
+    let api = pool.lease().unwrap();
+    let (cluster, writer) = (api.cluster(), api.cluster());
+    let policy = |priority: u32| {
+        json!({
+            "apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy", "metadata": {"name": "admin"},
+            "spec": {"tier": "Admin", "priority": priority, "subject": {"namespaces": {}}},
+        })
+    };
+    cluster.create_cluster_policy(&policy(0)).unwrap();
+    let (is_over, written) = (AtomicBool::new(false), AtomicU32::new(0));
+    let write = || {
+        while !is_over.load(Ordering::Relaxed) {
+            let number = written.fetch_add(1, Ordering::Relaxed);
+            let condition = json!({
+                "type": "Programmed", "status": "True", "reason": "Programmed", "message": number.to_string(),
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            });
+            let status = Patch::Merge(json!({"status": {"conditions": [condition]}}));
+            let policies = writer.cluster_policies();
+            let patch = async { policies.patch_status("admin", &PatchParams::default(), &status).await };
+            writer.wait("write the status", patch).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(write);
+        let replaced = (1..=EDITS).try_for_each(|priority| cluster.replace_cluster_policy(&policy(priority)));
+        is_over.store(true, Ordering::Relaxed);
+        writing.join().unwrap();
+        replaced.unwrap();
+    });
+    let policies = cluster.cluster_policies();
+    let seen = cluster.wait("get", async { policies.get("admin").await }).unwrap();
+    assert_eq!(seen.data["spec"]["priority"], EDITS);
+    assert!(written.into_inner() > 1);
 }
 
 #[test]

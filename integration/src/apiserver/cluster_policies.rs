@@ -66,18 +66,24 @@ impl Cluster<'_> {
         self.wait(format!("create cluster policy {name}"), create).map(drop)
     }
 
-    /// Replaces one by its new JSON.
+    /// Replaces one by its new JSON, whoever writes its status meanwhile.
     ///
     /// # Panics
     /// If the JSON is no object of the API.
     pub fn replace_cluster_policy(&self, policy: &Value) -> Result<(), ApiError> {
         let (name, mut object) = object(policy);
         let api = self.cluster_policies();
-        // No custom resource is replaced without its version.
-        let old = self.wait(format!("get cluster policy {name}"), api.get(&name))?;
-        object.metadata.resource_version = old.metadata.resource_version;
-        let replace = async { api.replace(&name, &PostParams::default(), &object).await };
-        self.wait(format!("replace cluster policy {name}"), replace).map(drop)
+        loop {
+            // No custom resource is replaced without its version, which is another after each write of an agent's.
+            let old = self.wait(format!("get cluster policy {name}"), api.get(&name))?;
+            object.metadata.resource_version = old.metadata.resource_version;
+            match self.try_wait(async { api.replace(&name, &PostParams::default(), &object).await }) {
+                Err(kube::Error::Api(status)) if status.is_conflict() => {}
+                replaced => {
+                    return replaced.map(drop).map_err(ApiError::request(format!("replace cluster policy {name}")));
+                }
+            }
+        }
     }
 
     /// Deletes one.
