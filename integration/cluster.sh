@@ -12,7 +12,7 @@ integration/cluster.sh [OPTION...] [CHECK...]               runs these checks (a
 integration/cluster.sh [OPTION...] shell [COMMAND...]       brings the cluster up, and a shell in it; ends with it
 integration/cluster.sh clean                                removes what a run that was killed has left
 
-checks:  specs tiers monitor control window reboot updates force full ports uninstall
+checks:  specs tiers monitor control window adds reboot updates force full ports uninstall
 options: --proxy nftables|iptables   how kube-proxy makes Services (nftables)
          --dual-stack                IPv6 beside IPv4
          --without-plugin            without Palisade's CNI plugin: what leaks without it

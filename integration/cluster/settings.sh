@@ -5,7 +5,7 @@ CLUSTER_PROXY=${CLUSTER_PROXY:-nftables}
 CLUSTER_DUAL_STACK=${CLUSTER_DUAL_STACK:-no}
 CLUSTER_PLUGIN=${CLUSTER_PLUGIN:-yes}
 CLUSTER_POD_RANGE=${CLUSTER_POD_RANGE:-no}
-all_checks=(control specs tiers monitor window reboot updates force full ports uninstall)
+all_checks=(control specs tiers monitor window adds reboot updates force full ports uninstall)
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 scripts=$repository/integration/cluster

@@ -1,5 +1,6 @@
 # The machine: qemu without KVM. Its time is that of the instructions it has executed, so that nothing is late in it on a busy
-# machine, and waiting costs nothing.
+# machine, and waiting costs nothing. Programs lie at the same addresses each time (norandmaps): the emulator compiles what is
+# executed by address, and would compile each program anew whenever it starts.
 
 # boot VERSION SUITE TESTS SECONDS: runs the suite on that kernel. What it tells is in VERSION-SUITE.log, what the kernel says in
 # VERSION-SUITE.console.
@@ -14,5 +15,5 @@ boot() {
     parts+=(-serial "file:$logs/$version-$suite.console")
     parts+=(-device virtio-serial -chardev "file,id=log,path=$logs/$version-$suite.log" -device virtconsole,chardev=log)
     timeout "$limit" "${machine[@]}" "${parts[@]}" </dev/null -append "console=$console quiet panic=-1 no_timer_check nokaslr \
-mitigations=off tsc=reliable suite=$suite"
+mitigations=off norandmaps init_on_alloc=0 tsc=reliable suite=$suite"
 }

@@ -7,7 +7,7 @@ cases_of_a_kind=60
 programs_directory() {
     local target
     target=$(cargo metadata --no-deps --offline --format-version 1 | jq -r .target_directory)
-    echo "$target/${target_of_cargo[1]:+$rust/}debug"
+    echo "$target/${target_of_cargo[1]:+$rust/}emulated"
 }
 
 # build_tests SUITE...: builds what these suites run, and prints of each program its package, its name, where it is to run, and
@@ -20,8 +20,8 @@ build_tests() {
             *) targets+=(--test "${test_of[$suite]}") ;;
         esac
     done
-    cargo build --quiet "${target_of_cargo[@]}" --workspace --bin palisade
-    cargo test --no-run --quiet "${target_of_cargo[@]}" --message-format=json --workspace "${targets[@]}" |
+    cargo build --quiet --profile emulated "${target_of_cargo[@]}" --workspace --bin palisade
+    cargo test --no-run --quiet --profile emulated "${target_of_cargo[@]}" --message-format=json --workspace "${targets[@]}" |
         jq -r 'select(.reason == "compiler-artifact" and .executable and .profile.test)
             | [(.manifest_path | split("/")[-2]), .target.name, (.manifest_path | rtrimstr("/Cargo.toml")), .executable]
             | @tsv'
