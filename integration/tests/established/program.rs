@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use palisade::render::Epoch;
 use palisade_integration::agent::{Agent, binary};
-use palisade_integration::patience;
-use palisade_integration::patience::LIMIT;
+use palisade_integration::patience::{self, LIMIT};
 use tempfile::TempDir;
 
 use super::world::World;

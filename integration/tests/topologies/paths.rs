@@ -15,6 +15,7 @@ use crate::scene::{PORT, Scene, pods, subject};
 
 /// Much more than fits into one packet, or into what a connection may send unacknowledged.
 const BULK: usize = 3_000_000;
+
 /// `near` and `web` on one node, `far` on the other.
 fn scene(topology: Topology) -> Scene {
     Scene::new(topology, &[("near", Place::Behind(0)), ("web", Place::Behind(0)), ("far", Place::Behind(1))])
