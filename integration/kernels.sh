@@ -11,7 +11,7 @@ integration/kernels.sh [OPTION...] [VERSION...]   runs the suites on these kerne
 
 versions: 5.10 6.1 6.12 newest (whatever Debian has that is newest)
 options:  --suites NAME,...   these alone
-          --list              names them
+          --list              names all, costs too, which is measured only where it is named
           --architecture A    amd64, or arm64, cross-compiled
           --minutes N         for one suite, then it is given up (60)
           --jobs N            machines at once, one for each suite and kernel (one a processor)
@@ -37,7 +37,7 @@ while [[ $# -gt 0 ]]; do
         --jobs) at_once=${2:?--jobs N} && shift ;;
         --fresh) fresh=yes ;;
         --architecture) architecture=${2:?--architecture A} && shift ;;
-        --list) printf '%s\n' "${suites[@]}" && exit ;;
+        --list) printf '%s\n' "${suites[@]}" "${measured[@]}" && exit ;;
         -h | --help) usage && exit ;;
         *) [[ -n ${suites_of[$1]:-} ]] || { usage >&2 && exit 2; } && versions+=("$1") ;;
     esac
@@ -47,7 +47,7 @@ for_architecture "$architecture"
 [[ ${#versions[@]} -gt 0 ]] || versions=("${all_versions[@]}")
 [[ ${#chosen[@]} -gt 0 ]] || chosen=("${suites[@]}")
 for suite in "${chosen[@]}"; do
-    [[ " ${suites[*]} " == *" $suite "* ]] || { usage >&2 && exit 2; }
+    [[ " ${suites[*]} ${measured[*]} " == *" $suite "* ]] || { usage >&2 && exit 2; }
 done
 
 [[ $(id -u) -eq 0 ]] || fail "it needs root, to make the guest's root"

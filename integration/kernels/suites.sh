@@ -4,6 +4,8 @@
 # The tests of integration/ that each needs.
 declare -A test_of=([lifecycle]=lifecycle [established]=established [never-open]=never_open [guard]=forging [links]=links
     [topologies]=topologies [elsewhere]=topologies [drops]=drops [one-node]=conformance [two-nodes]=conformance)
+# Measured, not judged: run where it is named.
+measured=(costs)
 # What takes longest first: the others fill the gaps.
 suites=(two-nodes one-node guard nft lifecycle never-open topologies established links drops units elsewhere controller)
 
@@ -23,6 +25,8 @@ suite-guard() { tests integration forging; }
 suite-links() { tests integration links; }
 suite-topologies() { tests integration topologies; }
 suite-elsewhere() { tests integration topologies elsewhere --ignored; }
+# Times are instructions, a nanosecond each: to be compared with those of another kernel that was emulated.
+suite-costs() { tests integration commits pods && PALISADE_TURNS=3 tests integration packets single; }
 suite-drops() { tests integration drops; }
 suite-one-node() { PALISADE_CASES=/tests/cases tests integration conformance one-node; }
 suite-two-nodes() { PALISADE_CASES=/tests/cases tests integration conformance two-nodes --skip open; }

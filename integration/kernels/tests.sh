@@ -17,6 +17,7 @@ build_tests() {
     for suite in "$@"; do
         case $suite in
             units | nft | controller) [[ " ${targets[*]} " == *" --lib "* ]] || targets+=(--lib) ;;
+            costs) targets+=(--bench commits --bench packets) ;;
             *) targets+=(--test "${test_of[$suite]}") ;;
         esac
     done

@@ -7,6 +7,8 @@
 //! cargo bench -p palisade-integration --bench packets -- single      # packets alone
 //! cargo bench -p palisade-integration --bench packets -- audits      # what audited policies cost
 //! ```
+//!
+//! `PALISADE_TURNS=N` compares the last two in as many turns instead of 41.
 
 mod audits;
 mod single;

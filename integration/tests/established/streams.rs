@@ -1,14 +1,14 @@
 //! Packets that flow by themselves while something else happens.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use palisade_integration::netns::Host;
-use palisade_integration::patience::LIMIT;
+use palisade_integration::patience::{LIMIT, eventually};
 
 use super::conversation::at;
 
@@ -106,6 +106,7 @@ impl Exchange {
             socket
         };
         let (client, server) = (open(client, at(client, true, port)), open(server, address));
+        Self::meet(&client, &server, address);
         let (sent, answers) = (Arc::new(AtomicUsize::new(0)), Arc::default());
         let mut work = Work::new();
         let (sender, numbers) = (client.try_clone().unwrap(), Arc::clone(&sent));
@@ -117,7 +118,7 @@ impl Exchange {
         });
         work.repeat(move || {
             let mut number = [0; 8];
-            if let Ok((_, peer)) = server.recv_from(&mut number) {
+            if let Ok((8, peer)) = server.recv_from(&mut number) {
                 server.send_to(&number, peer).unwrap();
             }
             0
@@ -125,13 +126,23 @@ impl Exchange {
         let heard: Arc<std::sync::Mutex<Vec<u64>>> = Arc::clone(&answers);
         work.repeat(move || {
             let mut number = [0; 8];
-            let received = client.recv(&mut number).is_ok();
+            let received = client.recv(&mut number).is_ok_and(|length| length == number.len());
             if received {
                 heard.lock().unwrap().push(u64::from_be_bytes(number));
             }
             usize::from(received)
         });
         Self { work, sent, answers }
+    }
+
+    /// One datagram there and back, that none is lost later while neighbours are looked for: it is empty, and may come again.
+    fn meet(client: &UdpSocket, server: &UdpSocket, address: SocketAddr) {
+        let greet = |from: &UdpSocket, to: &UdpSocket, address| {
+            from.send_to(&[], address).unwrap();
+            to.recv_from(&mut []).ok()
+        };
+        let met = || greet(client, server, address).and_then(|(_, peer)| greet(server, client, peer)).map(drop);
+        eventually(PAUSE, met, || "no datagram comes through".to_owned());
     }
 
     pub(super) fn wait_for_more(&self) {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::sync::LazyLock;
 
+use libc::EEXIST;
 use proptest::prelude::*;
 
 use super::arbitrary::{operations, pairs, rulesets};
 use super::build::one_pod;
-use crate::{Backend, Fake, Transaction, diff};
+use crate::{Backend, CommitError, Fake, Operation, Transaction, diff};
 
 /// Runs `scripts` through `nft -f`, one after the other and each a transaction, in a new network namespace, and gives
 /// what `nft -y list ruleset` says then, or what the first script that failed said.
@@ -58,6 +60,24 @@ fn what_does_not_load_is_told() {
     assert!(nft(&["table inet palisade { chain c { jump d } }"]).is_err());
 }
 
+/// Whether the kernel refuses a set that there is, of another type. Linux 5.10 takes it for that one.
+static REFUSES_ANOTHER_TYPE: LazyLock<bool> = LazyLock::new(|| {
+    let set = |kind| format!("add table inet palisade; add set inet palisade s {{ type {kind}; }};");
+    let refuses = nft(&[&set("ipv4_addr"), &set("ipv6_addr")]).is_err();
+    if !refuses {
+        eprintln!("this kernel takes a set that there is for one of another type: this is not compared");
+    }
+    refuses
+});
+
+/// The operation that was refused, and with what.
+fn refused_operation<'a>(error: &CommitError, transaction: &'a Transaction) -> Option<(&'a Operation, i32)> {
+    match error {
+        CommitError::Refused { index, errno, .. } => Some((&transaction.operations[*index], errno.0)),
+        _ => None,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -81,6 +101,10 @@ proptest! {
         let transaction = Transaction { operations };
         let committed = fake.commit(&before.table, &transaction);
         let listing = nft(&[&before.to_text(), &transaction.to_commands(&before.table)]);
+        let refused = committed.as_ref().err().and_then(|error| refused_operation(error, &transaction));
+        if let Some((Operation::CreateSet { .. }, EEXIST)) = refused && !*REFUSES_ANOTHER_TYPE {
+            return Ok(());
+        }
         prop_assert_eq!(committed.is_ok(), listing.is_ok(), "{}\n{:?}\n{:?}", transaction, committed, listing);
         if let Ok(listing) = listing {
             prop_assert_eq!(canonical(&listing), canonical(&fake.ruleset().unwrap().to_string()));
