@@ -54,7 +54,7 @@ pub struct Enforcer<B> {
     frames: Option<FrameTable<B>>,
     links_known: bool,
     /// Has the links looked at again, where a pod is on a bridge and no port is known to be its.
-    look_again: Box<dyn Fn() + Send>,
+    look_again: Box<LookAgain>,
     /// The pod range to be guarded, where that is news.
     pod_range: Option<PodRange>,
     /// Whether it is told while the node is enforced, and has not been told yet.
@@ -75,6 +75,9 @@ pub struct Enforcer<B> {
     /// How often in a row such a thing was refused.
     refusals: u32,
 }
+
+/// Takes the names of links.
+type LookAgain = dyn Fn(&[String]) + Send;
 
 /// A transaction that was committed.
 #[derive(Clone, Debug)]
@@ -163,7 +166,7 @@ impl<B: Backend> Enforcer<B> {
             links: None,
             frames: None,
             links_known: false,
-            look_again: Box::new(|| {}),
+            look_again: Box::new(|_| {}),
             pod_range: None,
             follows_pod_range: false,
             awaits_pod_range: false,
@@ -277,8 +280,9 @@ impl<B: Backend> Enforcer<B> {
         guards.then(|| self.renderer.outside_pod_range().count())
     }
 
-    /// Has `look_again` called where [links](Enforcer::set_links) lack what they should have.
-    pub fn look_again_with(&mut self, look_again: impl Fn() + Send + 'static) {
+    /// Has `look_again` called where [links](Enforcer::set_links) lack what they should have: with the names of those that are
+    /// known to.
+    pub fn look_again_with(&mut self, look_again: impl Fn(&[String]) + Send + 'static) {
         self.look_again = Box::new(look_again);
     }
 
@@ -384,7 +388,7 @@ impl<B: Backend> Enforcer<B> {
         let Some(frames) = self.frames.as_mut().filter(|_| self.links_known) else { return Ok(()) };
         let change = self.renderer.edit_frames();
         if self.renderer.lost_a_port() {
-            (self.look_again)();
+            (self.look_again)(&[]);
         }
         Ok(frames.commit(self.renderer.frames(), &change)?)
     }

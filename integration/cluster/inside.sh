@@ -7,6 +7,8 @@ set -euo pipefail
 bring_up() {
     local start=$SECONDS node
     rm -rf "${logs:?}"/*
+    # Each node has as much of the processors as all that is no node's.
+    join_cgroup "$cgroup/control"
     make_fabric
     make_credentials
     start_control_plane

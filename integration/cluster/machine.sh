@@ -100,3 +100,15 @@ make_cgroup() {
         fi
     done
 }
+
+# join_cgroup GROUP: this process, and those that it starts from now on, have processors as that group does.
+join_cgroup() {
+    local hierarchy weight
+    make_cgroup "$(dirname "$1")"
+    for hierarchy in $(cgroup_hierarchies); do
+        mkdir -p "$hierarchy/$1"
+        for weight in "$hierarchy/$1/"cpu.{shares,weight}; do
+            [[ ! -e $weight ]] || echo $$ >"$hierarchy/$1/cgroup.procs"
+        done
+    done
+}

@@ -170,6 +170,8 @@ END
 
 make_file_systems
 make_network
+# Beside kubelet's group of pods, as where systemd starts them.
+join_cgroup "$cgroup/$node/system"
 make_cni &
 start_containerd
 start_kubelet

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::{Answer, Request};
 
@@ -23,18 +23,19 @@ pub fn ask(socket: &Path, request: &Request, patience: Duration) -> io::Result<A
     let end = Instant::now() + patience;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        match ask_once(socket, &with_wait(request, left), left + GRACE) {
+        match ask_once(socket, &asked_now(request, left), left + GRACE) {
             Err(_) if Instant::now() + PAUSE < end => sleep(PAUSE),
             result => return result,
         }
     }
 }
 
-/// The agent waits no longer than is left.
-fn with_wait(request: &Request, left: Duration) -> Request {
+/// The agent waits no longer than is left, and knows since when.
+fn asked_now(request: &Request, left: Duration) -> Request {
     let mut request = request.clone();
     if let Request::Add(add) = &mut request {
         add.wait = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        add.asked = Some(SystemTime::now());
     }
     request
 }

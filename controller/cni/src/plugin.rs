@@ -97,7 +97,7 @@ fn request(environment: &Environment, config: &Config, previous: &str) -> Result
     let (Some(namespace), Some(name)) = (namespace, name) else { return Ok(None) };
     let (addresses, links) = result::read(previous)?;
     let (network, netns) = (config.name.clone(), environment.netns.clone());
-    Ok(Some(Add { id, network, namespace, name, uid, netns, addresses, links, wait: 0 }))
+    Ok(Some(Add { id, network, namespace, name, uid, netns, addresses, links, wait: 0, asked: None }))
 }
 
 fn away(config: &Config, error: &io::Error) -> CniError {

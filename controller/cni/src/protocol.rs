@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,9 @@ pub struct Add {
     pub links: Vec<String>,
     /// How long the agent may wait until it knows the pod, in milliseconds.
     pub wait: u64,
+    /// When this was asked: the agent may be long in taking it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<SystemTime>,
 }
 
 /// What the agent says.

@@ -138,8 +138,10 @@ impl Desk {
             return;
         }
         self.stop_waiting(&add.id, "it was asked for again");
-        let since = Instant::now();
-        let until = since + Duration::from_millis(add.wait).min(LONGEST);
+        let (now, wait) = (Instant::now(), Duration::from_millis(add.wait).min(LONGEST));
+        // Clocks are set: nobody has asked for longer than he waits.
+        let age = add.asked.and_then(|asked| asked.elapsed().ok()).unwrap_or_default().min(wait);
+        let (since, until) = (now.checked_sub(age).unwrap_or(now), now + wait);
         self.waiting.push(Waiting { add, since, until, reply: Some(reply), entered: None, look: None });
     }
 
@@ -257,7 +259,9 @@ impl Desk {
             }
             if let Some(reply) = waiting.reply.take() {
                 let _ = reply.send(Answer::Done);
-                outcome.added.push(waiting.since.elapsed());
+                let (waited, until_known) = (waiting.since.elapsed(), entered - waiting.since);
+                tracing::debug!(pod = %name(&waiting.add), ?waited, ?until_known, "a pod may start");
+                outcome.added.push(waited);
             }
             false
         });
@@ -321,7 +325,7 @@ impl Waiting {
 
     fn look_again<B: Backend>(&mut self, enforcer: &Enforcer<B>, now: Instant) {
         if self.look.is_none_or(|look| look <= now) {
-            enforcer.look_again();
+            enforcer.look_again(&self.add.links);
             self.look = Some(now + LOOKING);
         }
     }

@@ -16,9 +16,10 @@ use crate::input::Input;
 use crate::serve::State;
 
 /// Answers the plugin and installs it, as far as `args` say so. Gives what it told an agent of before. Where that cannot be
-/// remembered it is not answered: enforcing matters more.
+/// remembered it is not answered: enforcing matters more. `runtime` is the agent's own: on a busy node each thread that has to
+/// be woken may wait for a processor, and a pod for it.
 pub(super) fn serve(
-    servers: &Runtime,
+    runtime: &Runtime,
     args: &CniArgs,
     inputs: &UnboundedSender<Input>,
     state: &Arc<State>,
@@ -37,7 +38,7 @@ pub(super) fn serve(
         Err(error) => tracing::error!(%error, "the network plugin is not installed: not known where it is"),
     }
     let inputs = inputs.clone();
-    servers.spawn(async move { cni::serve(&socket, inputs).await });
+    runtime.spawn(async move { cni::serve(&socket, inputs).await });
     Ok(desk)
 }
 

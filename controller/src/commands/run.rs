@@ -81,7 +81,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     if !args.no_guard {
         enforcer = enforcer.with_lingering();
         let nudge = follow_links(&mut enforcer, &inputs)?;
-        enforcer.look_again_with(move || nudge.look_again());
+        enforcer.look_again_with(move |links| nudge.look_again(links));
     }
     let monitor = enforcer.backend().monitor().context("cannot hear of changes to the table")?;
     drift::watch(monitor, inputs.clone())?;
@@ -93,7 +93,7 @@ fn follow(args: &RunArgs, log_filter: LogFilter) -> anyhow::Result<()> {
     watch_dropped(&servers, &state)?;
     serve_probes_and_metrics(&servers, args, &state);
     serve_status(&servers, status_socket(args), &state, log_filter);
-    let desk = plug::serve(&servers, &args.cni, &inputs, &state)?;
+    let desk = plug::serve(&runtime, &args.cni, &inputs, &state)?;
     drop(inputs);
     runtime.block_on(agent::run_with(&mut enforcer, desk, attribution, &mut receiver, &state));
     tracing::info!("stopped; what was enforced stays in force until `palisade cleanup`");

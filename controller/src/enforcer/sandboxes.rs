@@ -51,8 +51,8 @@ impl<B: Backend> Enforcer<B> {
         !self.links_known || addresses.into_iter().all(|address| self.renderer.is_located(address))
     }
 
-    /// Has the interfaces of pods looked at again.
-    pub fn look_again(&self) {
-        (self.look_again)();
+    /// Has the interfaces of pods looked at again, these first.
+    pub fn look_again(&self, links: &[String]) {
+        (self.look_again)(links);
     }
 }

@@ -91,9 +91,10 @@ impl Look {
         self.ports.ask_due(&mut self.asking, now) || gone || is_due
     }
 
-    /// All ports are to be asked.
-    pub(super) fn look_again(&mut self, now: Instant) {
-        self.ports.ask_all(now);
+    /// The ports of these names are to be asked, and others that may lack something.
+    pub(super) fn look_again(&mut self, names: &[String], now: Instant) {
+        let ports = self.table.ports().map(|(index, _)| index);
+        self.ports.look_again(&ports.filter(|index| names.contains(&self.table.links[index].name)).collect(), now);
     }
 
     /// Everything is to be listed again, in a while.

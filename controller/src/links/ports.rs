@@ -3,7 +3,7 @@
 //! A network plugin plugs a pod in, and gives it its addresses, in steps of which some cannot be heard from here. So a
 //! port is asked again, ever later, until it has given the same answer twice, one with an address that is not link-local.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::channel::Channel;
@@ -13,6 +13,8 @@ use super::link::Far;
 /// After these times a port is asked again.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(250), Duration::from_millis(1000)];
+/// Whatever happens, a port is not asked more often.
+const LEAST: Duration = Duration::from_millis(2);
 /// How often, at most, what the traffic on a port suggests makes it be asked once more.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -49,7 +51,8 @@ impl Ports {
     /// Something happened to this port: it is asked at once, and again.
     pub(super) fn begin(&mut self, index: u32, now: Instant) {
         if let Some(port) = self.ports.get_mut(&index) {
-            (port.due, port.step) = (Some(port.earliest(now)), 0);
+            port.step = 0;
+            port.ask_again(LEAST, now);
         }
     }
 
@@ -62,11 +65,8 @@ impl Ports {
     /// Something came by this port, whoever made that come: a port that has not answered well is asked at once, another
     /// one now and then.
     pub(super) fn suspect(&mut self, index: u32, now: Instant) {
-        let is_well = self.answers.get(&index).is_some_and(Answer::is_reachable);
-        let Some(port) = self.ports.get_mut(&index) else { return };
-        let pause = if is_well { SECOND } else { PAUSES[0] };
-        let at = port.asked.map_or(now, |asked| now.max(asked + pause));
-        port.due = Some(port.due.map_or(at, |due| due.min(at)));
+        let pause = if is_well(&self.answers, index) { SECOND } else { PAUSES[0] };
+        self.ports.get_mut(&index).into_iter().for_each(|port| port.ask_again(pause, now));
     }
 
     /// [`Ports::suspect`] of all.
@@ -77,7 +77,18 @@ impl Ports {
 
     /// All are asked at once.
     pub(super) fn ask_all(&mut self, now: Instant) {
-        self.ports.values_mut().for_each(|port| port.due = Some(port.earliest(now)));
+        self.ports.values_mut().for_each(|port| port.ask_again(LEAST, now));
+    }
+
+    /// Those named are asked at once, and those that have not answered well; where none is named, all others soon.
+    pub(super) fn look_again(&mut self, named: &BTreeSet<u32>, now: Instant) {
+        for (index, port) in &mut self.ports {
+            if named.contains(index) || !is_well(&self.answers, *index) {
+                port.ask_again(LEAST, now);
+            } else if named.is_empty() {
+                port.ask_again(PAUSES[1], now);
+            }
+        }
     }
 
     /// When the next one is to be asked.
@@ -120,15 +131,22 @@ impl Ports {
 }
 
 impl Asked {
-    /// When it may be asked: whatever happens, not all the time.
-    fn earliest(&self, now: Instant) -> Instant {
-        const LEAST: Duration = Duration::from_millis(2);
-        self.asked.map_or(now, |asked| now.max(asked + LEAST))
+    /// Now, or so long after it was asked last.
+    fn ask_again(&mut self, pause: Duration, now: Instant) {
+        let at = self.asked.map_or(now, |asked| now.max(asked + pause));
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
+}
+
+/// Whether this port has told of an address.
+fn is_well(answers: &BTreeMap<u32, Answer>, index: u32) -> bool {
+    answers.get(&index).is_some_and(Answer::is_reachable)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     /// A port that was asked, with an answer.
@@ -164,5 +182,32 @@ mod tests {
         assert_eq!((ports.due(), &ports.answers()[&7]), (None, &Answer::default()));
         let (mut ports, _) = asked(now);
         assert!(ports.answered(7, Some(Answer::default()), now), "it is the other end no longer");
+    }
+
+    /// While a hundred others are well.
+    #[test]
+    fn who_is_waited_for_is_asked_and_not_all_the_others() {
+        let start = Instant::now();
+        let mut ports = Ports::default();
+        let far = |index| (index, Far { namespace: 1, index });
+        ports.set((1..=100).map(far), start);
+        let well = |index: u32| Answer {
+            addresses: Some([IpAddr::from([10, 0, 0, index.to_le_bytes()[0]])].into()),
+            mac: None,
+        };
+        for index in 1..100 {
+            ports.answered(index, Some(well(index)), start);
+            ports.answered(index, Some(well(index)), start);
+        }
+        ports.answered(100, Some(Answer::default()), start);
+        let now = start + Duration::from_millis(5);
+        let mut due = |named: &[u32], now| {
+            ports.look_again(&named.iter().copied().collect(), now);
+            let is_due = |(index, port): (&u32, &Asked)| port.due.is_some_and(|due| due <= now).then_some(*index);
+            ports.ports.iter().filter_map(is_due).collect::<Vec<_>>()
+        };
+        assert_eq!(due(&[], now), [100], "it has told of no address");
+        assert_eq!(due(&[7], now), [7, 100]);
+        assert_eq!(due(&[], start + PAUSES[1]).len(), 100, "nobody is named: now and then all are asked");
     }
 }

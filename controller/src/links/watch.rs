@@ -1,9 +1,10 @@
 //! Looking once, and hearing of every change.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,14 +22,19 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks a [`watch`] to look again. Clones ask the same one.
 #[derive(Clone, Debug)]
-pub struct Nudge(Arc<UnixStream>);
+pub struct Nudge {
+    names: Sender<Vec<String>>,
+    wake: Arc<UnixStream>,
+}
 
 impl Nudge {
-    /// Makes the watch ask the other ends of all ports for their addresses, now. It tells what it finds only if that is
-    /// new. Never waits.
-    pub fn look_again(&self) {
-        // Where there is no room, it has been asked already; where there is no reader, it watches no longer.
-        let _ = (&*self.0).write(&[1]);
+    /// Makes the watch ask the other ends of these links for their addresses, now, and of all ports that have not told of any
+    /// yet; where none of these is a port, of the others as well, but not as often. It tells what it finds only if that is new.
+    /// Never waits.
+    pub fn look_again(&self, links: &[String]) {
+        // Where there is no reader, it watches no longer; where there is no room, it is woken already.
+        let _ = self.names.send(links.to_vec());
+        let _ = (&*self.wake).write(&[1]);
     }
 }
 
@@ -46,17 +52,21 @@ pub fn read() -> Result<NodeLinks, LinksError> {
 /// # Errors
 /// Where the kernel cannot be heard, or there can be no thread.
 pub fn watch(tell: impl FnMut(NodeLinks) -> bool + Send + 'static) -> io::Result<Nudge> {
-    let (nudge, nudged) = UnixStream::pair()?;
-    nudge.set_nonblocking(true)?;
-    nudged.set_nonblocking(true)?;
+    let (wake, woken) = UnixStream::pair()?;
+    wake.set_nonblocking(true)?;
+    woken.set_nonblocking(true)?;
+    let (names, wanted) = channel();
     let look = Look::open(Instant::now())?;
-    thread::Builder::new().name("links".to_owned()).spawn(move || Watch { look, nudged: Some(nudged), tell }.run())?;
-    Ok(Nudge(Arc::new(nudge)))
+    let watch = Watch { look, woken: Some(woken), wanted, tell };
+    thread::Builder::new().name("links".to_owned()).spawn(move || watch.run())?;
+    Ok(Nudge { names, wake: Arc::new(wake) })
 }
 
 struct Watch<T> {
     look: Look,
-    nudged: Option<UnixStream>,
+    woken: Option<UnixStream>,
+    /// Names of links, of which many are asked for by one who is woken once.
+    wanted: Receiver<Vec<String>>,
     tell: T,
 }
 
@@ -86,17 +96,20 @@ impl<T: FnMut(NodeLinks) -> bool> Watch<T> {
         }
     }
 
-    /// Hears what has come, and what comes hard upon it. Whether that was anything.
+    /// Hears what has come and, unless somebody waits for what is known by now, what comes hard upon it. Whether that was
+    /// anything.
     fn hear(&mut self) -> io::Result<bool> {
         let begin = Instant::now();
-        if self.is_nudged() {
-            self.look.look_again(begin);
-        }
+        self.rest();
         let heard = self.look.hear(begin)?;
-        let mut more = heard;
+        // A link that was just made is known by now.
+        let wanted = self.wanted.try_iter().map(|links| self.look.look_again(&links, begin)).count();
+        let mut more = heard && wanted == 0;
         while more && begin.elapsed() < LONGEST {
-            let mut fds = [PollFd::new(self.look.fd(), PollFlags::POLLIN)];
-            more = poll(&mut fds, PollTimeout::from(STEP))? > 0;
+            let mut fds = self.fds(None);
+            poll(&mut fds, PollTimeout::from(STEP))?;
+            let has = |fd: Option<&PollFd<'_>>| fd.and_then(PollFd::any).unwrap_or_default();
+            more = has(fds.first()) && !has(fds.get(1));
             self.look.hear(Instant::now())?;
         }
         Ok(heard)
@@ -104,9 +117,7 @@ impl<T: FnMut(NodeLinks) -> bool> Watch<T> {
 
     fn wait(&self) -> io::Result<()> {
         let now = Instant::now();
-        let hints = self.look.hints_fd(now);
-        let fds = std::iter::once(self.look.fd()).chain(hints).chain(self.nudged.as_ref().map(AsFd::as_fd));
-        let mut fds: Vec<_> = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let mut fds = self.fds(self.look.hints_fd(now));
         let timeout = self.look.due(now).map_or(PollTimeout::NONE, |due| timeout(due.saturating_duration_since(now)));
         match poll(&mut fds, timeout) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
@@ -114,15 +125,18 @@ impl<T: FnMut(NodeLinks) -> bool> Watch<T> {
         }
     }
 
-    fn is_nudged(&mut self) -> bool {
-        let mut nudges = [0; 64];
-        match self.nudged.as_mut().map(|nudged| nudged.read(&mut nudges)) {
-            // Nobody can any longer.
-            Some(Ok(0)) => self.nudged = None,
-            Some(Ok(_)) => return true,
-            Some(Err(_)) | None => {}
+    /// What to wait for: news, whoever wakes it, and `more`.
+    fn fds<'a>(&'a self, more: Option<BorrowedFd<'a>>) -> Vec<PollFd<'a>> {
+        let fds = std::iter::once(self.look.fd()).chain(self.woken.as_ref().map(AsFd::as_fd)).chain(more);
+        fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect()
+    }
+
+    /// Is not woken again by what has woken it.
+    fn rest(&mut self) {
+        // Nobody wakes it any longer.
+        if let Some(Ok(0)) = self.woken.as_mut().map(|woken| woken.read(&mut [0; 64])) {
+            self.woken = None;
         }
-        false
     }
 }
 

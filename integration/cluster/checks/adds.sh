@@ -23,6 +23,12 @@ since() {
         END { if (pods[NR]) printf "%d pods, median %s ms, p99 %s ms", pods[NR], quantile(0.5), quantile(0.99) }'
 }
 
+# How long the agents' threads have run, and could have run and had no processor, in milliseconds.
+ran() {
+    for node in "${nodes[@]}"; do on "$node" bash -c 'cat /proc/$(pgrep -x palisade)/task/*/schedstat'; done |
+        awk '{ ran += $1; waited += $2 } END { printf "%d %d\n", ran / 1e6, waited / 1e6 }'
+}
+
 with_plugin || { row shown adds 'without the plugin' 'nobody waits' && exit; }
 want_palisade
 fresh_namespace adds
@@ -34,9 +40,13 @@ for ((i = 0; i < 2 * wave_size; i++)); do
 done
 row shown adds 'an ADD waits for the agent, one pod at a time' "$(since "$before")"
 before=$(waited)
+read -r ran_before waited_before < <(ran)
 for ((number = 1; number <= waves; number++)); do
     for ((i = 0; i < wave_size; i++)); do pod adds "wave-$number-$i" "${nodes[i % 2]}" 'app: wave' pause; done | apply
     running adds
 done
+read -r ran_after waited_after < <(ran)
 row shown adds "the same, $wave_size pods at a time" "$(since "$before")"
+row shown adds 'meanwhile agents had to wait for a processor' \
+    "$((waited_after - waited_before)) ms, having run for $((ran_after - ran_before)) ms"
 kubectl delete namespace adds >/dev/null

@@ -80,7 +80,7 @@ fn addresses_that_come_unheard_are_found_where_the_pod_speaks_or_when_told_to_lo
     sleep(Duration::from_secs(2));
     let start = Instant::now();
     pods[0].add("10.1.0.5/24");
-    world.nudge.look_again();
+    world.nudge.look_again(&[]);
     world.becomes(|links| links.port_of(ip("10.1.0.5")) == Some(("cni0", "veth1")));
     // Another hardware address is one that the bridge does not know: it learns it from the first packet.
     pods[1].namespace.ip("link set eth0 address 02:00:00:00:00:06\naddr add 10.1.0.6/24 dev eth0\n").unwrap();

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use palisade_model::testing::bare_pod;
 use palisade_model::{Change, ContainerPort, Enforcement, Labels, Policy, Protocol, Selector};
 use palisade_nft::{Fake, Name};
@@ -31,6 +33,7 @@ pub(crate) fn add(container: &str, address: &str) -> Add {
         addresses: BTreeSet::from([address.parse().unwrap()]),
         links: vec![],
         wait: 60_000,
+        asked: None,
     }
 }
 
@@ -121,6 +124,22 @@ fn an_answer_comes_with_the_commit_that_enforces_it() {
     assert_eq!(scene.act().added.len(), 1);
     assert_eq!(now(&mut answer), Some(Ok(())));
     assert_eq!(scene.judged(), judged(&[("10.0.0.1", "shop/web")]));
+}
+
+/// Also where the agent was long in taking the question; whatever clocks say, he has not waited longer than he would.
+#[test]
+fn a_pod_has_waited_since_the_plugin_asked() {
+    let mut scene = Scene::new();
+    scene.enforcer.apply(Change::Pod(web()));
+    let mut waited = |asked: Option<SystemTime>| {
+        let _answer = scene.add(Add { asked, ..add("a", "10.0.0.1") });
+        scene.act().added[0]
+    };
+    let (now, second) = (SystemTime::now(), Duration::from_secs(1));
+    assert!(waited(None) < 30 * second);
+    assert!((30 * second..60 * second).contains(&waited(Some(now - 30 * second))));
+    assert!(waited(Some(now + 3600 * second)) < 30 * second);
+    assert!((60 * second..90 * second).contains(&waited(Some(now - 3600 * second))));
 }
 
 #[test]

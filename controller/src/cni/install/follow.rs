@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::{InstallError, Installer};
+use super::{InstallError, Installer, Placed};
 use crate::serve::State;
 
 /// How long what is being written is left alone.
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_secs(3);
 /// Where there can be no thread.
 pub fn follow(installer: Installer, state: Arc<State>) -> io::Result<()> {
     let run = move || {
-        let mut follower = Follower { installer, state, told: None, watcher: None };
+        let mut follower = Follower { installer, state, told: None, placed: None, watcher: None };
         let (events, heard) = mpsc::channel();
         loop {
             follower.watch(&events);
@@ -41,13 +41,14 @@ struct Follower {
     installer: Installer,
     state: Arc<State>,
     told: Option<String>,
+    placed: Option<Placed>,
     /// What tells of changes, and the directory that it looks at.
     watcher: Option<(RecommendedWatcher, u64)>,
 }
 
 impl Follower {
     fn look(&mut self) {
-        let result = self.installer.install();
+        let result = self.installer.install_again(&mut self.placed);
         let now = match &result {
             Ok(path) => format!("entered in {}", path.display()),
             Err(error) => format!("not entered: {error}"),

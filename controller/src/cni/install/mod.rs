@@ -17,7 +17,7 @@ mod tests;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use palisade_cni::{OnFailure, PLUGIN};
@@ -88,12 +88,17 @@ impl Installer {
     /// # Errors
     /// [`InstallError`].
     pub fn install(&self) -> Result<PathBuf, InstallError> {
+        self.install_again(&mut None)
+    }
+
+    /// The same, where the program is in its place if neither is another than when it was `placed`.
+    fn install_again(&self, placed: &mut Option<Placed>) -> Result<PathBuf, InstallError> {
         let first = configurations(&self.configurations)?.into_iter().next();
         let path = first.ok_or_else(|| InstallError::NoConfiguration(self.configurations.clone()))?;
         let path = written_anew(&path).unwrap_or(path);
         let text = read(&path)?;
         let entered = list::enter(&text, is_list(&path), &self.entry).map_err(|why| not_understood(&path, why))?;
-        self.place_program()?;
+        self.place_program(placed)?;
         match entered {
             None => Ok(path),
             Some(new) if is_list(&path) => replace(&path, &text, &new).map(|()| path),
@@ -115,11 +120,31 @@ impl Installer {
         Ok(successor)
     }
 
-    fn place_program(&self) -> Result<(), InstallError> {
-        let bytes = fs::read(&self.program).map_err(|source| system(&self.program, source))?;
+    fn place_program(&self, placed: &mut Option<Placed>) -> Result<(), InstallError> {
         let path = self.programs.join(PLUGIN);
+        let now = Placed::of(&self.program, &path).ok();
+        if now.is_some() && now == *placed {
+            return Ok(());
+        }
+        let bytes = fs::read(&self.program).map_err(|source| system(&self.program, source))?;
         let is_there = fs::read(&path).is_ok_and(|there| there == bytes) && mode(&path)? & 0o111 == 0o111;
+        // Whoever wrote there since is seen the next time.
+        *placed = now.filter(|_| is_there);
         if is_there { Ok(()) } else { write(&path, &bytes, 0o755) }
+    }
+}
+
+/// A program and its copy, as they were found the same: whatever is done to a file changes its time (`st_ctime`).
+#[derive(Debug, PartialEq, Eq)]
+struct Placed([Stamp; 2]);
+
+/// A file's device, number, and time of its last change.
+type Stamp = (u64, u64, i64, i64);
+
+impl Placed {
+    fn of(program: &Path, copy: &Path) -> io::Result<Self> {
+        let stamp = |path| fs::metadata(path).map(|is| (is.dev(), is.ino(), is.ctime(), is.ctime_nsec()));
+        Ok(Self([stamp(program)?, stamp(copy)?]))
     }
 }
 

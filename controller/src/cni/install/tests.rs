@@ -202,3 +202,29 @@ fn without_its_program_it_is_not_entered() {
     assert!(node.install().unwrap_err().contains("palisade-cni"));
     assert_eq!(node.json("10-flannel.conflist"), flannel());
 }
+
+#[test]
+fn a_program_that_is_in_its_place_stays_there_whatever_happens() {
+    let node = Node::new();
+    node.write("10.conflist", &flannel().to_string());
+    let mut placed = None;
+    let mut place = || node.installer.install_again(&mut placed).map(|_| placed.is_some()).unwrap();
+    assert!(!place(), "it was not there");
+    assert!(place(), "it was as it should be");
+    let is_as_new =
+        || fs::read(node.program()).is_ok_and(|is| is == PROGRAM) && mode(&node.program()).unwrap() == 0o755;
+    let other = vec![b'x'; PROGRAM.len()];
+    let harm: [&dyn Fn(); 3] = [
+        &|| fs::write(node.program(), &other).unwrap(),
+        &|| fs::set_permissions(node.program(), fs::Permissions::from_mode(0o644)).unwrap(),
+        &|| fs::remove_file(node.program()).unwrap(),
+    ];
+    for harm in harm {
+        // Times of files have steps of some milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        harm();
+        assert!(!is_as_new());
+        assert!(!place() && is_as_new());
+        assert!(place());
+    }
+}
