@@ -7,11 +7,11 @@ use palisade_nft::{Diff, Division, Name};
 
 use crate::render;
 
-/// How much one transaction writes at most, in elements of a hash set: some 50 ms of the kernel.
-const BUDGET: usize = 40_000;
+/// How much one transaction writes at most, in elements of a hash set: some 25 ms of the kernel, which others wait for.
+const BUDGET: usize = 20_000;
 
 /// How much is written soon: in some 5 ms.
-const SOON: usize = BUDGET / 10;
+const SOON: usize = 4_000;
 
 /// Differences to what is in force, in the order in which they are to be committed.
 #[derive(Debug)]

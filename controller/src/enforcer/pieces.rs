@@ -59,7 +59,10 @@ impl<B: Backend> Enforcer<B> {
         self.work_off(extent, start, &mut done)?;
         if !everything && self.backlog.is_empty() && start.elapsed() < self.piece {
             self.take_up_next()?;
-            self.work_off(extent, start, &mut done)?;
+            // Where it took long to decide that, others come before it is committed.
+            if start.elapsed() < self.piece {
+                self.work_off(extent, start, &mut done)?;
+            }
         }
         if !ceased && self.backlog.is_empty() && self.owners.go_on() {
             self.take_up(|turns, namespace| turns.is_light(namespace))?;
