@@ -1,5 +1,5 @@
-//! `palisade run`: the agent. This thread follows the API, applies and commits what it sees; whoever asks how it is, is
-//! answered on another.
+//! `palisade run`: the agent. This thread follows the API, hears the network plugin, applies and commits what it is told;
+//! whoever asks how it is, is answered on another.
 
 use std::path::PathBuf;
 use std::sync::Arc;
