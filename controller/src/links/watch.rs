@@ -107,9 +107,8 @@ impl<T: FnMut(NodeLinks) -> bool> Watch<T> {
         let mut more = heard && wanted == 0;
         while more && begin.elapsed() < LONGEST {
             let mut fds = self.fds(None);
-            poll(&mut fds, PollTimeout::from(STEP))?;
-            let has = |fd: Option<&PollFd<'_>>| fd.and_then(PollFd::any).unwrap_or_default();
-            more = has(fds.first()) && !has(fds.get(1));
+            let has_news = poll(&mut fds, PollTimeout::from(STEP))? > 0;
+            more = has_news && !fds.get(1).and_then(PollFd::any).unwrap_or_default();
             self.look.hear(Instant::now())?;
         }
         Ok(heard)

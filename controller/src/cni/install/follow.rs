@@ -48,7 +48,7 @@ struct Follower {
 
 impl Follower {
     fn look(&mut self) {
-        let result = self.installer.install_again(&mut self.placed);
+        let result = self.installer.install(&mut self.placed);
         let now = match &result {
             Ok(path) => format!("entered in {}", path.display()),
             Err(error) => format!("not entered: {error}"),

@@ -83,16 +83,9 @@ pub enum InstallError {
 }
 
 impl Installer {
-    /// Puts the program where it belongs, and enters it. Gives the file that it is in.
-    ///
-    /// # Errors
-    /// [`InstallError`].
-    pub fn install(&self) -> Result<PathBuf, InstallError> {
-        self.install_again(&mut None)
-    }
-
-    /// The same, where the program is in its place if neither is another than when it was `placed`.
-    fn install_again(&self, placed: &mut Option<Placed>) -> Result<PathBuf, InstallError> {
+    /// Puts the program where it belongs, and enters it. Gives the file that it is in. Program and copy are compared only where
+    /// either is another than when it was `placed`.
+    fn install(&self, placed: &mut Option<Placed>) -> Result<PathBuf, InstallError> {
         let first = configurations(&self.configurations)?.into_iter().next();
         let path = first.ok_or_else(|| InstallError::NoConfiguration(self.configurations.clone()))?;
         let path = written_anew(&path).unwrap_or(path);

@@ -52,7 +52,7 @@ impl Node {
 
     /// The name of the file that the plugin is in.
     fn install(&self) -> Result<String, String> {
-        let path = self.installer.install().map_err(|error| error.to_string())?;
+        let path = self.installer.install(&mut None).map_err(|error| error.to_string())?;
         Ok(path.file_name().unwrap().to_str().unwrap().to_owned())
     }
 
@@ -113,7 +113,7 @@ fn what_is_entered_stays_and_what_is_outdated_is_replaced() {
     fs::write(node.program(), "an older version").unwrap();
     let mut installer = node.installer.clone();
     installer.entry.on_failure = OnFailure::Allow;
-    installer.install().unwrap();
+    installer.install(&mut None).unwrap();
     assert_eq!(fs::read(node.program()).unwrap(), PROGRAM);
     let list = node.json("10-flannel.conflist");
     assert_eq!((types(&list).len(), &list["plugins"][2]["onFailure"]), (3, &json!("allow")));
@@ -208,7 +208,7 @@ fn a_program_that_is_in_its_place_stays_there_whatever_happens() {
     let node = Node::new();
     node.write("10.conflist", &flannel().to_string());
     let mut placed = None;
-    let mut place = || node.installer.install_again(&mut placed).map(|_| placed.is_some()).unwrap();
+    let mut place = || node.installer.install(&mut placed).map(|_| placed.is_some()).unwrap();
     assert!(!place(), "it was not there");
     assert!(place(), "it was as it should be");
     let is_as_new =
