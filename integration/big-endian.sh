@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C.UTF-8
 . deploy/architecture.sh
+. integration/apt.sh
 . integration/kernels/packages.sh
 
 architecture=s390x
@@ -15,8 +16,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/palisade/$architecture
 # shellcheck disable=SC2034
 declare -A suites_of=([libraries]=bookworm)
 
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    "$compiler" libc6-dev-s390x-cross pkg-config qemu-user >&2
+apt_install "$compiler" libc6-dev-s390x-cross pkg-config qemu-user
 rustup --quiet target add "$rust"
 if [[ ! -e $cache/usr/lib/$gnu/libnftnl.so ]]; then
     with_apt libraries apt-get update -qq

@@ -19,6 +19,7 @@ options:  --suites NAME,...   these alone
 END
 }
 
+. integration/apt.sh
 . integration/kernels/settings.sh
 . integration/kernels/setup.sh
 . integration/kernels/packages.sh

@@ -1,5 +1,7 @@
 # shellcheck shell=bash
 # For scripts that need Debian packages: `need PACKAGE...` installs those that are missing, or says which they are.
+# shellcheck source=integration/apt.sh
+. "$(dirname "${BASH_SOURCE[0]}")/apt.sh"
 
 fail() {
     printf '%s: %s\n' "$(basename "$0" .sh)" "$1" >&2
@@ -15,14 +17,12 @@ missing_packages() {
 }
 
 need() {
-    local missing as_root=()
+    local missing
     mapfile -t missing < <(missing_packages "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null || fail "as root: apt-get install ${missing[*]}"
-        as_root=(sudo)
     fi
     echo "$(basename "$0" .sh): installing ${missing[*]}"
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    apt_install "${missing[@]}"
 }

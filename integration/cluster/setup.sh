@@ -4,6 +4,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 cd "$repository"
+. integration/apt.sh
 
 packages=(containerd runc containernetworking-plugins conntrack iptables nftables iproute2 openssl jq procps util-linux)
 needed=(containerd ctr runc conntrack iptables ip6tables nft ip openssl jq pgrep unshare nsenter setpriv flock)
@@ -16,8 +17,7 @@ install_packages() {
     [[ ${#missing[@]} -gt 0 ]] || return 0
     has apt-get || fail "missing: ${missing[*]}; on Debian they are in ${packages[*]}"
     say "installing ${packages[*]}, for ${missing[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+    apt_install "${packages[@]}"
 }
 
 # Loading modules is left to who owns the machine: it would outlast the cluster.

@@ -11,8 +11,7 @@ set_up() {
     if [[ ${#missing[@]} -gt 0 ]]; then
         has apt-get || fail "missing: ${missing[*]}; on Debian they are in ${packages[*]}"
         say "installing ${packages[*]}, for ${missing[*]}"
-        apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+        apt_install "${packages[@]}"
     fi
     [[ ${#target_of_cargo[@]} -eq 0 ]] || "$repository/deploy/build-setup.sh" "$architecture"
 }
