@@ -34,7 +34,7 @@ run_checks() {
         # Each in a shell of its own: what it sets, and that it fails, is no matter of the others'. Not in a condition, where
         # bash would go on after errors.
         run_check "$check" &
-        wait $! || row FAILED "$check" 'it came to its end' 'no'
+        wait $! || { row FAILED "$check" 'it came to its end' 'no' && delete_fresh_namespaces; }
         say "== $check: $((SECONDS - start)) s"
     done
     printf '\nKubernetes %s, kube-proxy in %s mode%s, %s\n\n' "$kubernetes" "$CLUSTER_PROXY" \
