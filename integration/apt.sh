@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# apt_install PACKAGE...: with apt's lists brought up to date. One of our scripts after the other, because apt does not wait for whoever
-# holds its lists; for others who install something it does.
+# apt_install PACKAGE...: with apt's lists brought up to date. One of our scripts after the other, because apt does not wait for
+# whoever holds its lists; for others who install something it does.
 apt_install() {
     local as_root=() cache=${XDG_CACHE_HOME:-$HOME/.cache}/palisade
     [[ $(id -u) -eq 0 ]] || as_root=(sudo)

@@ -151,8 +151,9 @@ fn flowtables_take_established_connections_past_policies() {
     assert!(before > 0 && after > before, "the limit is gone: say so in controller/docs/networks.md");
 }
 
-/// How many words have been exchanged, for as long as somebody wants to know and all arrive. All the time: the flowtable gives up what was
-/// idle for half a minute, which is soon over where time is that of an emulated processor, and the next packet is judged again.
+/// How many words have been exchanged, for as long as somebody wants to know and all arrive. All the time: the flowtable gives up
+/// what was idle for half a minute, which is soon over where time is that of an emulated processor, and the next packet is judged
+/// again.
 fn keep_exchanging((mut client, mut server): (TcpStream, TcpStream)) -> Arc<AtomicU64> {
     let exchanged = Arc::new(AtomicU64::new(0));
     let wanted = Arc::downgrade(&exchanged);
