@@ -28,6 +28,8 @@ use super::report::Measured;
 /// How long the victim's edits are measured, and how often there is one.
 const DURATION: Duration = Duration::from_secs(20);
 const PERIOD: Duration = Duration::from_millis(50);
+/// Until then it is decided what is in force of all others.
+const FIRST: Duration = Duration::from_secs(2);
 /// How often each tenant writes at most, and all of them together.
 const REWRITE: Duration = Duration::from_millis(100);
 /// When an edit counts as never in force.
@@ -97,6 +99,7 @@ pub(crate) fn measure(case: Case, pods: u32) -> Outcome<Measured> {
         let first = acknowledged.iter().find(|at| *at > sent);
         first.map_or(LIMIT, |at| *at - *sent)
     };
+    let (first, later) = sent.split_at(sent.partition_point(|at| *at < cold + FIRST));
     Ok(Measured {
         case: case.name().to_owned(),
         pods,
@@ -104,7 +107,8 @@ pub(crate) fn measure(case: Case, pods: u32) -> Outcome<Measured> {
         closed: enforcer.index().closed().count(),
         listed,
         cold: cold - begun,
-        latencies: sent.iter().map(latency).collect(),
+        first_latencies: first.iter().map(latency).collect(),
+        latencies: later.iter().map(latency).collect(),
         peak: Usage::of(std::process::id())?.peak as f64 / 1024.0,
     })
 }
