@@ -14,9 +14,14 @@ const BUDGET: usize = 20_000;
 const SOON: usize = 4_000;
 
 /// Differences to what is in force, in the order in which they are to be committed.
+///
+/// Invariant: one that takes away, or cannot be divided, is alone among the parts, without removals after it.
 #[derive(Debug)]
 pub(super) struct Backlog {
+    /// What comes. It is divided when it is its turn.
     parts: VecDeque<Diff>,
+    /// What is taken away after all that.
+    removals: VecDeque<Diff>,
     /// What nothing in force leads to any more, and packets may still be at that came in before.
     going: Diff,
     /// What was there when packets that are waited for had come in.
@@ -27,7 +32,13 @@ pub(super) struct Backlog {
 impl Backlog {
     pub(super) fn new() -> Self {
         let division = Division { budget: BUDGET, sets: 0, entries: render::dispatch_maps().collect() };
-        Self { parts: VecDeque::new(), going: Diff::default(), leaving: VecDeque::new(), division }
+        Self {
+            parts: VecDeque::new(),
+            removals: VecDeque::new(),
+            going: Diff::default(),
+            leaving: VecDeque::new(),
+            division,
+        }
     }
 
     #[cfg(test)]
@@ -37,11 +48,12 @@ impl Backlog {
 
     /// Whether all is in force. Something may have to go that nothing leads to.
     pub(super) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.parts.is_empty() && self.removals.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
         self.parts.clear();
+        self.removals.clear();
         self.going = Diff::default();
         self.leaving.clear();
     }
@@ -51,9 +63,29 @@ impl Backlog {
         self.division.weight(difference) > SOON
     }
 
+    /// Divides the next, if it is more than is written at once. Gives whether it did, which may have taken long.
+    pub(super) fn divide_next(&mut self) -> bool {
+        let queue = if self.parts.is_empty() { &mut self.removals } else { &mut self.parts };
+        let Some(next) = queue.pop_front() else { return false };
+        if self.division.is_one_part(&next) {
+            queue.push_front(next);
+            return false;
+        }
+        let (comes, goes) = next.split_removals();
+        let mut count = 0;
+        for (queue, divided) in [(&mut self.removals, goes), (&mut self.parts, comes)] {
+            for part in divided.parts(&self.division).into_iter().rev().filter(|part| !part.is_empty()) {
+                queue.push_front(part);
+                count += 1;
+            }
+        }
+        count > 1
+    }
+
     /// The next to be committed.
     pub(super) fn next(&mut self) -> Option<Diff> {
-        self.parts.pop_front()
+        self.divide_next();
+        self.parts.pop_front().or_else(|| self.removals.pop_front())
     }
 
     /// What packets may still be at that are under way. Nothing in force leads to it.
@@ -86,8 +118,10 @@ impl Backlog {
         self.leaving.pop_front()
     }
 
-    /// Takes in what is to follow all that is in it, of a table with that many sets. It comes first as far as it can; what
-    /// goes comes last, and may come back until then.
+    /// Takes in what is to follow all that is in it, of a table with that many sets. What is written at once comes first as
+    /// far as it can, with what it cannot come before. More than that stays where the first of it was, or comes after what
+    /// it has nothing to do with: who changes his own all the time holds up nobody. What goes comes last, and may come back
+    /// until then.
     pub(super) fn add(&mut self, mut diff: Diff, sets: usize) {
         self.division.sets = sets;
         self.join_elements(&mut diff);
@@ -95,18 +129,56 @@ impl Backlog {
         if diff.is_empty() {
             return;
         }
-        if self.parts.is_empty() {
-            self.parts = diff.parts(&self.division).into();
+        let diff = self.follow_lone(diff);
+        if self.is_empty() && self.division.is_one_part(&diff) {
+            self.parts.push_back(diff);
             return;
         }
-        let (going, pending): (Vec<_>, Vec<_>) = mem::take(&mut self.parts).into_iter().partition(Diff::is_retirement);
-        let (ahead, going) = join(going).then(diff).split_removals();
-        let not_apart = pending.iter().any(|part| !ahead.is_apart_from(part));
-        if not_apart {
-            self.parts = join(pending).then(ahead).then(going).parts(&self.division).into();
-        } else {
-            let parts = ahead.parts(&self.division).into_iter().chain(pending).chain(going.parts(&self.division));
-            self.parts = parts.filter(|part| !part.is_empty()).collect();
+        let taken_back = self.removals.iter_mut().map(|removal| removal.extract_names_of(&diff));
+        let diff = join(taken_back).then(diff);
+        self.removals.retain(|removal| !removal.is_empty());
+        if diff.is_indivisible() {
+            let all = join(mem::take(&mut self.parts)).then(join(mem::take(&mut self.removals)));
+            self.parts.push_back(all.then(diff));
+            return;
+        }
+        let (ahead, goes) = diff.split_removals();
+        // What came and goes again need not come: nothing names it that stays.
+        let mut pending: Vec<Diff> = mem::take(&mut self.parts).into();
+        let goes = join(pending.iter_mut().map(|part| part.extract_names_of(&goes))).then(goes);
+        pending.retain(|part| !part.is_empty());
+        let (before, at) = ahead.extract_what_precedes(&mut pending);
+        let (ahead, gone) = join(before).then(ahead).split_removals();
+        if !ahead.is_empty() {
+            pending.insert(if self.division.is_one_part(&ahead) { 0 } else { at }, ahead);
+        }
+        self.parts = pending.into();
+        self.remove(goes.then(gone));
+    }
+
+    /// `diff` with what is alone, if that cannot be divided. What that takes away comes after the others otherwise.
+    fn follow_lone(&mut self, diff: Diff) -> Diff {
+        if self.parts.len() > 1 || !self.removals.is_empty() {
+            return diff;
+        }
+        match self.parts.pop_front() {
+            None => diff,
+            Some(lone) if lone.is_indivisible() => lone.then(diff),
+            Some(lone) => {
+                let (comes, goes) = lone.split_removals();
+                self.parts.extend(Some(comes).filter(|comes| !comes.is_empty()));
+                self.remove(goes);
+                diff
+            }
+        }
+    }
+
+    fn remove(&mut self, goes: Diff) {
+        if self.removals.iter().any(|earlier| goes.goes_before(earlier)) {
+            let earlier = join(mem::take(&mut self.removals));
+            self.removals.push_back(earlier.then(goes));
+        } else if !goes.is_empty() {
+            self.removals.push_back(goes);
         }
     }
 
@@ -131,7 +203,7 @@ impl Backlog {
 
     /// Elements of sets that are not done yet come with the last part of them.
     fn join_elements(&mut self, diff: &mut Diff) {
-        let sets: Vec<Name> = diff.sets.keys().filter(|_| !self.parts.is_empty()).cloned().collect();
+        let sets: Vec<Name> = diff.sets_with_other_elements().filter(|_| !self.parts.is_empty()).cloned().collect();
         for set in sets {
             if let Some(part) = self.parts.iter_mut().rev().find(|part| part.sets.contains_key(&set)) {
                 diff.move_elements_into(part, &set);
@@ -187,9 +259,32 @@ mod tests {
             let held = expected.and_then(|_| commit(&mut backlog));
             assert!(expected.is_none_or(|set| held.unwrap().sets.contains_key(&name(set))));
         }
-        assert!(backlog.parts.len() > 1, "the large one is not done");
+        assert!(!backlog.is_empty(), "the large one is not done");
         let held = std::iter::from_fn(|| commit(&mut backlog)).last();
         assert_eq!(held.as_ref(), Some(&states[3]));
+    }
+
+    /// What is large comes in the order in which it was decided, whoever changes his mind in between.
+    #[test]
+    fn who_changes_his_own_holds_up_nobody() {
+        let large = 50_000;
+        let states = [
+            ruleset([]),
+            ruleset([("x", large)]),
+            ruleset([("x", large), ("y", large)]),
+            ruleset([("api", 1), ("x", large), ("y", large)]),
+            ruleset([("api", 1), ("y", large), ("z", large)]),
+        ];
+        let mut fake = Fake::holding(states[0].clone());
+        let mut backlog = Backlog::new();
+        states.windows(2).for_each(|pair| backlog.add(diff(Some(&pair[0]), &pair[1]), 0));
+        let mut came = Vec::new();
+        while let Some(part) = backlog.next() {
+            came.extend(part.sets.keys().cloned());
+            fake.commit(&name("palisade").into(), &Transaction::from(&part)).unwrap();
+        }
+        came.dedup();
+        assert_eq!((came, fake.ruleset()), (["api", "y", "z"].map(name).into(), Some(&states[4])));
     }
 
     /// A chain that is to go comes back otherwise and goes again before it was written: what it still looks up goes after it.

@@ -105,12 +105,13 @@ impl<B: Backend> Enforcer<B> {
         self.take_up(|_, namespace| namespace == &*next)
     }
 
-    /// Commits what was decided: at least one part of it.
+    /// Commits what was decided: at least one part of it, unless it took long to divide that.
     pub(super) fn work_off(&mut self, extent: Extent, start: Instant, done: &mut Diff) -> Result<(), EnforceError> {
         let begin = (!self.at_work.is_empty()).then(processor_time);
         let piece = self.piece;
         let is_enough = || extent == Extent::Piece && start.elapsed() >= piece;
-        while let Some(part) = self.backlog.next() {
+        let took_long = self.backlog.divide_next() && is_enough();
+        while let Some(part) = (!took_long).then(|| self.backlog.next()).flatten() {
             for step in self.steps(part) {
                 match self.commit_step(&step) {
                     Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {

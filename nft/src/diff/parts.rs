@@ -45,6 +45,11 @@ impl Division {
         chains + sets + diff.counters.len() * COUNTER
     }
 
+    /// Whether [`Diff::parts`] gives it as it is.
+    pub fn is_one_part(&self, diff: &Diff) -> bool {
+        diff.is_indivisible() || self.weight(diff) <= self.budget
+    }
+
     fn weight_of_chain(&self, change: &ChainChange) -> usize {
         let rules = |rules: &[Rule]| rules.len() * (RULE + self.sets / PASSED_OVER);
         match change {
@@ -77,7 +82,7 @@ impl Diff {
     ///
     /// One part, where it is within the budget, or where a table or something in it is replaced.
     pub fn parts(self, division: &Division) -> Vec<Self> {
-        if division.weight(&self) <= division.budget || self.is_indivisible() {
+        if division.is_one_part(&self) {
             return vec![self];
         }
         let mut divider =
@@ -95,7 +100,8 @@ impl Diff {
         divider.parts
     }
 
-    fn is_indivisible(&self) -> bool {
+    /// Whether a table, or something in it, is replaced: that is one part, however large it is.
+    pub fn is_indivisible(&self) -> bool {
         let is_replaced = match self.table {
             TableChange::Kept => self.replaces_base_chains(),
             TableChange::Created { .. } => false,

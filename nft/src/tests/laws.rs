@@ -76,19 +76,38 @@ proptest! {
         prop_assert_eq!(whole.summary(), diff(from, &after).summary());
     }
 
-    /// What is apart from a difference that is not made yet can be made ahead of it, its removals aside.
+    /// What has nothing to do with some of what is not made yet can be made ahead of it, with what it has to do with, removals
+    /// aside: of what goes again nothing need be made before.
     #[test]
-    fn what_is_apart_may_come_first((first, second, third) in triples()) {
+    fn what_is_apart_may_come_first(
+        (first, second, third) in triples(),
+        budget in 1..80_usize,
+        entries in subsequence(SETS.to_vec(), 0..3),
+    ) {
+        let division = Division { budget, sets: 0, entries: entries.into_iter().map(name).collect() };
         let [pending, later] = [(&first, &second), (&second, &third)].map(|(from, to)| diff(Some(from), to));
-        let is_apart = later.is_apart_from(&pending);
-        prop_assume!(is_apart && !later.is_empty() && !pending.is_empty());
-        let (ahead, removals) = later.split_removals();
-        let mut fake = Fake::holding(first.clone());
-        for diff in [ahead, pending, removals] {
-            let committed = fake.commit(&first.table, &Transaction::from(&diff));
-            prop_assert!(committed.is_ok(), "{:?} of {:#?}", committed, diff);
+        prop_assume!(!pending.is_indivisible() && !later.is_indivisible());
+        let (mut rest, going): (Vec<_>, Vec<_>) = pending.parts(&division).into_iter().map(Diff::split_removals).unzip();
+        let later = going.into_iter().fold(Diff::default(), Diff::then).then(later);
+        prop_assume!(!later.is_indivisible());
+        let (later, going) = later.split_removals();
+        let taken_back = rest.iter_mut().map(|part| part.extract_names_of(&going));
+        let going = taken_back.fold(Diff::default(), Diff::then).then(going);
+        let (before, at) = later.extract_what_precedes(&mut rest);
+        prop_assert!(at <= rest.len() && (!before.is_empty() || at == rest.len()));
+        let all = before.into_iter().fold(Diff::default(), Diff::then).then(later);
+        prop_assume!(!all.is_empty() && !rest.is_empty());
+        let (ahead, gone) = all.split_removals();
+        let removals = going.then(gone);
+        for place in [0, at] {
+            let mut fake = Fake::holding(first.clone());
+            let (earlier, after) = rest.split_at(place);
+            for diff in earlier.iter().chain([&ahead]).chain(after).chain([&removals]) {
+                let committed = fake.commit(&first.table, &Transaction::from(diff));
+                prop_assert!(committed.is_ok(), "{:?} of {:#?}", committed, diff);
+            }
+            prop_assert_eq!(fake.ruleset(), Some(&third));
         }
-        prop_assert_eq!(fake.ruleset(), Some(&third));
     }
 
     /// However it is committed, and whatever was decided and not committed in between.
