@@ -78,7 +78,8 @@ impl Division {
 
 impl Diff {
     /// The same difference in parts, to be committed one after the other: what switches little, with what that needs,
-    /// before what switches more; what only takes rules away before everything else; what goes, at the end.
+    /// before what switches more, which begins a part; what only takes rules away before everything else, named counters
+    /// aside; what goes, at the end.
     ///
     /// One part, where it is within the budget, or where a table or something in it is replaced.
     pub fn parts(self, division: &Division) -> Vec<Self> {
@@ -88,8 +89,13 @@ impl Diff {
         let mut divider =
             Divider { rest: self, parts: Vec::new(), part: Self::default(), room: division.budget, division };
         divider.part.table = mem::take(&mut divider.rest.table);
+        divider.counters();
         let switches = Switches::of(&mut divider.rest, &division.entries);
-        for together in switches.lightest_first(&divider.rest, division) {
+        for (weight, together) in switches.lightest_first(&divider.rest, division) {
+            // What follows some of others' small changes does not have to wait for what is large.
+            if weight > division.budget {
+                divider.close();
+            }
             divider.switch(together);
         }
         divider.rest_of_what_comes();
@@ -138,7 +144,8 @@ impl Divider<'_> {
             match object {
                 Object::Chain => self.take_chain(&name),
                 Object::Set => self.take_set(&name),
-                Object::Counter => self.take_counter(&name),
+                // All of them came first.
+                Object::Counter => {}
             }
         }
         let mut whole = Diff::default();
@@ -170,6 +177,10 @@ impl Divider<'_> {
         let comes = |change: &SetChange| !matches!(change, SetChange::Removed(_));
         let sets: Vec<Name> = self.rest.sets.iter().filter(|(_, c)| comes(c)).map(|(name, _)| name.clone()).collect();
         sets.into_iter().for_each(|name| self.switch(vec![Switch::Set(name)]));
+    }
+
+    /// What counts comes at once: it takes little, and whatever else comes may count in it.
+    fn counters(&mut self) {
         let counters = self.rest.counters.iter().filter(|(_, change)| !change.is_removal());
         let counters: Vec<Name> = counters.map(|(name, _)| name.clone()).collect();
         counters.iter().for_each(|name| self.take_counter(name));

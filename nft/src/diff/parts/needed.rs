@@ -40,7 +40,6 @@ impl Needed {
                     }
                     _ => continue,
                 },
-                Object::Counter if rest.counters.contains_key(name) => BTreeSet::new(),
                 Object::Counter => continue,
             };
             if !self.seen.insert(reference.clone()) {

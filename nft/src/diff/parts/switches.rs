@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use super::{COUNTER, Division, Object, is_of_map};
+use super::{Division, Object, is_of_map};
 use crate::{Chain, ChainChange, Diff, Elements, Name, Rule, SetChange, Statement, Verdict};
 
 /// A change that takes effect at once.
@@ -56,14 +56,15 @@ impl Switches {
         Self(switches)
     }
 
-    /// Those that belong together, by what has to be written for them: first what only takes rules away.
-    pub(super) fn lightest_first(self, diff: &Diff, division: &Division) -> Vec<Vec<Switch>> {
+    /// Those that belong together, with the weight of what has to be written for them, by that: first what only takes rules
+    /// away.
+    pub(super) fn lightest_first(self, diff: &Diff, division: &Division) -> Vec<(usize, Vec<Switch>)> {
         let mut weights = Weights { diff, division, known: BTreeMap::new() };
         let groups = self.groups(diff).into_iter();
         let weigh = |group: Vec<Switch>| (group.iter().map(|switch| weights.of(switch)).sum::<usize>(), group);
         let mut weighed: Vec<_> = groups.map(weigh).collect();
         weighed.sort_by_key(|(weight, _)| *weight);
-        weighed.into_iter().map(|(_, group)| group).collect()
+        weighed
     }
 
     /// What leads, or led, to a chain whose rules change belongs to that: it was never to be judged by what the one was and
@@ -183,7 +184,7 @@ impl Weights<'_> {
             }
             (Object::Chain, _) => 0,
             (Object::Set, name) => self.of(&Switch::Set(name.clone())),
-            (Object::Counter, name) => self.diff.counters.get(name).map_or(0, |_| COUNTER),
+            (Object::Counter, _) => 0,
         };
         self.known.insert(object, weight);
         weight
