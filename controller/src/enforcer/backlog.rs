@@ -27,6 +27,8 @@ pub(super) struct Backlog {
     /// What was there when packets that are waited for had come in.
     leaving: VecDeque<Diff>,
     division: Division,
+    /// Whether something was divided of which nothing has been committed.
+    has_divided: bool,
 }
 
 impl Backlog {
@@ -37,6 +39,7 @@ impl Backlog {
             removals: VecDeque::new(),
             going: Diff::default(),
             leaving: VecDeque::new(),
+            has_divided: false,
             division,
         }
     }
@@ -63,7 +66,8 @@ impl Backlog {
         self.division.weight(difference) > SOON
     }
 
-    /// Divides the next, if it is more than is written at once. Gives whether it did, which may have taken long.
+    /// Divides the next, if it is more than is written at once. Gives whether it did, which may have taken long; once between
+    /// two that are committed, whatever is added meanwhile.
     pub(super) fn divide_next(&mut self) -> bool {
         let queue = if self.parts.is_empty() { &mut self.removals } else { &mut self.parts };
         let Some(next) = queue.pop_front() else { return false };
@@ -79,12 +83,13 @@ impl Backlog {
                 count += 1;
             }
         }
-        count > 1
+        count > 1 && !mem::replace(&mut self.has_divided, true)
     }
 
     /// The next to be committed.
     pub(super) fn next(&mut self) -> Option<Diff> {
         self.divide_next();
+        self.has_divided = false;
         self.parts.pop_front().or_else(|| self.removals.pop_front())
     }
 

@@ -39,7 +39,7 @@ impl<'a> Footprint<'a> {
         let names = pending.chains.len() + pending.sets.len() + pending.counters.len();
         let is_apart = if self.names.len() + self.sets.len() < names {
             let has_changed = |name: &&Name| pending.sets.get(name).is_some_and(|change| !commutes(name, change));
-            !self.names.iter().any(is_pending) && !self.sets.keys().any(|name| has_changed(name))
+            !self.names.iter().any(is_pending) && !self.sets.keys().any(has_changed)
         } else {
             !pending.chains.keys().any(is_named(Object::Chain))
                 && !pending.counters.keys().any(is_named(Object::Counter))
