@@ -99,6 +99,50 @@ fn parts(cost: Cost) -> [u64; 3] {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Who is held back is judged as if closed, and closes others as if it was not. Then it makes no difference that it was.
+    #[test]
+    fn who_is_held_back_lets_nothing_through(
+        changes in changes(60),
+        takes in prop::collection::vec(prop::bool::weighted(0.1), 60),
+        held_back in prop::sample::subsequence(vec!["x", "y", "z"], 1..3),
+        counted_at in 0..40_usize,
+        shares in shares(),
+    ) {
+        let (mut index, mut cluster, mut output) = (Index::with_shares(NODE, shares), Cluster::default(), Output::default());
+        let held_back: BTreeSet<Arc<str>> = held_back.into_iter().map(Arc::from).collect();
+        index.hold_back(held_back.iter().cloned());
+        for (at, (change, take)) in changes.into_iter().zip(takes).enumerate() {
+            cluster.apply(change.clone());
+            index.apply(change);
+            if at == counted_at {
+                held_back.iter().for_each(|namespace| index.count_cost(namespace));
+            } else if !take {
+                continue;
+            }
+            output.apply(index.take_delta());
+            prop_assert!(index.unsettled().is_superset(&held_back));
+            if at >= counted_at {
+                let mut fresh = fresh(&cluster, shares, false);
+                fresh.take_full();
+                prop_assert_eq!(closed(&index), closed(&fresh));
+            }
+            cluster.closed = closed(&index).into_keys().chain(held_back.iter().cloned()).collect();
+            cluster.audits_left_out = left_out(&index).into_keys().chain(held_back.iter().cloned()).collect();
+            check_output(&cluster, &output);
+        }
+        prop_assert_eq!(index.let_out(), held_back);
+        output.apply(index.take_delta());
+        let mut fresh = fresh(&cluster, shares, false);
+        prop_assert_eq!(&output, &Output::new(fresh.take_full()));
+        prop_assert_eq!(closed(&index), closed(&fresh));
+        prop_assert_eq!(index.size(), fresh.size());
+        prop_assert!(index.is_settled());
+    }
+}
+
+proptest! {
     #[test]
     fn incremental_equals_fresh_equals_reference(
         changes in changes(60),

@@ -1,6 +1,6 @@
 //! What is committed now, and what is left for later: small changes first, what takes long in pieces.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,14 +24,19 @@ pub(super) const PIECE: Duration = Duration::from_millis(20);
 /// Policies that need no more grants are not worth any order.
 const SHORT: u64 = 100;
 
+/// To decide about policies that need more grants than that may take some 100 ms and more.
+const LONG: u64 = 1_000;
+
 impl<B: Backend> Enforcer<B> {
     /// When [`Enforcer::commit_some`] has something to do although nothing changed: connections of earlier owners of
     /// addresses are to be forgotten, or something was left.
     pub fn commit_is_due(&self) -> Option<Instant> {
         let left = self.index.unsettled();
         let may_go = self.backlog.has_retired() && !self.passage.is_awaited();
-        let is_ready =
-            !self.backlog.is_empty() || may_go || left.iter().any(|namespace| self.turns.is_light(namespace));
+        let is_ready = !self.backlog.is_empty()
+            || may_go
+            || !self.index.held_back().is_empty()
+            || left.iter().any(|namespace| self.turns.is_light(namespace));
         let due = if is_ready { Some(Instant::now()) } else { self.turns.due(&left) };
         self.owners.due().into_iter().chain(due).min().filter(|_| self.in_step)
     }
@@ -52,12 +57,20 @@ impl<B: Backend> Enforcer<B> {
         let from_backend = !self.in_step;
         let ceased = self.in_step && self.owners.go_on();
         self.follow_links()?;
+        if extent == Extent::All {
+            self.turns.begin(BTreeSet::new());
+            self.index.let_out();
+        }
         let later = self.what_begins_later(extent);
         let everything = from_backend || extent == Extent::All || self.turns.are_light();
-        self.take_up(|turns, namespace| (everything || turns.is_light(namespace)) && !later.contains(namespace))?;
+        let is_now = |turns: &Turns, namespace: &str| everything || turns.is_light(namespace);
+        self.take_up(|turns, namespace| is_now(turns, namespace) && !later.contains_key(namespace))?;
+        self.begin(&later)?;
         let mut done = Diff::default();
         self.work_off(extent, start, &mut done)?;
-        if !everything && self.backlog.is_empty() && start.elapsed() < self.piece {
+        if !self.index.held_back().is_empty() {
+            self.take_up_beginners(start)?;
+        } else if !everything && self.backlog.is_empty() && start.elapsed() < self.piece {
             self.take_up_next()?;
             // Where it took long to decide that, others come before it is committed.
             if start.elapsed() < self.piece {
@@ -72,12 +85,38 @@ impl<B: Backend> Enforcer<B> {
         Ok((!done.is_empty()).then(|| Commit { diff: done, from_backend, elapsed: start.elapsed() }))
     }
 
-    /// The namespaces whose policies are long, for when it turns out that nothing is there yet, as after the node's start:
-    /// nobody has to wait for those. All of them come next and together, because who is closed follows from what all of them
-    /// cost.
-    fn what_begins_later(&self, extent: Extent) -> BTreeSet<Arc<str>> {
+    /// The namespaces whose policies are long, with their grants, for when it turns out that nothing is there yet, as after the
+    /// node's start: nobody has to wait for those.
+    fn what_begins_later(&self, extent: Extent) -> BTreeMap<Arc<str>, u64> {
         let begins = !self.met && extent == Extent::Piece;
         begins.then(|| self.index.grants_above(SHORT)).into_iter().flatten().collect()
+    }
+
+    /// Those of them about which nothing was decided come next: all together, or, where that may take long, one after the
+    /// other. These let nothing through until it is known what all of them cost: who is closed follows from that.
+    fn begin(&mut self, later: &BTreeMap<Arc<str>, u64>) -> Result<(), EnforceError> {
+        if later.values().fold(0, |sum: u64, grants| sum.saturating_add(*grants)) <= LONG {
+            return Ok(());
+        }
+        let unsettled = self.index.unsettled().into_iter();
+        let beginners: BTreeSet<_> = unsettled.filter(|namespace| later.contains_key(namespace)).collect();
+        self.index.hold_back(beginners.iter().cloned());
+        self.take_up(|_, namespace| beginners.contains(namespace))?;
+        self.turns.begin(beginners);
+        Ok(())
+    }
+
+    /// Finds out what as many of those cost as there is time for: one at least.
+    fn take_up_beginners(&mut self, start: Instant) -> Result<(), EnforceError> {
+        while let Some(next) = self.turns.next_beginner() {
+            self.index.count_cost(&next);
+            self.take_up(|_, namespace| namespace == &*next)?;
+            if start.elapsed() >= self.piece {
+                return Ok(());
+            }
+        }
+        let all = self.index.let_out();
+        self.take_up(|turns, namespace| turns.is_light(namespace) || all.contains(namespace))
     }
 
     /// Decides about the changes of those namespaces whose turn it is.

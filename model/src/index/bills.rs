@@ -24,6 +24,10 @@ pub(super) struct Bills {
     closed: [BTreeMap<Arc<str>, Limit>; 2],
     /// Those whose tables the kernel has refused, and those whose audits.
     refused: [BTreeSet<Arc<str>>; 2],
+    /// Those of which it is not to be put out yet what their policies say, and those of them whose tables are not to be
+    /// compiled yet.
+    held_back: BTreeSet<Arc<str>>,
+    uncounted: BTreeSet<Arc<str>>,
     /// What all tables cost, the sets that they look up aside.
     own: Cost,
     /// Whether any namespace went over its share since it was last decided who is closed.
@@ -58,6 +62,8 @@ impl Bills {
             by_name: Default::default(),
             closed: Default::default(),
             refused: Default::default(),
+            held_back: BTreeSet::new(),
+            uncounted: BTreeSet::new(),
             own: Cost::default(),
             is_pressed: false,
         }
@@ -109,6 +115,38 @@ impl Bills {
 
     pub(super) fn is_refused(&self, bill: &Bill) -> bool {
         self.refused[bill.enforcement as usize].contains(&bill.namespace)
+    }
+
+    pub(super) fn hold_back(&mut self, namespace: Arc<str>) {
+        self.held_back.insert(namespace.clone());
+        self.uncounted.insert(namespace);
+    }
+
+    pub(super) fn held_back(&self) -> &BTreeSet<Arc<str>> {
+        &self.held_back
+    }
+
+    /// Whether it is not to be found out yet what it costs.
+    pub(super) fn is_uncounted(&self, bill: BillId) -> bool {
+        self.uncounted.contains(&self.slots[bill].namespace)
+    }
+
+    /// The tables of a namespace may be compiled from now on. Gives them.
+    pub(super) fn count(&mut self, namespace: &str) -> Vec<Arc<TableKey>> {
+        self.uncounted.remove(namespace);
+        self.tables_of(namespace).cloned().collect()
+    }
+
+    /// Nobody is held back any more. Gives who was, and the tables of those.
+    pub(super) fn let_out(&mut self) -> (BTreeSet<Arc<str>>, Vec<Arc<TableKey>>) {
+        self.uncounted.clear();
+        let held_back = std::mem::take(&mut self.held_back);
+        let tables = held_back.iter().flat_map(|namespace| self.tables_of(namespace)).cloned().collect();
+        (held_back, tables)
+    }
+
+    fn tables_of(&self, namespace: &str) -> impl Iterator<Item = &Arc<TableKey>> {
+        self.by_name.iter().filter_map(move |bills| bills.get(namespace)).flat_map(|bill| &self.slots[*bill].tables)
     }
 
     /// Enters a table. Gives the bill that it is on.

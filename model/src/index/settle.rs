@@ -123,8 +123,12 @@ impl Index {
             std::mem::take(&mut self.dirty_tables).into_iter().partition(is_ready);
         self.dirty_tables = later;
         if !edited.is_empty() {
-            let is_edited = |key: &&Arc<TableKey>| key.policies.iter().any(|policy| edited.contains(policy));
-            dirty.extend(self.tables.keys().filter(is_edited).cloned());
+            for (key, live) in &mut self.tables {
+                if key.policies.iter().any(|policy| edited.contains(policy)) {
+                    live.is_edited = true;
+                    dirty.insert(key.clone());
+                }
+            }
         }
         dirty
     }
@@ -138,7 +142,8 @@ impl Index {
     pub fn unsettled(&self) -> BTreeSet<Arc<str>> {
         let pods = self.dirty_pods.iter().map(|pod| &pod.namespace);
         let policies = self.dirty_policies.iter().map(|policy| &policy.namespace);
-        pods.chain(policies).chain(self.dirty_tables.iter().map(|key| key.namespace())).cloned().collect()
+        let tables = self.dirty_tables.iter().map(|key| key.namespace());
+        pods.chain(policies).chain(tables).chain(self.bills.held_back()).cloned().collect()
     }
 
     fn settle_tables(&mut self, dirty: BTreeSet<Arc<TableKey>>) -> BTreeMap<Arc<TableKey>, Option<Arc<Table>>> {

@@ -1,6 +1,6 @@
 //! Who is closed, and what everything costs, as of the last delta.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Index;
@@ -30,15 +30,42 @@ impl Index {
         enforced.into_iter().chain(audit).map(|bill| bill.cost).sum()
     }
 
-    /// The namespaces with pods here whose policies need more than so many grants to be compiled: whether they select any of
-    /// these pods, and what ports with names are, is not looked at. In no order.
-    pub fn grants_above(&self, limit: u64) -> impl Iterator<Item = Arc<str>> {
+    /// The namespaces with pods here whose policies need more than so many grants to be compiled, with how many: whether they
+    /// select any of these pods, and what ports with names are, is not looked at. In no order.
+    pub fn grants_above(&self, limit: u64) -> impl Iterator<Item = (Arc<str>, u64)> {
         let grants = |space: &Space| {
             let of = |direction| grants(direction, space.policies.values().map(|policy| &**policy), &[]);
             Direction::ALL.into_iter().map(of).fold(0, u64::saturating_add)
         };
         let spaces = self.cluster.spaces.iter().filter(|(_, space)| !space.local.is_empty());
-        spaces.filter(move |(_, space)| grants(space) > limit).map(|(_, space)| space.name.clone())
+        let with_grants = spaces.map(move |(_, space)| (space.name.clone(), grants(space)));
+        with_grants.filter(move |(_, grants)| *grants > limit)
+    }
+
+    /// Until they are [let out](Index::let_out), the policies of these namespaces let nothing through, although they are not
+    /// closed: what they cost is found out when they are [counted](Index::count_cost), and what they say is put out when it is known
+    /// of all. So nothing is put out that is taken back because of what others cost.
+    pub fn hold_back(&mut self, namespaces: impl IntoIterator<Item = Arc<str>>) {
+        namespaces.into_iter().for_each(|namespace| self.bills.hold_back(namespace));
+    }
+
+    /// With the next delta in which it is its turn it is found out what a namespace costs that is
+    /// [held back](Index::hold_back).
+    pub fn count_cost(&mut self, namespace: &str) {
+        let tables = self.bills.count(namespace);
+        self.dirty_tables.extend(tables);
+    }
+
+    /// Who is [held back](Index::hold_back): ascending.
+    pub fn held_back(&self) -> &BTreeSet<Arc<str>> {
+        self.bills.held_back()
+    }
+
+    /// Nobody is [held back](Index::hold_back) from the next delta on in which it is their turn. Gives who was.
+    pub fn let_out(&mut self) -> BTreeSet<Arc<str>> {
+        let (namespaces, tables) = self.bills.let_out();
+        self.dirty_tables.extend(tables);
+        namespaces
     }
 
     /// The namespaces whose policies select pods here, with what they cost: in no order.

@@ -29,6 +29,8 @@ pub(super) struct LiveTable {
     /// What compiling it costs.
     grants: Cost,
     compiled: Option<Compiled>,
+    /// Whether a policy of its changed since it was compiled.
+    pub(super) is_edited: bool,
     /// As it was put out last.
     pub(super) in_force: Option<InForce>,
 }
@@ -109,7 +111,8 @@ impl Index {
     pub(super) fn table_in_force(&self, key: &TableKey) -> Option<InForce> {
         let live = &self.tables[key];
         let bill = self.bills.bill(live.bill?);
-        let is_open = |_: &&Compiled| !self.bills.is_closed(bill);
+        let is_held_back = self.bills.held_back().contains(&bill.namespace);
+        let is_open = |_: &&Compiled| !self.bills.is_closed(bill) && !is_held_back;
         Some(match live.compiled.as_ref().filter(is_open) {
             Some(compiled) => InForce { table: compiled.table.clone(), sets: compiled.sets.clone() },
             None if bill.is_enforced() => InForce { table: NOTHING.clone(), sets: Vec::new() },
@@ -143,14 +146,20 @@ impl Index {
 
     /// Compiles a table anew, where that changes anything and its namespace can afford it.
     fn recompile(&mut self, key: &Arc<TableKey>) {
-        let live = &self.tables[key];
-        let Some(bill) = live.bill else { return };
+        let Some(bill) = self.tables[key].bill else { return };
         if self.bills.bill(bill).too_many_grants.is_some() {
             self.drop_compiled(key, bill);
             return;
         }
+        if self.bills.is_uncounted(bill) {
+            return;
+        }
+        let live = self.live(key);
+        if !std::mem::take(&mut live.is_edited) && live.compiled.is_some() {
+            return;
+        }
         let table = compile(key.direction, self.policies_of(key), &key.named_ports);
-        if live.compiled.as_ref().is_some_and(|compiled| *compiled.table == table) {
+        if self.tables[key].compiled.as_ref().is_some_and(|compiled| *compiled.table == table) {
             return;
         }
         let cost = cost(&table);

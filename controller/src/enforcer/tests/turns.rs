@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use palisade_model::Cost;
+use palisade_model::{Cost, PortMatch, PortRange, Protocol};
 
 use super::*;
 
@@ -74,6 +74,46 @@ fn at_the_start_of_a_node_what_is_long_comes_last() {
     all.into_iter().for_each(|change| restarted.apply(change));
     assert!(restarted.commit_some().unwrap().is_none(), "nothing has changed");
     assert_eq!(restarted.waiting(), BTreeSet::new());
+}
+
+/// Where it may take long to decide what all those need, they come one after the other, and others in between. They let nothing
+/// through until it is known of all.
+#[test]
+fn between_those_who_come_last_others_come() {
+    let single = |number: u16| PortMatch::Numbers { protocol: Protocol::Tcp, ports: PortRange::single(2 * number) };
+    let long = |namespace: &str| {
+        let Change::Policy(mut policy) = policy(namespace, "p", &["a"]) else { unreachable!("it makes policies") };
+        policy.ingress.as_mut().unwrap()[0].ports = Ports::AnyOf((0..400).map(single).collect());
+        Change::Policy(policy)
+    };
+    let namespaces = ["x", "y", "z"];
+    let mut enforcer = enforcer_of(Fake::new(table()));
+    enforcer.piece = Duration::ZERO;
+    let pods = [pod_of("shop", 1), pod_of("x", 2), pod_of("y", 3), pod_of("z", 4)];
+    pods.into_iter().chain(namespaces.map(long)).for_each(|change| enforcer.apply(change));
+    let mut seen = Vec::new();
+    for number in 0..100 {
+        if number % 2 == 0 {
+            enforcer.apply(policy("shop", "p", &[&format!("app-{number}")]));
+        }
+        enforcer.commit_some().unwrap();
+        let held = held(&mut enforcer);
+        let has =
+            |start: String| held.sets.keys().chain(held.chains.keys()).any(|name| name.as_str().starts_with(&start));
+        assert!(has(format!("pods-app-app-{}-in-shop", number / 2 * 2)), "others do not wait");
+        let of = |name| (has(format!("pod-ingress-{name}")), has(format!("ports-ingress-tcp-{name}")));
+        seen.push(namespaces.map(of));
+        if namespaces.iter().all(|name| !enforcer.waiting().contains(*name)) {
+            break;
+        }
+        assert!(enforcer.commit_is_due().is_some());
+    }
+    let [closed, open] = [(true, false), (true, true)];
+    let opened = seen.iter().position(|seen| seen.contains(&open)).unwrap();
+    assert!(opened > namespaces.len(), "one after the other");
+    assert!(seen[..opened].iter().all(|seen| *seen == [closed; 3]) && seen[opened] == [open; 3]);
+    enforcer.commit().unwrap();
+    assert_eq!(held(&mut enforcer), *enforcer.desired());
 }
 
 /// Who no longer has to be closed because somebody else needs less is enforced although nothing else happens.
