@@ -178,12 +178,18 @@ impl Backlog {
         }
     }
 
+    /// After all that is to be taken away, or together with it.
     fn remove(&mut self, goes: Diff) {
-        if self.removals.iter().any(|earlier| goes.goes_before(earlier)) {
-            let earlier = join(mem::take(&mut self.removals));
-            self.removals.push_back(earlier.then(goes));
-        } else if !goes.is_empty() {
-            self.removals.push_back(goes);
+        if goes.is_empty() {
+            return;
+        }
+        let goes_before = self.removals.iter().any(|earlier| goes.goes_before(earlier));
+        if goes_before {
+            self.removals = [join(mem::take(&mut self.removals))].into();
+        }
+        match self.removals.back_mut() {
+            Some(last) if goes_before || self.division.is_one_part(last) => *last = mem::take(last).then(goes),
+            _ => self.removals.push_back(goes),
         }
     }
 
