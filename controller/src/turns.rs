@@ -35,8 +35,6 @@ const MEMORY: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     accounts: HashMap<Arc<str>, Account>,
-    /// Those that have not had their first turn.
-    beginners: BTreeSet<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,24 +46,14 @@ struct Account {
 }
 
 impl Turns {
-    /// These come one after the other, and after all others.
-    pub(crate) fn begin(&mut self, namespaces: BTreeSet<Arc<str>>) {
-        self.beginners = namespaces;
-    }
-
-    /// The next of those; from then on it comes with the others.
-    pub(crate) fn next_beginner(&mut self) -> Option<Arc<str>> {
-        self.beginners.pop_first()
-    }
-
     /// Whether it comes with the others.
     pub(crate) fn is_light(&self, namespace: &str) -> bool {
-        self.resting_until(namespace).is_none() && !self.beginners.contains(namespace)
+        self.resting_until(namespace).is_none()
     }
 
     /// Whether all do.
     pub(crate) fn are_light(&self) -> bool {
-        self.beginners.is_empty() && self.accounts.values().all(|account| account.resting_until.is_none())
+        self.accounts.values().all(|account| account.resting_until.is_none())
     }
 
     /// The one of `waiting` that has rested longest, if any has for long enough.

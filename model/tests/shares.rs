@@ -6,6 +6,7 @@ mod judge;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 use judge::check_output;
@@ -117,7 +118,8 @@ proptest! {
             cluster.apply(change.clone());
             index.apply(change);
             if at == counted_at {
-                held_back.iter().for_each(|namespace| index.count_cost(namespace));
+                let counted: BTreeSet<_> = iter::from_fn(|| index.count_next()).collect();
+                prop_assert_eq!(&counted, &held_back);
             } else if !take {
                 continue;
             }

@@ -139,8 +139,7 @@ impl Backlog {
             self.parts.push_back(diff);
             return;
         }
-        let taken_back = self.removals.iter_mut().map(|removal| removal.extract_names_of(&diff));
-        let diff = join(taken_back).then(diff);
+        let diff = take_back(&mut self.removals, &diff).then(diff);
         self.removals.retain(|removal| !removal.is_empty());
         if diff.is_indivisible() {
             let all = join(mem::take(&mut self.parts)).then(join(mem::take(&mut self.removals)));
@@ -150,7 +149,7 @@ impl Backlog {
         let (ahead, goes) = diff.split_removals();
         // What came and goes again need not come: nothing names it that stays.
         let mut pending: Vec<Diff> = mem::take(&mut self.parts).into();
-        let goes = join(pending.iter_mut().map(|part| part.extract_names_of(&goes))).then(goes);
+        let goes = take_back(&mut pending, &goes).then(goes);
         pending.retain(|part| !part.is_empty());
         let (before, at) = ahead.extract_what_precedes(&mut pending);
         let (ahead, gone) = join(before).then(ahead).split_removals();
@@ -195,16 +194,8 @@ impl Backlog {
 
     /// `diff`, and what becomes of that in it which is about to go.
     fn come_back(&mut self, diff: Diff) -> Diff {
-        let retired = || self.leaving.iter().chain([&self.going]);
-        if !diff.recreates_objects() && !retired().any(|retired| retired.shares_names_with(&diff)) {
-            return diff;
-        }
-        let mut back = Diff::default();
-        for retired in self.leaving.iter_mut().chain([&mut self.going]) {
-            back = back.then(retired.extract_names_of(&diff));
-        }
+        let back = take_back(self.leaving.iter_mut().chain([&mut self.going]), &diff).then(diff);
         self.leaving.retain(|part| !part.is_empty());
-        let back = back.then(diff);
         if !back.recreates_objects() {
             return back;
         }
@@ -225,6 +216,11 @@ impl Backlog {
 
 fn join(parts: impl IntoIterator<Item = Diff>) -> Diff {
     parts.into_iter().fold(Diff::default(), Diff::then)
+}
+
+/// What `parts` change of that which `diff` changes, too, is in none of them any more.
+fn take_back<'a>(parts: impl IntoIterator<Item = &'a mut Diff>, diff: &Diff) -> Diff {
+    join(parts.into_iter().map(|part| part.extract_names_of(diff)))
 }
 
 #[cfg(test)]

@@ -58,7 +58,6 @@ impl<B: Backend> Enforcer<B> {
         let ceased = self.in_step && self.owners.go_on();
         self.follow_links()?;
         if extent == Extent::All {
-            self.turns.begin(BTreeSet::new());
             self.index.let_out();
         }
         let later = self.what_begins_later(extent);
@@ -101,15 +100,13 @@ impl<B: Backend> Enforcer<B> {
         let unsettled = self.index.unsettled().into_iter();
         let beginners: BTreeSet<_> = unsettled.filter(|namespace| later.contains_key(namespace)).collect();
         self.index.hold_back(beginners.iter().cloned());
-        self.take_up(|_, namespace| beginners.contains(namespace))?;
-        self.turns.begin(beginners);
-        Ok(())
+        self.take_up(|_, namespace| beginners.contains(namespace))
     }
 
-    /// Finds out what as many of those cost as there is time for: one at least.
+    /// Finds out what as many of those cost as there is time for, one at least; or, when it is known of all, puts out what they
+    /// say.
     fn take_up_beginners(&mut self, start: Instant) -> Result<(), EnforceError> {
-        while let Some(next) = self.turns.next_beginner() {
-            self.index.count_cost(&next);
+        while let Some(next) = self.index.count_next() {
             self.take_up(|_, namespace| namespace == &*next)?;
             if start.elapsed() >= self.piece {
                 return Ok(());
@@ -150,7 +147,8 @@ impl<B: Backend> Enforcer<B> {
         let piece = self.piece;
         let is_enough = || extent == Extent::Piece && start.elapsed() >= piece;
         let took_long = self.backlog.divide_next() && is_enough();
-        while let Some(part) = (!took_long).then(|| self.backlog.next()).flatten() {
+        let mut goes_on = !took_long;
+        while goes_on && let Some(part) = self.backlog.next() {
             for step in self.steps(part) {
                 match self.commit_step(&step) {
                     Err(error) if self.renderer.is_guarding() && lacks_fib(&error) => {
@@ -169,9 +167,7 @@ impl<B: Backend> Enforcer<B> {
                 }
                 *done = mem::take(done).then(step);
             }
-            if is_enough() {
-                break;
-            }
+            goes_on = !is_enough();
         }
         if let Some(begin) = begin {
             let at_work = mem::take(&mut self.at_work);

@@ -15,7 +15,7 @@ pub(crate) struct Measured {
     pub(crate) listed: Duration,
     /// From there until the victim was first enforced.
     pub(crate) cold: Duration,
-    /// From each edit to the kernel's acknowledgement, of those in the first seconds after that.
+    /// From each edit to the kernel's acknowledgement, of those in the first two seconds after that.
     pub(crate) first_latencies: Vec<Duration>,
     /// The same of the later ones.
     pub(crate) latencies: Vec<Duration>,
@@ -25,7 +25,7 @@ pub(crate) struct Measured {
 
 pub(crate) fn header() {
     println!(
-        "the victim's edit, in ms from the change to the kernel's acknowledgement; max 2 s: in the first two seconds"
+        "the victim's edit, in ms from the change to the kernel's acknowledgement; max 2 s: in the first two seconds, the others after"
     );
     println!(
         "{:<10}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}{:>8}{:>9}{:>12}{:>10}",

@@ -131,10 +131,11 @@ impl Bills {
         self.uncounted.contains(&self.slots[bill].namespace)
     }
 
-    /// The tables of a namespace may be compiled from now on. Gives them.
-    pub(super) fn count(&mut self, namespace: &str) -> Vec<Arc<TableKey>> {
-        self.uncounted.remove(namespace);
-        self.tables_of(namespace).cloned().collect()
+    /// The tables of the next of those may be compiled from now on. Gives it, and them.
+    pub(super) fn count_next(&mut self) -> Option<(Arc<str>, Vec<Arc<TableKey>>)> {
+        let namespace = self.uncounted.pop_first()?;
+        let tables = self.tables_of(&namespace).cloned().collect();
+        Some((namespace, tables))
     }
 
     /// Nobody is held back any more. Gives who was, and the tables of those.

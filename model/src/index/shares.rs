@@ -43,17 +43,18 @@ impl Index {
     }
 
     /// Until they are [let out](Index::let_out), the policies of these namespaces let nothing through, although they are not
-    /// closed: what they cost is found out when they are [counted](Index::count_cost), and what they say is put out when it is known
+    /// closed: what they cost is found out when they are [counted](Index::count_next), and what they say is put out when it is known
     /// of all. So nothing is put out that is taken back because of what others cost.
     pub fn hold_back(&mut self, namespaces: impl IntoIterator<Item = Arc<str>>) {
         namespaces.into_iter().for_each(|namespace| self.bills.hold_back(namespace));
     }
 
-    /// With the next delta in which it is its turn it is found out what a namespace costs that is
-    /// [held back](Index::hold_back).
-    pub fn count_cost(&mut self, namespace: &str) {
-        let tables = self.bills.count(namespace);
+    /// What the next of those costs that are [held back](Index::hold_back) is found out with the next delta in which it is its
+    /// turn. Gives it; `None`: all are counted.
+    pub fn count_next(&mut self) -> Option<Arc<str>> {
+        let (namespace, tables) = self.bills.count_next()?;
         self.dirty_tables.extend(tables);
+        Some(namespace)
     }
 
     /// Who is [held back](Index::hold_back): ascending.

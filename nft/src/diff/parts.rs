@@ -9,7 +9,7 @@ mod needed;
 mod removals;
 mod switches;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use self::needed::Needed;
@@ -181,9 +181,12 @@ impl Divider<'_> {
 
     /// What counts comes at once: it takes little, and whatever else comes may count in it.
     fn counters(&mut self) {
-        let counters = self.rest.counters.iter().filter(|(_, change)| !change.is_removal());
-        let counters: Vec<Name> = counters.map(|(name, _)| name.clone()).collect();
-        counters.iter().for_each(|name| self.take_counter(name));
+        let counters = mem::take(&mut self.rest.counters).into_iter();
+        let (gone, come): (BTreeMap<_, _>, BTreeMap<_, _>) = counters.partition(|(_, change)| change.is_removal());
+        self.rest.counters = gone;
+        for counter in come {
+            self.put(Diff { counters: [counter].into(), ..Diff::default() });
+        }
     }
 
     fn remove(&mut self, name: &Name, object: Object) {
@@ -199,11 +202,6 @@ impl Divider<'_> {
     fn take_chain(&mut self, name: &Name) {
         let chains = self.rest.chains.remove_entry(name).into_iter().collect();
         self.put(Diff { chains, ..Diff::default() });
-    }
-
-    fn take_counter(&mut self, name: &Name) {
-        let counters = self.rest.counters.remove_entry(name).into_iter().collect();
-        self.put(Diff { counters, ..Diff::default() });
     }
 
     /// A set or map that nothing looks up yet, or a set whose elements come and go: in as many parts as it needs.

@@ -24,9 +24,12 @@ impl<'a> Footprint<'a> {
         diff.sets.iter().for_each(|(name, change)| self.sets.entry(name).or_default().push(change));
     }
 
-    /// Whether these can be committed ahead of `pending`, although they were made after it: neither changes what the other
-    /// changes or refers to. What they remove aside: that may still be named.
+    /// Whether these can be committed ahead of `pending`, although they were made after it: they neither change nor refer to
+    /// what it changes. What they remove aside: that may still be named.
     fn is_apart_from(&self, pending: &Diff) -> bool {
+        if pending.table != TableChange::Kept {
+            return false;
+        }
         let is_pending = |(object, name): &(Object, Name)| match object {
             Object::Chain => pending.chains.contains_key(name),
             Object::Set => pending.sets.contains_key(name),
@@ -37,7 +40,7 @@ impl<'a> Footprint<'a> {
             self.sets.get(name).into_iter().flatten().all(|own| own.commutes_with(change))
         };
         let names = pending.chains.len() + pending.sets.len() + pending.counters.len();
-        let is_apart = if self.names.len() + self.sets.len() < names {
+        if self.names.len() + self.sets.len() < names {
             let has_changed = |name: &&Name| pending.sets.get(name).is_some_and(|change| !commutes(name, change));
             !self.names.iter().any(is_pending) && !self.sets.keys().any(has_changed)
         } else {
@@ -45,8 +48,7 @@ impl<'a> Footprint<'a> {
                 && !pending.counters.keys().any(is_named(Object::Counter))
                 && !pending.sets.keys().any(is_named(Object::Set))
                 && pending.sets.iter().all(|(name, change)| commutes(name, change))
-        };
-        pending.table == TableChange::Kept && is_apart
+        }
     }
 }
 
@@ -94,7 +96,7 @@ impl Diff {
     }
 
     /// Whether both change something of one name.
-    pub fn shares_names_with(&self, other: &Self) -> bool {
+    pub(crate) fn shares_names_with(&self, other: &Self) -> bool {
         share_keys(&self.chains, &other.chains)
             || share_keys(&self.sets, &other.sets)
             || share_keys(&self.counters, &other.counters)
