@@ -2,7 +2,8 @@
 //! to wake another: that would be a good part of what an event costs.
 //!
 //! Invariants:
-//! - Nothing is committed before the source has synced once, and told of the pod range where that is to be guarded.
+//! - Nothing is committed before the source has synced once, and told of the pod range where that is to be guarded; but
+//!   where nothing is in force, what does not depend on pods of other nodes is, as soon as only these are missing.
 //! - What arrives while a commit runs is taken together into the next one, and what keeps coming then, for 2 ms at most.
 //!   What comes after a rest is committed at once.
 //! - Others are shut out of the table as soon as it is in step, although nothing else is to be written.
@@ -93,6 +94,10 @@ struct Agent<'a, B> {
     state: &'a State,
     schedule: Schedule,
     notices: Notices,
+    /// Whether all that there was has come in but pods of other nodes, and it is to be seen whether to enforce that.
+    known_here: bool,
+    /// Whether that is enforced.
+    early: bool,
     /// Whether all that there was has come in.
     listed: bool,
     /// The same, and the pod range.
@@ -114,6 +119,8 @@ impl<'a, B: Backend> Agent<'a, B> {
             state,
             schedule,
             notices,
+            known_here: false,
+            early: false,
             listed: false,
             synced: false,
             enforcing: false,
@@ -167,6 +174,7 @@ impl<'a, B: Backend> Agent<'a, B> {
                 self.sync();
             }
             Input::PodRange(_) => {}
+            Input::KnownHere => self.known_here = true,
             Input::Synced => {
                 self.listed = true;
                 self.sync();
@@ -187,9 +195,32 @@ impl<'a, B: Backend> Agent<'a, B> {
         if self.enforcer.awaits_pod_range() {
             self.state.lacks_pod_range();
         } else {
-            self.synced = true;
+            (self.synced, self.early) = (true, false);
+            self.enforcer.knows_all();
             self.state.synced();
         }
+    }
+
+    /// Whether something is enforced before all that there was has come in.
+    fn starts_early(&mut self) -> bool {
+        if self.known_here && !self.enforcer.awaits_pod_range() {
+            self.known_here = false;
+            self.early = self.is_bare();
+            if self.early {
+                tracing::info!(
+                    "nothing is in force: enforcing what does not depend on pods of other nodes before they are known"
+                );
+                self.enforcer.knows_here();
+                self.state.early();
+            }
+        }
+        self.early
+    }
+
+    /// What cannot be asked is not taken to be so.
+    fn is_bare(&mut self) -> bool {
+        let is_bare = self.enforcer.is_bare();
+        is_bare.inspect_err(|error| tracing::warn!(%error, "not known whether anything is in force")).unwrap_or(false)
     }
 
     /// Until when there is nothing to do.
@@ -211,7 +242,7 @@ impl<'a, B: Backend> Agent<'a, B> {
     fn act_now(&mut self) {
         let check_is_due = self.schedule.check_is_due();
         self.state.sandboxes_came(&self.desk.expire(self.enforcer, self.synced));
-        if !self.synced {
+        if !self.synced && !self.starts_early() {
             return;
         }
         if check_is_due {
@@ -223,14 +254,19 @@ impl<'a, B: Backend> Agent<'a, B> {
         if !self.schedule.may_commit() {
             return;
         }
-        self.state.sandboxes_came(&self.desk.enter(self.enforcer));
-        self.desk.keep_up(self.enforcer);
+        if self.synced {
+            self.state.sandboxes_came(&self.desk.enter(self.enforcer));
+            self.desk.keep_up(self.enforcer);
+        }
         let committed = self.commit();
         self.schedule.note(committed);
-        if committed {
-            self.state.sandboxes_came(&self.desk.answer(self.enforcer));
-            self.settle();
+        if !committed {
+            return;
         }
+        if self.synced {
+            self.state.sandboxes_came(&self.desk.answer(self.enforcer));
+        }
+        self.settle();
     }
 
     fn commit(&mut self) -> bool {
@@ -248,6 +284,9 @@ impl<'a, B: Backend> Agent<'a, B> {
             }
         }
         let guarded = result.is_ok() && self.guard();
+        if !self.synced {
+            return guarded;
+        }
         if guarded && !self.enforcing && !self.enforcer.is_all_in_force() {
             return guarded;
         }

@@ -62,6 +62,8 @@ pub struct Enforcer<B> {
     awaits_pod_range: bool,
     /// Whether the table that was there at start was looked at.
     met: bool,
+    /// Whether nothing was decided yet about what there was at the start.
+    begins: bool,
     backlog: Backlog,
     /// After so long others have their turn.
     piece: Duration,
@@ -171,6 +173,7 @@ impl<B: Backend> Enforcer<B> {
             follows_pod_range: false,
             awaits_pod_range: false,
             met: false,
+            begins: true,
             backlog: Backlog::new(),
             piece: PIECE,
             turns: Turns::default(),
@@ -294,6 +297,27 @@ impl<B: Backend> Enforcer<B> {
     /// Takes note of a change. It takes effect with the next commit.
     pub fn apply(&mut self, change: Change) {
         self.index.apply(change);
+    }
+
+    /// Whether the backend holds nothing, as after a start of the node.
+    ///
+    /// # Errors
+    /// [`BackendError`] where that could not be asked.
+    pub fn is_bare(&mut self) -> Result<bool, BackendError> {
+        Ok(!self.backend.exists()?)
+    }
+
+    /// From now on policies allow what they allow at most whichever pods other nodes have ([`Index::be_lenient`]), until these
+    /// [are known](Enforcer::knows_all).
+    pub fn knows_here(&mut self) {
+        self.index.be_lenient();
+    }
+
+    /// Policies say what they say ([`Index::be_exact`]): what there was at the start is known, and nobody rests for it.
+    pub fn knows_all(&mut self) {
+        self.index.be_exact();
+        self.turns = Turns::default();
+        self.begins = true;
     }
 
     /// Makes the next commit read the table first, and repair what differs.
@@ -513,7 +537,8 @@ impl<B: Backend> Enforcer<B> {
         let delta = self.index.take_delta_of(|namespace| of_all || is_turn(namespace));
         self.owners.owned(&delta.owned);
         // Of what came together at first it is not known who had an address before.
-        let disowned = delta.disowned.iter().filter(|_| self.met);
+        let begins = std::mem::replace(&mut self.begins, false);
+        let disowned = delta.disowned.iter().filter(|_| !begins);
         self.owners.forget(disowned.copied(), |address| self.index.has_owner(address));
         let mut edit = self.renderer.edit(&delta, self.owners.held());
         let compiled = delta.compiled;

@@ -22,6 +22,8 @@ pub enum Input {
     Told(Vec<Told>, Waiting),
     /// Connections began or ended.
     Connections(Vec<Connections>, Waiting),
+    /// Of what there was at the start all has been sent but pods of other nodes.
+    KnownHere,
     /// All that there was at the start has been sent.
     Synced,
     /// Somebody else, named here, changed our table; or may have.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use thiserror::Error;
 
 /// An `ipBlock`: a CIDR and the parts of it that are left out.
@@ -39,6 +39,11 @@ impl IpBlock {
             Some(&except) => Err(IpBlockError::NotWithin { cidr, except }),
             None => Ok(Self { cidr, except: except.into() }),
         }
+    }
+
+    /// Those of all addresses.
+    pub(crate) fn everything() -> [Self; 2] {
+        [Ipv4Net::default().into(), Ipv6Net::default().into()].map(|cidr| Self { cidr, except: [].into() })
     }
 
     /// The CIDR.

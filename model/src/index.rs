@@ -29,6 +29,7 @@ mod definition;
 mod finder;
 mod groups;
 pub(crate) mod labelled;
+mod lenient;
 mod lingering;
 mod names;
 mod nodes;
@@ -50,6 +51,7 @@ use std::sync::Arc;
 
 use self::bills::Bills;
 use self::cluster::Cluster;
+use self::lenient::Exact;
 pub use self::names::PeerName;
 use self::sandboxes::Sandboxes;
 use self::sets::Sets;
@@ -86,6 +88,8 @@ pub struct Index {
     dirty_policies: BTreeSet<NamespacedName>,
     /// Tables that got their first pod since the last delta, or lost their last one.
     dirty_tables: BTreeSet<Arc<TableKey>>,
+    /// The policies as they are, while lenient ones are enforced.
+    exact: Option<Exact>,
 }
 
 /// How much an [`Index`] holds.
@@ -149,11 +153,16 @@ impl Index {
             dirty_pods: BTreeSet::new(),
             dirty_policies: BTreeSet::new(),
             dirty_tables: BTreeSet::new(),
+            exact: None,
         }
     }
 
     /// Takes in a change. A change that says nothing new has no effect; objects may come in any order.
     pub fn apply(&mut self, change: Change) {
+        let change = match &mut self.exact {
+            Some(exact) => exact.stand_in(change),
+            None => change,
+        };
         match change {
             Change::Namespace(namespace) => self.set_namespace(&namespace.name, Some(namespace.labels)),
             Change::NamespaceGone(name) => self.set_namespace(&name, None),

@@ -21,6 +21,7 @@ mod compile;
 mod cost;
 mod index;
 mod labels;
+mod lenient;
 pub mod lint;
 mod name;
 mod pod;

@@ -12,6 +12,14 @@ pub trait Backend {
     /// [`BackendError`] where it could not be read.
     fn read(&mut self) -> Result<Option<Ruleset>, BackendError>;
 
+    /// Whether there is such a table.
+    ///
+    /// # Errors
+    /// [`BackendError`] where that could not be asked.
+    fn exists(&mut self) -> Result<bool, BackendError> {
+        Ok(self.read()?.is_some())
+    }
+
     /// Applies `transaction` to `table`, whole or not at all. An empty one is a no-op that asks nothing of the kernel.
     ///
     /// # Errors

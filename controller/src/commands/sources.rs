@@ -134,6 +134,7 @@ fn of_cluster(args: &SourceArgs, node: &str) -> anyhow::Result<Vec<Change>> {
                 | Input::Cni(_)
                 | Input::Told(..)
                 | Input::Connections(..)
+                | Input::KnownHere
                 | Input::Disturbed(_)
                 | Input::Stop,
             )) => {}

@@ -87,8 +87,8 @@ impl<B: Backend> Enforcer<B> {
     /// The namespaces whose policies are long, with their grants, for when it turns out that nothing is there yet, as after the
     /// node's start: nobody has to wait for those.
     fn what_begins_later(&self, extent: Extent) -> BTreeMap<Arc<str>, u64> {
-        let begins = !self.met && extent == Extent::Piece;
-        begins.then(|| self.index.grants_above(SHORT)).into_iter().flatten().collect()
+        let in_pieces = self.begins && extent == Extent::Piece;
+        in_pieces.then(|| self.index.grants_above(SHORT)).into_iter().flatten().collect()
     }
 
     /// Those of them about which nothing was decided come next: all together, or, where that may take long, one after the

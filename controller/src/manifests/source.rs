@@ -120,6 +120,7 @@ mod tests {
             | Input::Cni(_)
             | Input::Told(..)
             | Input::Connections(..)
+            | Input::KnownHere
             | Input::Disturbed(_)
             | Input::Stop => {
                 panic!("nobody asked for that")

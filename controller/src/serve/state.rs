@@ -85,6 +85,8 @@ pub struct Figures<'a> {
 struct Progress {
     pulse: Pulse,
     synced: bool,
+    /// Whether what does not depend on pods of other nodes is enforced before that.
+    early: bool,
     /// Whether nothing else is missing.
     lacks_pod_range: bool,
     /// Whether the kernel holds what was last asked of it.
@@ -200,6 +202,11 @@ impl State {
     /// Every watch has delivered all that there was, and only the pod range is missing.
     pub fn lacks_pod_range(&self) {
         self.progress().lacks_pod_range = true;
+    }
+
+    /// What does not depend on pods of other nodes is enforced before these are known.
+    pub fn early(&self) {
+        self.progress().early = true;
     }
 
     /// Every watch has delivered all that there was.
@@ -345,6 +352,11 @@ impl State {
                 let missing = if progress.lacks_pod_range { ", the Node's podCIDRs" } else { "" };
                 all.push((Hindrance::Lists, format!("not everything has come in{missing}")));
             }
+            if progress.early {
+                let says =
+                    "policies that name pods allow everybody until those of other nodes are known, others are enforced";
+                all.push((Hindrance::Lists, says.to_owned()));
+            }
         } else if !progress.in_force {
             let what =
                 if progress.last_error.is_some() { "the last commit failed" } else { "nothing has been committed" };
@@ -408,6 +420,7 @@ impl Progress {
         Self {
             pulse,
             synced: false,
+            early: false,
             lacks_pod_range: false,
             in_force: false,
             waiting: HashSet::new(),

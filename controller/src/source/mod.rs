@@ -5,7 +5,8 @@
 //! ClusterNetworkPolicies (`optional`); Nodes are watched only while one of these has a peer of them (`demand`).
 //!
 //! Invariants:
-//! - [`Input::Synced`] is sent once, when every watch has listed everything.
+//! - [`Input::Synced`] is sent once, when every watch has listed everything; [`Input::KnownHere`] before it, if the others
+//!   have and the pods of this node, which are listed first, are known.
 //! - An API that is away, slow, or refuses, changes nothing: nothing is withdrawn that the API has not said is gone.
 //! - Objects are not kept here: of a pod only its name.
 
@@ -60,7 +61,8 @@ use crate::objects::{ClusterNetworkPolicy, Namespace, NetworkPolicy, Node, Pod};
 pub async fn run(client: Client, node: String, inputs: UnboundedSender<Input>, health: Health) {
     let (recorder, recording) = recorder(client.clone(), node.clone());
     let feed = Feed::new(inputs, &node);
-    let mut pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
+    let pods = Watcher::<Pod>::new(client.clone(), feed.clone(), health.pods(), recorder.clone());
+    let mut pods = pods.with_node_first();
     let mut namespaces = Watcher::<Namespace>::new(client.clone(), feed.clone(), health.namespaces(), recorder.clone());
     let mut policies = Watcher::<NetworkPolicy>::new(client.clone(), feed.clone(), health.policies(), recorder.clone());
     let mut cluster_policies =
@@ -121,6 +123,8 @@ struct Feed {
     inputs: UnboundedSender<Input>,
     /// How many watches have not listed everything yet.
     unsynced: Arc<AtomicUsize>,
+    /// How many of them have not listed what this node has of it, either.
+    unknown_here: Arc<AtomicUsize>,
     node: Arc<str>,
     /// Whether a pod of that node has been seen.
     has_pods: Arc<AtomicBool>,
@@ -133,8 +137,9 @@ struct Closed;
 
 impl Feed {
     fn new(inputs: UnboundedSender<Input>, node: &str) -> Self {
-        let unsynced = Arc::new(AtomicUsize::new(WATCHES));
-        Self { inputs, unsynced, node: node.into(), has_pods: Arc::default(), node_demand: NodeDemand::new() }
+        let [unsynced, unknown_here] = [(); 2].map(|()| Arc::new(AtomicUsize::new(WATCHES)));
+        let (has_pods, node_demand) = (Arc::default(), NodeDemand::new());
+        Self { inputs, unsynced, unknown_here, node: node.into(), has_pods, node_demand }
     }
 
     fn changes(&self, changes: Vec<Change>) -> Result<(), Closed> {
@@ -157,6 +162,13 @@ impl Feed {
             _ => {}
         }
         Ok(())
+    }
+
+    /// To be called once by each watch, when it has sent all that it listed of this node, or of which it does not matter of
+    /// which node it is.
+    fn known_here(&self) -> Result<(), Closed> {
+        let last = self.unknown_here.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last { self.send(Input::KnownHere) } else { Ok(()) }
     }
 
     /// To be called once by each watch, when it has sent all that it listed.

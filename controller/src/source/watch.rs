@@ -9,6 +9,8 @@
 //!   changes nothing, and a relist holds no second copy of the cluster.
 //! - A watch that has brought nothing for its whole time, not even a bookmark, leads to a list: a server whose data were put
 //!   back to an older state has nothing to say about a version that it has not reached again.
+//! - The few pods of this node are listed before all others, from whatever the server has at hand; what hinders that hinders
+//!   nothing else.
 //! - Every wait has an end, and every repetition a pause that grows, with jitter, to at most 10 seconds, however long
 //!   the API was away; until everything has been listed once it stays at about 1 second.
 
@@ -45,6 +47,8 @@ const PAGES_TIME: Duration = Duration::from_secs(600);
 const BATCH: usize = 256;
 /// How long the first byte of an answer may take. The API server gives up on a list after a minute by itself.
 const ANSWER_LIMIT: Duration = Duration::from_secs(90);
+/// The same of those of one node, which are few: all others are not to wait for these for long.
+const HERE_LIMIT: Duration = Duration::from_secs(2);
 /// How long a streamed list may pause.
 const LIST_PAUSE_LIMIT: Duration = Duration::from_secs(60);
 /// How long a watch is asked to last, in seconds: not all end at once.
@@ -68,6 +72,10 @@ pub(super) struct Watcher<K> {
     conditions: Option<Conditions>,
     tracker: Tracker<K>,
     strategy: Strategy,
+    /// Whether those of this node are to be listed first.
+    node_first: bool,
+    /// Whether those of this node are known.
+    known_here: bool,
     /// Where to go on; `None`: with a list.
     version: Option<String>,
     /// For how long watches have been open and brought nothing.
@@ -110,6 +118,8 @@ impl<K: Kind> Watcher<K> {
             conditions: None,
             tracker: Tracker::default(),
             strategy: Strategy::Stream,
+            node_first: false,
+            known_here: false,
             version: None,
             silence: Duration::ZERO,
             changes: Vec::new(),
@@ -124,6 +134,11 @@ impl<K: Kind> Watcher<K> {
     /// With somebody who is told what is seen, for conditions.
     pub(super) fn with_conditions(self, conditions: Conditions) -> Self {
         Self { conditions: Some(conditions), ..self }
+    }
+
+    /// The objects of this node, which are few, come first: for kinds whose objects are each on a node.
+    pub(super) fn with_node_first(self) -> Self {
+        Self { node_first: !self.feed.node.is_empty(), ..self }
     }
 
     /// Returns when nobody receives any more.
@@ -156,7 +171,13 @@ impl<K: Kind> Watcher<K> {
 
     /// There is nothing to list.
     pub(super) fn idle(&mut self) -> Result<(), Closed> {
+        self.know_here()?;
         if std::mem::replace(&mut self.synced, true) { Ok(()) } else { self.feed.synced() }
+    }
+
+    /// All objects of this node are known.
+    fn know_here(&mut self) -> Result<(), Closed> {
+        if std::mem::replace(&mut self.known_here, true) { Ok(()) } else { self.feed.known_here() }
     }
 
     /// The next request is a list.
@@ -202,6 +223,14 @@ impl<K: Kind> Watcher<K> {
 
     /// Makes one request and takes in all that it brings.
     async fn request(&mut self) -> Result<(), Failure> {
+        if self.node_first && !self.known_here {
+            let listed = timeout(HERE_LIMIT, self.list_here()).await;
+            match listed.unwrap_or(Err(Failure::NoAnswer(HERE_LIMIT))) {
+                Ok(()) => {}
+                Err(Failure::Closed) => return Err(Failure::Closed),
+                Err(failure) => tracing::debug!(kind = K::KIND, %failure, "those of this node do not come first"),
+            }
+        }
         match (self.version.clone(), self.strategy) {
             (None, Strategy::Pages { until }) if Instant::now() < until => self.list().await,
             (None, _) => {
@@ -210,6 +239,17 @@ impl<K: Kind> Watcher<K> {
             }
             (version, _) => self.stream(version).await,
         }
+    }
+
+    /// Lists those of this node, as the server has them at hand: the list of all, which follows, says what has become of them.
+    async fn list_here(&mut self) -> Result<(), Failure> {
+        let params = ListParams::default().match_any().fields(&format!("spec.nodeName={}", self.feed.node));
+        let request = Request::new(K::PATH).list(&params).map_err(kube::Error::BuildRequest)?;
+        let list: Page<K> = self.client.request(request).await?;
+        self.tracker.begin();
+        list.items.into_iter().flatten().for_each(|object| self.seen(object));
+        self.flush()?;
+        Ok(self.know_here()?)
     }
 
     /// Lists page by page.

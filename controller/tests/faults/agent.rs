@@ -11,7 +11,10 @@ use palisade::input::Input;
 use palisade::render::Epoch;
 use palisade::serve::{SourceStatus, State};
 use palisade_model::testing::{NODE, bare_pod};
-use palisade_model::{Age, Change, Enforcement, Labels, NamespacedName, Pod, Policy, Selector};
+use palisade_model::{
+    Age, Change, Enforcement, Labels, NamespaceScope, NamespacedName, Peer, Peers, Pod, PodGroup, Policy, Ports, Rule,
+    Selector,
+};
 use palisade_nft::{Backend, BackendError, CommitError, Errno, Fake, Ruleset, Table, Transaction};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -163,6 +166,7 @@ fn pods_whose_policies_may_not_be_complete_are_not_opened() {
     let running = Running::start(backend.clone());
     running.tell(after[..2].to_vec());
     running.inputs.send(Input::Disturbed("process 1 (nft)".to_owned())).unwrap();
+    running.inputs.send(Input::KnownHere).unwrap();
     // It has taken all of that when it takes what is sent last of a channel that holds nothing else.
     running.tell(vec![]);
     sleep(Duration::from_millis(100));
@@ -173,6 +177,42 @@ fn pods_whose_policies_may_not_be_complete_are_not_opened() {
     eventually(|| reaches(&backend, &goal));
     let commits = backend.generation().unwrap() - generation;
     assert!((1..=2).contains(&commits), "{commits}: all of it at once, and then it settles");
+    running.stop();
+}
+
+/// Nothing is in force, and which pods other nodes have is not known yet: who lets nobody in is closed, and who lets pods in is
+/// open to all of them.
+#[test]
+fn where_nothing_is_in_force_what_depends_on_no_other_pod_comes_first() {
+    let web = [pod("web", "10.0.0.1"), deny_all()];
+    let peers = Peers::AnyOf(vec![Peer::Pods(PodGroup {
+        namespaces: NamespaceScope::Named("shop".into()),
+        pods: Selector::default(),
+    })]);
+    let allows = |peers: Peers| {
+        let Change::Policy(policy) = deny_all() else { unreachable!("it is one") };
+        let rule = Rule { peers, ports: Ports::All };
+        let namespace = NamespacedName::new("bank", "allow");
+        Change::Policy(Policy { id: namespace, ingress: Some(vec![rule]), ..policy })
+    };
+    let vault = || {
+        let ip = "10.0.0.2".parse().unwrap();
+        Change::Pod(Pod { node: Some(NODE.into()), ..bare_pod(NamespacedName::new("bank", "vault"), [ip]) })
+    };
+    let elsewhere = || Change::Pod(bare_pod(id("elsewhere"), ["10.0.0.3".parse().unwrap()]));
+    let before: Vec<Change> = web.iter().cloned().chain([vault(), allows(Peers::All)]).collect();
+    let after: Vec<Change> = web.iter().cloned().chain([vault(), allows(peers.clone()), elsewhere()]).collect();
+    let backend = Shared::new(Fake::new(table()), &[]);
+    let running = Running::start(backend.clone());
+    running.tell(web.to_vec());
+    running.tell(vec![vault(), allows(peers)]);
+    running.inputs.send(Input::KnownHere).unwrap();
+    let goal = enforced(&before);
+    eventually(|| reaches(&backend, &goal));
+    running.tell(vec![elsewhere()]);
+    running.inputs.send(Input::Synced).unwrap();
+    let goal = enforced(&after);
+    eventually(|| reaches(&backend, &goal));
     running.stop();
 }
 

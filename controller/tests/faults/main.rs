@@ -34,6 +34,10 @@ enum Event {
     Check,
     /// The agent is killed, and the next one told everything anew.
     Restart,
+    /// Pods of other nodes are not known.
+    KnowsHere,
+    /// All pods are.
+    KnowsAll,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +62,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => hand.prop_map(Event::Tamper),
         1 => Just(Event::Check),
         1 => Just(Event::Restart),
+        1 => Just(Event::KnowsHere),
+        1 => Just(Event::KnowsAll),
     ];
     vec(event, 1..=EVENTS)
 }
@@ -96,6 +102,8 @@ impl Node {
             }
             Event::Check => self.enforcer.distrust(),
             Event::Restart => self.restart(),
+            Event::KnowsHere => self.enforcer.knows_here(),
+            Event::KnowsAll => self.enforcer.knows_all(),
         }
         self.check()
     }
@@ -137,6 +145,7 @@ impl Node {
     /// The faults end: one commit after the last failed one, the table is as it shall be. Who was closed for what was refused
     /// again and again is tried again.
     fn recover(&mut self) -> Result<(), String> {
+        self.enforcer.knows_all();
         self.enforcer.readmit();
         self.commit()?;
         let mut fresh = Index::new(NODE);

@@ -71,7 +71,7 @@ fn run() -> Outcome {
             }
             report::burst(size, &events::burst(&bench)?);
         }
-        report::memory(size, bench.agent.usage()?, bench.synced);
+        report::memory(size, &bench)?;
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn measure_beside_tenants(size: Size) -> Outcome {
     let rested = bench.rest()?;
     let (results, written) = tenants.write_while(&bench.api, || events::measure(&bench, &events::EDITS))?;
     results.iter().for_each(|result| report::line(size, result));
-    report::memory(size, bench.agent.usage()?, bench.synced);
+    report::memory(size, &bench)?;
     let Size { pods, policies } = size;
     println!(
         "{pods:>6} {policies:>8}  all was in force {rested:.1?} after the start; then others wrote {written} times"

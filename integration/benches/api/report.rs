@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use palisade_integration::apiserver::Usage;
 
+use super::Outcome;
 use super::events::Measured;
-use super::fill::Size;
+use super::fill::{Bench, Size};
 
 pub(crate) fn header(memory: bool) {
     if !memory {
@@ -52,14 +53,17 @@ pub(crate) fn burst(size: Size, verdict: &Duration) {
     );
 }
 
-pub(crate) fn memory(size: Size, usage: Usage, synced: Duration) {
+pub(crate) fn memory(size: Size, bench: &Bench) -> Outcome {
+    let Usage { resident, peak, .. } = bench.agent.usage()?;
+    let Bench { early, synced, .. } = bench;
     println!(
-        "{:>6} {:>8}  memory: {:.1} MiB, at most {:.1} MiB; start to first commit: {synced:.1?}",
+        "{:>6} {:>8}  memory: {:.1} MiB, at most {:.1} MiB; from the start until what depends on no other node's pods is in force: {early:.2?}, until all is that is short: {synced:.1?}",
         size.pods,
         size.policies,
-        usage.resident as f64 / 1024.0,
-        usage.peak as f64 / 1024.0,
+        resident as f64 / 1024.0,
+        peak as f64 / 1024.0,
     );
+    Ok(())
 }
 
 fn percentile(times: &[Duration], percent: usize) -> String {

@@ -54,6 +54,11 @@ impl ClusterAgent {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Whether it enforces all that the API knew at its start.
+    pub fn is_enforcing(&self) -> bool {
+        self.log().contains(" enforcing adopted=")
+    }
+
     /// An error if it is no longer running.
     pub fn check(&mut self) -> Result<(), ApiError> {
         match self.daemon.ended() {

@@ -23,6 +23,8 @@ pub struct Request {
     pub verb: String,
     /// Whether it is a watch that begins with a list.
     pub initial_events: bool,
+    /// Whether it is about some objects only, which a field selector names.
+    pub selects: bool,
     /// The status code of the answer.
     pub code: u16,
 }
@@ -73,6 +75,7 @@ pub(super) fn parse(log: &str) -> Vec<Request> {
 impl From<Event> for Request {
     fn from(event: Event) -> Self {
         let initial_events = event.uri.contains("sendInitialEvents=true");
+        let selects = event.uri.contains("fieldSelector=");
         let Object { resource, subresource, api_group } = event.object_ref;
         let resource = match (resource.as_str(), subresource.as_str()) {
             ("", _) => event.uri,
@@ -80,7 +83,7 @@ impl From<Event> for Request {
             _ => format!("{resource}/{subresource}"),
         };
         let (user, code) = (event.user.username, event.response_status.code);
-        Self { user, group: api_group, resource, verb: event.verb, initial_events, code }
+        Self { user, group: api_group, resource, verb: event.verb, initial_events, selects, code }
     }
 }
 
@@ -98,7 +101,7 @@ mod tests {
         let log = format!("{started}\n{started}\n{}\n{{\"auditID\":\"3", started.replace("ID\":\"1", "ID\":\"2"));
         let requests = parse(&log);
         assert_eq!(requests.len(), 2);
-        let Request { user, group, resource, verb, initial_events, code } = &requests[0];
+        let Request { user, group, resource, verb, initial_events, selects: _, code } = &requests[0];
         let shown = (user.as_str(), group.as_str(), resource.as_str(), verb.as_str(), *initial_events, *code);
         assert_eq!(shown, ("system:serviceaccount:a:b", "", "pods", "watch", false, 200));
     }

@@ -55,22 +55,22 @@ impl<'p> Site<'p> {
         Ok(self.api.requests()?.into_iter().skip(self.earlier_requests).collect())
     }
 
-    /// Starts an agent on every node, and waits until each has put its table there.
+    /// Starts an agent on every node, and waits until each enforces what the API knows.
     pub fn start_agents(&mut self, program: &Path) -> Result<(), ApiError> {
         let Self { agents, network, kubeconfig, .. } = self;
         for node in network.nodes() {
             agents.push(ClusterAgent::start(program, node, kubeconfig)?);
         }
-        agents.iter_mut().zip(network.nodes()).try_for_each(|(agent, node)| wait_for_table(agent, node))
+        agents.iter_mut().zip(network.nodes()).try_for_each(|(agent, node)| wait_until_it_enforces(agent, node))
     }
 }
 
-fn wait_for_table(agent: &mut ClusterAgent, node: &Node) -> Result<(), ApiError> {
+fn wait_until_it_enforces(agent: &mut ClusterAgent, node: &Node) -> Result<(), ApiError> {
     let started = Instant::now();
-    while !has_table(node)? {
+    while !agent.is_enforcing() {
         agent.check()?;
         if started.elapsed() > LIMIT {
-            let reason = format!("{} has no table after {LIMIT:?}", node.name());
+            let reason = format!("{} is not enforced after {LIMIT:?}", node.name());
             return Err(ApiError::NotReady { program: "palisade", reason, log: agent.last_words() });
         }
         sleep(POLL_INTERVAL);

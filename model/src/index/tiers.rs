@@ -57,6 +57,14 @@ struct LiveTier {
 }
 
 impl Tiers {
+    /// The last version of each policy; `None`: gone.
+    pub(super) fn wanted(&self) -> BTreeMap<Arc<str>, Option<ClusterPolicy>> {
+        let known =
+            self.policies.iter().chain(&self.refused).map(|(name, policy)| (name.clone(), Some(policy.clone())));
+        let offered = self.offered.iter().map(|(name, policy)| (name.clone(), policy.clone()));
+        known.chain(offered).collect()
+    }
+
     /// How many policies there are.
     pub(super) fn len(&self) -> usize {
         self.policies.len()
@@ -194,6 +202,18 @@ impl Index {
     /// What the cluster policies in force cost this node.
     pub fn cluster_cost(&self) -> Cost {
         self.tiers.cost
+    }
+
+    /// All are taken in with the next delta as if none had been there before, these in their last version.
+    pub(super) fn offer_cluster_policies_anew(&mut self, versions: BTreeMap<Arc<str>, ClusterPolicy>) {
+        let mut wanted = self.tiers.wanted();
+        wanted.extend(versions.into_iter().map(|(name, policy)| (name, Some(policy))));
+        let known: Vec<Arc<str>> = self.tiers.policies.keys().cloned().collect();
+        known.iter().for_each(|name| self.put_cluster_policy(name, None));
+        self.tiers.refused.clear();
+        self.tiers.refused_by_kernel.clear();
+        self.tiers.unconfirmed.clear();
+        self.tiers.offered = wanted;
     }
 
     /// Takes in what was offered, as far as it fits: what costs too much is looked at again whenever any policy changes.

@@ -181,6 +181,11 @@ impl Backend for Kernel {
         Ok(contents.map(|contents| read::ruleset(self.table.clone(), contents)))
     }
 
+    fn exists(&mut self) -> Result<bool, BackendError> {
+        let table = self.table().map_err(|failure| failed("look for the table", failure))?;
+        Ok(table.is_some())
+    }
+
     fn commit(&mut self, table: &Table, transaction: &Transaction) -> Result<(), CommitError> {
         if *table != self.table {
             let what = format!("write table {table} where only {} is ours", self.table);

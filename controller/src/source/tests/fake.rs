@@ -52,7 +52,7 @@ struct State {
 }
 
 impl Api {
-    /// Answers the requests for a resource (`pods`) in this order.
+    /// Answers the requests for a resource (`pods`; `pods of a node` where only those are asked for) in this order.
     pub(super) fn script(&self, resource: &str, answers: impl IntoIterator<Item = Answer>) -> &Self {
         self.0.lock().unwrap().answers.entry(resource.to_owned()).or_default().extend(answers);
         self
@@ -76,9 +76,13 @@ impl Api {
 
     async fn answer(self, request: Request<Body>) -> Result<Response<Channel<Bytes, std::io::Error>>, BoxError> {
         let (head, body) = request.into_parts();
-        let resource = head.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
+        let mut resource = head.uri.path().rsplit('/').next().unwrap_or_default().to_owned();
+        let query = query(head.uri.query().unwrap_or_default());
+        if query.get("fieldSelector").is_some_and(|fields| fields.starts_with("spec.nodeName")) {
+            resource.push_str(" of a node");
+        }
         let body = body.collect().await?.to_bytes().to_vec();
-        let answer = self.next(&resource, Asked { query: query(head.uri.query().unwrap_or_default()), body });
+        let answer = self.next(&resource, Asked { query, body });
         match answer {
             Answer::Refused => Err("connection refused".into()),
             Answer::Nothing => std::future::pending().await,
@@ -92,7 +96,9 @@ impl Api {
         let mut state = self.0.lock().unwrap();
         state.asked.entry(resource.to_owned()).or_default().push(asked);
         let next = state.answers.get_mut(resource).and_then(VecDeque::pop_front);
-        let otherwise = || Answer::Stream(vec![Step::Line(complete("1")), Step::Hold]);
+        let is_of_a_node = resource.ends_with(" of a node");
+        let empty = || Answer::Stream(vec![Step::Line(complete("1")), Step::Hold]);
+        let otherwise = || if is_of_a_node { page(&[], "1", "") } else { empty() };
         next.or_else(|| state.otherwise.get(resource).cloned()).unwrap_or_else(otherwise)
     }
 }

@@ -29,6 +29,39 @@ async fn a_streamed_list_goes_over_into_the_watch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pods_of_this_node_are_known_first() {
+    let api = Api::default();
+    let late = vec![
+        Step::Pause(RETRY),
+        event("ADDED", &pod("a", 3)),
+        event("ADDED", &pod("b", 4)),
+        Step::Line(complete("7")),
+        Step::Hold,
+    ];
+    api.script("pods of a node", [page(&[pod("a", 3), pod("gone", 2)], "7", "")])
+        .script("pods", [Answer::Stream(late)]);
+    let mut source = Source::start(&api);
+    assert_eq!(source.inputs(SOON).await, ["+shop/a +shop/gone", "known here"]);
+    assert_eq!(source.within(RETRY).await, "+shop/a +shop/b -shop/gone synced");
+    let asked = &api.asked("pods of a node")[0].query;
+    assert_eq!((&*asked["fieldSelector"], &*asked["resourceVersion"]), ("spec.nodeName%3Dn1", "0"));
+    assert_eq!(api.asked("pods of a node").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_do_not_wait_for_those_of_this_node() {
+    let nothing = || Answer::Stream(vec![Step::Hold]);
+    for (answer, wait) in [(Answer::Status(500), SOON), (Answer::Refused, SOON), (Answer::Nothing, RETRY)] {
+        let api = Api::default();
+        api.script("pods of a node", [answer]).script("networkpolicies", [nothing()]);
+        let list = vec![event("ADDED", &pod("a", 3)), Step::Line(complete("7")), Step::Hold];
+        api.script("pods", [Answer::Stream(list)]);
+        let mut source = Source::start(&api);
+        assert_eq!(source.inputs(wait).await, ["+shop/a"], "policies are missing");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_synced_before_everything_is() {
     let api = Api::default();
     let late = vec![Step::Pause(RETRY), Step::Line(complete("7")), Step::Hold];

@@ -42,9 +42,11 @@ impl Source {
         from_fn(|| self.inputs.try_recv().ok()).map(|input| text(&input)).collect()
     }
 
-    /// All of them as one text, with `synced` last: where it comes depends on what the other watches do.
+    /// All of them as one text, with `synced` last: where it comes depends on what the other watches do, and so it does of what
+    /// comes before it of this node.
     async fn within(&mut self, time: Duration) -> String {
         let mut inputs = self.inputs(time).await;
+        inputs.retain(|input| input != "known here");
         inputs.sort_by_key(|input| input == "synced");
         inputs.join(" ")
     }
@@ -82,6 +84,7 @@ fn text(input: &Input) -> String {
         Input::Links(_) => "links".to_owned(),
         Input::Cni(_) => "cni".to_owned(),
         Input::Told(..) | Input::Connections(..) => "told".to_owned(),
+        Input::KnownHere => "known here".to_owned(),
         Input::Synced => "synced".to_owned(),
         Input::Disturbed(by) => format!("disturbed by {by}"),
         Input::Stop => "stop".to_owned(),
