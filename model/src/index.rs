@@ -16,6 +16,7 @@
 //!   closed before, and changes the tables of that namespace alone (`tests/shares.rs`).
 //! - Audited policies change nothing of how pods are judged, and close nobody; nobody is judged by the table of an audit
 //!   that is left out (`tests/audit.rs`).
+//! - Of lenient policies ([`Index::be_lenient`]) nothing is left when they are exact again (`tests/lenient.rs`).
 //! - Apart from the objects and the node's sandboxes ([`Sandbox`](crate::Sandbox)) four things of the past count: when a
 //!   pod came to show its addresses ([`Age`](crate::Age)), which of them a sandbox of its has given back, which deleted pods
 //!   linger ([`Index::keep_lingering`]), and whose tables the kernel has refused ([`Index::refuse`]).
