@@ -74,14 +74,15 @@ pub(crate) const TOGGLES: [Toggle; 5] = [
         prepare: [|cluster| create_pod(cluster, "remote", "client", 1), nothing],
         write: [|cluster| report(cluster, "remote", 4), |cluster| delete_pod(cluster, "remote")],
     },
+    // One that is deleted is judged for as long as a link leads to it.
     Toggle {
-        names: ["local pod comes", "local pod goes"],
+        names: ["local pod comes", "local pod ends"],
         object: "neighbour",
         passes: [false, true],
         from: |hosts| &hosts.client,
         to: |hosts| &hosts.neighbour,
-        prepare: [|cluster| create_pod(cluster, "neighbour", "closed", 0), nothing],
-        write: [|cluster| report(cluster, "neighbour", 3), |cluster| delete_pod(cluster, "neighbour")],
+        prepare: [nothing, nothing],
+        write: [|cluster| report(cluster, "neighbour", 3), |cluster| report_end(cluster, "neighbour", 3)],
     },
     Toggle {
         names: ["policy created", "policy deleted"],
@@ -209,6 +210,7 @@ fn prepare(cluster: &Cluster<'_>) -> Outcome {
         create_pod(cluster, name, role, node)?;
         report(cluster, name, number)?;
     }
+    create_pod(cluster, "neighbour", "closed", 0)?;
     create_policy(cluster, "target", &admit("client"))?;
     let own = json!({"namespaceSelector": {"matchLabels": {"open": "yes"}}, "podSelector": {"matchLabels": {"role": "steady"}}});
     create_policy(cluster, "by-namespace", &own)?;
@@ -233,6 +235,10 @@ fn create_pod(cluster: &Cluster<'_>, name: &str, role: &str, node: usize) -> Out
 
 fn report(cluster: &Cluster<'_>, name: &str, number: u8) -> Outcome {
     Ok(cluster.set_pod_status(BENCH, name, "Running", &[host_address(number)])?)
+}
+
+fn report_end(cluster: &Cluster<'_>, name: &str, number: u8) -> Outcome {
+    Ok(cluster.set_pod_status(BENCH, name, "Succeeded", &[host_address(number)])?)
 }
 
 fn delete_pod(cluster: &Cluster<'_>, name: &str) -> Outcome {
