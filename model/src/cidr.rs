@@ -25,6 +25,17 @@ pub enum IpBlockError {
     },
 }
 
+/// All addresses of each family.
+pub(crate) fn everything() -> [IpNet; 2] {
+    [Ipv4Net::default().into(), Ipv6Net::default().into()]
+}
+
+impl From<IpNet> for IpBlock {
+    fn from(cidr: IpNet) -> Self {
+        Self { cidr: cidr.trunc(), except: [].into() }
+    }
+}
+
 impl IpBlock {
     /// The block `cidr` without `except`.
     ///
@@ -39,11 +50,6 @@ impl IpBlock {
             Some(&except) => Err(IpBlockError::NotWithin { cidr, except }),
             None => Ok(Self { cidr, except: except.into() }),
         }
-    }
-
-    /// Those of all addresses.
-    pub(crate) fn everything() -> [Self; 2] {
-        [Ipv4Net::default().into(), Ipv6Net::default().into()].map(|cidr| Self { cidr, except: [].into() })
     }
 
     /// The CIDR.

@@ -6,9 +6,10 @@
 //!   nodes, unless two pods have the same address.
 //! - Rules about which nothing depends on pods elsewhere stay as they are.
 
+use crate::cidr::everything;
 use crate::{
-    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, IpBlock, Peer, Peers, Policy, PortMatch, Ports,
-    Rule, TierAction,
+    ClusterPeer, ClusterPeers, ClusterPolicy, ClusterRule, Direction, Peer, Peers, Policy, PortMatch, Ports, Rule,
+    TierAction,
 };
 
 impl Policy {
@@ -72,5 +73,5 @@ fn lenient_ports(ports: &Ports, direction: Direction) -> Ports {
 }
 
 fn everybody() -> ClusterPeers {
-    ClusterPeers::AnyOf(IpBlock::everything().into_iter().map(ClusterPeer::Network).collect())
+    ClusterPeers::AnyOf(everything().map(|all| ClusterPeer::Network(all.into())).into())
 }

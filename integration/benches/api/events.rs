@@ -72,7 +72,7 @@ pub(crate) const TOGGLES: [Toggle; 5] = [
         from: |hosts| &hosts.remote,
         to: |hosts| &hosts.target,
         prepare: [|cluster| create_pod(cluster, "remote", "client", 1), nothing],
-        write: [|cluster| report(cluster, "remote", 4), |cluster| delete_pod(cluster, "remote")],
+        write: [|cluster| report(cluster, "remote", "Running", 4), |cluster| delete_pod(cluster, "remote")],
     },
     // One that is deleted is judged for as long as a link leads to it.
     Toggle {
@@ -82,7 +82,10 @@ pub(crate) const TOGGLES: [Toggle; 5] = [
         from: |hosts| &hosts.client,
         to: |hosts| &hosts.neighbour,
         prepare: [nothing, nothing],
-        write: [|cluster| report(cluster, "neighbour", 3), |cluster| report_end(cluster, "neighbour", 3)],
+        write: [
+            |cluster| report(cluster, "neighbour", "Running", 3),
+            |cluster| report(cluster, "neighbour", "Succeeded", 3),
+        ],
     },
     Toggle {
         names: ["policy created", "policy deleted"],
@@ -208,7 +211,7 @@ fn prepare(cluster: &Cluster<'_>) -> Outcome {
     cluster.create_namespace(BENCH, &Labels::new())?;
     for (name, role, node, number) in [("target", "target", 0, 2), ("client", "steady", 1, 5)] {
         create_pod(cluster, name, role, node)?;
-        report(cluster, name, number)?;
+        report(cluster, name, "Running", number)?;
     }
     create_pod(cluster, "neighbour", "closed", 0)?;
     create_policy(cluster, "target", &admit("client"))?;
@@ -233,12 +236,8 @@ fn create_pod(cluster: &Cluster<'_>, name: &str, role: &str, node: usize) -> Out
     Ok(cluster.create::<Pod>(&pod).map(drop)?)
 }
 
-fn report(cluster: &Cluster<'_>, name: &str, number: u8) -> Outcome {
-    Ok(cluster.set_pod_status(BENCH, name, "Running", &[host_address(number)])?)
-}
-
-fn report_end(cluster: &Cluster<'_>, name: &str, number: u8) -> Outcome {
-    Ok(cluster.set_pod_status(BENCH, name, "Succeeded", &[host_address(number)])?)
+fn report(cluster: &Cluster<'_>, name: &str, phase: &str, number: u8) -> Outcome {
+    Ok(cluster.set_pod_status(BENCH, name, phase, &[host_address(number)])?)
 }
 
 fn delete_pod(cluster: &Cluster<'_>, name: &str) -> Outcome {

@@ -101,8 +101,8 @@ mod tests {
         let log = format!("{started}\n{started}\n{}\n{{\"auditID\":\"3", started.replace("ID\":\"1", "ID\":\"2"));
         let requests = parse(&log);
         assert_eq!(requests.len(), 2);
-        let Request { user, group, resource, verb, initial_events, selects: _, code } = &requests[0];
-        let shown = (user.as_str(), group.as_str(), resource.as_str(), verb.as_str(), *initial_events, *code);
-        assert_eq!(shown, ("system:serviceaccount:a:b", "", "pods", "watch", false, 200));
+        let Request { user, group, resource, verb, initial_events, selects, code } = &requests[0];
+        let shown = (user.as_str(), group.as_str(), resource.as_str(), verb.as_str(), *initial_events, *selects, *code);
+        assert_eq!(shown, ("system:serviceaccount:a:b", "", "pods", "watch", false, false, 200));
     }
 }

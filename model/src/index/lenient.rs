@@ -51,8 +51,7 @@ impl Index {
         }
         self.exact = Some(Exact::default());
         let policies = self.cluster.spaces.iter().flat_map(|(_, space)| space.policies.values());
-        let policies =
-            policies.filter(|policy| policy.lenient().is_some()).map(|policy| Change::Policy(Policy::clone(policy)));
+        let policies = policies.map(|policy| Change::Policy(Policy::clone(policy)));
         let cluster_policies = self.tiers.wanted().into_values().flatten().map(Change::ClusterPolicy);
         let changes: Vec<Change> = policies.chain(cluster_policies).collect();
         changes.into_iter().for_each(|change| self.apply(change));

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::terms::{Term, TermId, Terms};
 use crate::IpBlock;
+use crate::cidr::everything;
 use crate::reference::Cluster;
 
 /// What rules say of addresses.
@@ -63,11 +64,10 @@ impl Networks {
 
     /// All addresses but those in `taken`. Where rules tell none apart that are left, there is nothing.
     pub(super) fn outside(&self, taken: impl Iterator<Item = IpAddr>) -> Outside {
-        let roots = ["0.0.0.0/0", "::/0"].map(|all| all.parse().expect("a network"));
         let blocks = self.blocks.values().flatten();
         let named = blocks.flat_map(|(block, _)| block.except().iter().copied().chain([block.cidr()]));
         let nodes = self.nodes.keys().map(|address| IpNet::from(*address));
-        let parts = named.chain(nodes).chain(roots).map(|net| (net, false));
+        let parts = named.chain(nodes).chain(everything()).map(|net| (net, false));
         let mut nets: BTreeMap<IpNet, bool> = parts.collect();
         nets.extend(taken.map(|address| (IpNet::from(address), true)));
         let mut outside = Outside::new();

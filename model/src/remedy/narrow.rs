@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::identity::{host, selector};
+use crate::cidr::everything;
 use crate::reference::Cluster;
 use crate::{
     IpBlock, NAME_LABEL, NamespaceScope, Operator, Peer, Peers, Pod, PodGroup, PortMatch, PortRange, Ports, Protocol,
@@ -130,8 +131,7 @@ const EVERY: PortRange = PortRange::ALL;
 
 /// All addresses of both families but one.
 pub(super) fn everything_but(address: IpAddr) -> impl Iterator<Item = Peer> {
-    let all = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|text| text.parse::<ipnet::IpNet>().ok());
-    let blocks = all.filter_map(move |net| {
+    let blocks = everything().into_iter().filter_map(move |net| {
         let except = net.contains(&address).then_some(address.into());
         IpBlock::new(net, except).ok()
     });
